@@ -1,0 +1,1 @@
+"""The contracts between operator, trainer and model server: pydantic and the standard library only."""
