@@ -24,7 +24,8 @@ class ModelVersionSpec(Contract):
     """`h1:` and 64 hex digits over the projection of the model's spec that determines the weights."""
     trigger: str
     """spec, schedule/<time>, action/<uid>, drift/<time> or import/<digest>."""
-    version_uri: str
+    artifacts_uri: str
+    """`<spec.artifacts.uri>/<namespace>/<model>`; the version's own folder below it is `<name>-<uid>`."""
     source: RecommenderModelSpec
     """The spec as it was resolved when the version was created; rollout and serving in it are the defaults of that day."""
 

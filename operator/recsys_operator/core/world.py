@@ -1,0 +1,215 @@
+"""What a decision reads: one frozen picture of everything that concerns one RecommenderModel.
+
+`reconciler.observe` builds it from caches, samples and the route; nothing in `core` reads anything else. Times are
+seconds since the epoch (float), weights are percent of the users.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from recsys_api.model_action import ModelActionSpec, ModelActionStatus
+from recsys_api.model_status import RecommenderModelStatus
+from recsys_api.model_version import ModelVersionSpec, ModelVersionStatus
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.run_spec import EvaluateResult, PrepareResult, TrainResult
+
+Stage = Literal["prepare", "train", "evaluate", "report"]
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """The RecommenderModel. `spec` is None where it does not parse, then `invalid` says why."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    spec: RecommenderModelSpec | None
+    status: RecommenderModelStatus
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    invalid: str = ""
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class VersionView:
+    """A ModelVersion."""
+
+    name: str
+    uid: str
+    resource_version: str
+    created_at: float
+    spec: ModelVersionSpec
+    status: ModelVersionStatus
+    owner_uid: str = ""
+    """uid of the RecommenderModel that owns it; empty under deletionPolicy Retain."""
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class ActionView:
+    """A ModelAction."""
+
+    name: str
+    uid: str
+    resource_version: str
+    created_at: float
+    spec: ModelActionSpec
+    status: ModelActionStatus
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A Job of a version together with what its index-0 pod said."""
+
+    name: str
+    uid: str
+    resource_version: str
+    version: str
+    stage: Stage
+    attempt: int
+    """1 for the first; a report Job carries the attempt of the Job that it speaks for."""
+    key: str
+    """Evaluation key; empty for other stages."""
+    created_at: float
+    active: int = 0
+    complete: bool = False
+    failed: bool = False
+    failed_reason: str = ""
+    """Of the Job's Failed condition: PodFailurePolicy, BackoffLimitExceeded, DeadlineExceeded, …"""
+    result: PrepareResult | TrainResult | EvaluateResult | None = None
+    exit_code: int | None = None
+    terminated_reason: str = ""
+    """`terminated.reason` of the last ended container: Error, OOMKilled, Completed."""
+    unschedulable: str = ""
+    """The scheduler's message while a pod of the Job cannot be placed."""
+    waiting: str = ""
+    """Reason and message of a container that cannot start: ImagePullBackOff, CreateContainerConfigError, …"""
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class PodView:
+    """A serving pod."""
+
+    name: str
+    uid: str
+    version: str
+    ready: bool
+    restarts: int
+    """Sum over its containers."""
+    created_at: float
+    ip: str = ""
+    deleting: bool = False
+    unschedulable: str = ""
+    waiting: str = ""
+    last_terminated: str = ""
+    """For example `api: OOMKilled (137)`."""
+
+
+@dataclass(frozen=True)
+class ServingView:
+    """Deployment (and Service, HPA) of a version."""
+
+    version: str
+    uid: str
+    resource_version: str
+    replicas: int
+    """Wanted by the Deployment's spec."""
+    ready: int
+    revision: str
+    """Template revision that it was made from (annotation recsys.dev/template-revision)."""
+    settled: bool
+    """The Deployment controller has seen the newest generation."""
+    has_autoscaler: bool = False
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class RouteIntent:
+    """What the HTTPRoute is to say: users in the candidate's buckets go to it, all others to stable."""
+
+    stable: str
+    candidate: str = ""
+    weight: int = 0
+    bucket_offset: int = 0
+
+    def of(self, version: str) -> int:
+        """The weight of a version under this intent."""
+        if version == self.candidate and version:
+            return self.weight
+        return 100 - self.weight if version == self.stable else 0
+
+
+@dataclass(frozen=True)
+class RouteView:
+    """The HTTPRoute as it is."""
+
+    uid: str
+    resource_version: str
+    intent: RouteIntent
+    """Read back from its rules (not from the annotation)."""
+    decision: Mapping[str, object]
+    """The annotation recsys.dev/decision: {version, verdict, reason, weight, segment, at, …}."""
+    accepted: bool
+    """Accepted and ResolvedRefs True at its generation for our parentRef, and the listener Programmed."""
+    message: str = ""
+    unmanaged: bool = False
+    """Annotation recsys.dev/unmanaged: observe and alarm, never write."""
+    drifted: bool = False
+    """Somebody else changed what we own."""
+
+
+@dataclass(frozen=True)
+class VersionSecond:
+    """What one version did in one second: increments over all its pods and at the gateway."""
+
+    at: float
+    version: str
+    pods_expected: int
+    """Ready pods at the start of the second."""
+    pods_scraped: int
+    restarts: int = 0
+    """Containers that restarted within the second."""
+    answers: int = 0
+    """Recommend requests answered, whatever the source."""
+    model_latency: tuple[int, ...] = ()
+    """Answers of the model per published bucket (telemetry.LATENCY_BUCKETS_MILLISECONDS), the last one above all bounds."""
+    bad_fallbacks: int = 0
+    unknown_users: int = 0
+    gateway_requests: int | None = None
+    """None where the gateway could not be read in this second: no data is not zero."""
+    gateway_bad: int | None = None
+    """5xx, resets and timeouts seen by the gateway."""
+    errors: tuple[str, ...] = ()
+    """Data errors (NaN, negative without reset, duplicate series): never a pass."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that `decide` may look at."""
+
+    namespace: str
+    name: str
+    model: ModelView | None
+    """None where it was deleted: then its versions' children are cleaned up."""
+    versions: tuple[VersionView, ...] = ()
+    actions: tuple[ActionView, ...] = ()
+    jobs: tuple[JobView, ...] = ()
+    serving: Mapping[str, ServingView] = field(default_factory=dict)
+    pods: tuple[PodView, ...] = ()
+    route: RouteView | None = None
+    keys_secret: bool = False
+    """The Secret <model>-keys exists."""
+    seconds: tuple[VersionSecond, ...] = ()
+    """The last two minutes of samples, oldest first; the fold skips what it has seen."""
+    samples_since: float | None = None
+    """When the sampler began to watch this model; None while it does not."""
+    rollouts_paused: bool = False
+    """The operator-wide switch."""
+    serving_image: str = ""
+    """Image that a version entering Warming records."""
+    gateway_metrics: bool = True
+    """The gateway's counters can be read at all."""
