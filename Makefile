@@ -1,0 +1,47 @@
+# Everything that a machine needs is installed from here. PY is the one Python that all targets use.
+PYTHON ?= python3
+PY := .venv/bin/python
+STAMP := .venv/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
+
+.PHONY: install demo down test test-fast lint format crds bench
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@echo "make: installing Python packages into .venv (torch is large: minutes on first use, once)"
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[operator,trainer,serving,local,dev]'
+	@$(PY) -m pip check
+	@touch $@
+
+demo: install
+	@$(PY) -m recsys_local.demo $(if $(KEEP),--keep)
+
+down: install
+	@$(PY) -m recsys_local down
+
+# The whole product: pure tests, contract suites, the simulation, and what only a real control plane can tell.
+test: install
+	@$(PY) -m recsys_local build
+	@$(PY) -m pytest; status=$$?; $(PY) -m recsys_local down; exit $$status
+
+# What needs neither root nor a cluster: seconds, for the edit loop.
+test-fast: install
+	@$(PY) -m pytest tests/unit tests/chart tests/simulation
+
+lint: install
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m recsys_api.crd --check
+
+format: install
+	@.venv/bin/ruff check --fix --exit-zero .
+	@.venv/bin/ruff format .
+
+crds: install
+	@$(PY) -m recsys_api.crd
+
+bench: install
+	@$(PY) -m benchmarks
