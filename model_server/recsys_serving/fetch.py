@@ -1,0 +1,123 @@
+"""`python -m recsys_serving.fetch`: the init container that copies, verifies and lays out one artifact."""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from recsys_api.artifact import ArtifactManifest
+from recsys_serving.artifact import MANIFEST, check_files, load_verified, parse_manifest
+from recsys_serving.errors import ArtifactError, ServingError, UnreadableError, run_main
+from recsys_serving.limits import observe_memory_limit
+from recsys_serving.memory import check_memory, plan_memory
+from recsys_serving.repository import ensure_repository
+from recsys_serving.settings import ArtifactSettings, read_artifact_settings
+
+_CHUNK = 4 << 20
+_MANIFEST_LIMIT = 16 << 20
+
+
+class Store:
+    """One artifact folder in a store that fsspec can read."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._fs, self._root = self._guard("", lambda: url_to_fs(uri))
+
+    def names(self) -> set[str]:
+        """Relative paths of all files below the folder."""
+        paths = self._guard("", lambda: self._fs.find(self._root))
+        prefix = self._root.rstrip("/") + "/"
+        return {path.removeprefix(prefix) for path in paths}
+
+    def read(self, name: str) -> bytes:
+        """A small file's content."""
+        raw: bytes = self._guard(name, lambda: self._open(name).read(_MANIFEST_LIMIT))
+        return raw
+
+    def copy(self, name: str, target: Path) -> str:
+        """Copy one file; returns the sha256 hex of what was written."""
+        digest: str = self._guard(name, lambda: self._copy(name, target))
+        return digest
+
+    def _copy(self, name: str, target: Path) -> str:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with self._open(name) as source, target.open("wb") as file:
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+        return digest.hexdigest()
+
+    def _open(self, name: str) -> Any:
+        return self._fs.open(f"{self._root.rstrip('/')}/{name}", "rb")
+
+    def _guard(self, name: str, action: Any) -> Any:
+        where = f"{self._uri.rstrip('/')}/{name}" if name else self._uri
+        try:
+            return action()
+        except ServingError:
+            raise
+        except FileNotFoundError as error:
+            raise UnreadableError(f"RECSYS_ARTIFACT_URI: {where} does not exist; was it exported?") from error
+        except Exception as error:  # a store's client raises what it likes; all of it means: cannot be read
+            reason = f"{type(error).__name__}: {error}"
+            raise UnreadableError(
+                f"RECSYS_ARTIFACT_URI: {where} cannot be read ({reason}); check credentials"
+            ) from error
+
+
+def ensure_artifact(settings: ArtifactSettings) -> ArtifactManifest:
+    """A verified copy of the artifact at `settings.artifact_dir`; a copy that is there already is verified again."""
+    if (settings.artifact_dir / MANIFEST).exists():
+        try:
+            return load_verified(settings.artifact_dir, settings.digest)
+        except ArtifactError as error:
+            print(f"recsys-fetch: local copy is stale ({error}); copying again", file=sys.stderr)
+            shutil.rmtree(settings.artifact_dir)
+    return _copy_artifact(Store(settings.uri), settings)
+
+
+def _copy_artifact(store: Store, settings: ArtifactSettings) -> ArtifactManifest:
+    names = store.names()
+    if MANIFEST not in names:
+        raise ArtifactError(f"{settings.uri} has no {MANIFEST}: it is written last, so the export did not finish")
+    check_files(names)
+    raw = store.read(MANIFEST)
+    manifest = parse_manifest(raw, expected_digest=settings.digest)
+    incoming = settings.models_dir / ".incoming"
+    shutil.rmtree(incoming, ignore_errors=True)
+    for name, expected in manifest.files.items():
+        found = store.copy(name, incoming / name)
+        if found != expected:
+            raise ArtifactError(f"{name}: sha256 is {found}, manifest.json says {expected}; export it again")
+    (incoming / MANIFEST).write_bytes(raw)
+    incoming.rename(settings.artifact_dir)
+    return manifest
+
+
+def fetch(env: Mapping[str, str]) -> None:
+    """Everything that the init container does."""
+    settings = read_artifact_settings(env)
+    settings.models_dir.mkdir(parents=True, exist_ok=True)
+    manifest = ensure_artifact(settings)
+    plan = plan_memory(settings.artifact_dir)
+    print(f"recsys-fetch: {plan.describe()}", flush=True)
+    check_memory(plan, observe_memory_limit(env))
+    ensure_repository(settings, manifest)
+    print(f"recsys-fetch: {manifest.digest} lies verified in {settings.artifact_dir}", flush=True)
+
+
+def main() -> int:
+    """Entry point."""
+    fetch(os.environ)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main("recsys-fetch", main))

@@ -1,0 +1,136 @@
+"""Exact top-K over the full catalogue: every item scored, seen items left out, ties broken by item row.
+
+Shapes: B requests of a batch, I items, U users, D factors, E width of an MLP embedding, H width of the first layer,
+C items of a chunk, K answers.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recsys_serving.errors import ArtifactError
+from recsys_serving.memory import CHUNK_BYTES
+from recsys_serving.seen import SeenLists
+
+Rows = NDArray[np.int32]
+Scores = NDArray[np.float32]
+_NOTHING = -1
+_FLOAT_BYTES = 4
+
+
+class Scorer:
+    """A model's tensors on one device, ready to rank.
+
+    The first layer of the MLP is linear in concat(user, item), so its item half is multiplied once here instead of
+    once for each request.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], seen: SeenLists, device: torch.device) -> None:
+        self._check(weights)
+        self._weights = {name: tensor.to(device) for name, tensor in weights.items()}
+        self._device, self._seen = device, seen
+        tables = [name for name in ("gmf_item", "mlp_item") if name in weights]
+        self.items = int(weights[tables[0]].shape[0])
+        self.users = int(weights[tables[0].replace("item", "user")].shape[0])
+        out_1L = self._weights["out.weight"]
+        factors = int(weights["gmf_user"].shape[1]) if "gmf_user" in weights else 0
+        self._out_gmf_D, self._out_mlp_L = out_1L[0, :factors], out_1L[0, factors:]
+        self._depth = sum(name.startswith("mlp.") and name.endswith(".weight") for name in weights)
+        self._item_part_IH = self._item_part() if "mlp_item" in weights else None
+
+    @staticmethod
+    def _check(weights: Mapping[str, Tensor]) -> None:
+        for name, tensor in weights.items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise ArtifactError(f"weights.safetensors: tensor {name!r} has non-finite values; train again")
+        if "out.weight" not in weights or not {"gmf_item", "mlp_item"} & set(weights):
+            raise ArtifactError(f"weights.safetensors has {sorted(weights)}; expected GMF, MLP or NeuMF tensors")
+
+    def _item_part(self) -> Tensor:
+        items_IE = self._weights["mlp_item"]
+        width = self._weights["mlp_user"].shape[1]
+        if not self._depth:
+            return (items_IE @ self._out_mlp_L[width:])[:, None]
+        return items_IE @ self._weights["mlp.0.weight"][:, width:].T
+
+    @torch.inference_mode()
+    def scores(self, rows_B: Rows) -> Tensor:
+        """Logits [B, I] of every item for the users at rows_B (0 <= row < U)."""
+        rows = torch.from_numpy(rows_B.astype(np.int64)).to(self._device)
+        scores_BI = self._weights["out.bias"].expand(len(rows_B), self.items)
+        if "gmf_item" in self._weights:
+            users_BD = self._weights["gmf_user"][rows] * self._out_gmf_D
+            scores_BI = scores_BI + users_BD @ self._weights["gmf_item"].T
+        if self._item_part_IH is not None:
+            scores_BI = scores_BI + self._mlp(rows, self._item_part_IH)
+        return scores_BI
+
+    def _mlp(self, rows: Tensor, item_part_IH: Tensor) -> Tensor:
+        users_BE = self._weights["mlp_user"][rows]
+        if not self._depth:
+            return (users_BE @ self._out_mlp_L[: users_BE.shape[1]])[:, None] + item_part_IH[:, 0]
+        first = self._weights["mlp.0.weight"][:, : users_BE.shape[1]]
+        users_BH = users_BE @ first.T + self._weights["mlp.0.bias"]
+        batch, hidden = users_BH.shape
+        step = max(1, CHUNK_BYTES // (batch * hidden * _FLOAT_BYTES))
+        chunks = [self._upper_layers(users_BH, chunk_CH) for chunk_CH in torch.split(item_part_IH, step)]
+        return torch.cat(chunks, dim=1)
+
+    def _upper_layers(self, users_BH: Tensor, items_CH: Tensor) -> Tensor:
+        hidden = (users_BH[:, None] + items_CH[None]).relu_()
+        for layer in range(1, self._depth):
+            weight, bias = self._weights[f"mlp.{layer}.weight"], self._weights[f"mlp.{layer}.bias"]
+            hidden = torch.nn.functional.linear(hidden, weight, bias).relu_()
+        return hidden @ self._out_mlp_L
+
+    @torch.inference_mode()
+    def top_k(self, rows_B: Rows, extra_seen_BP: Rows, k: int) -> tuple[Rows, Scores]:
+        """Best k unseen items of each user, best first.
+
+        Args:
+            rows_B: users' rows.
+            extra_seen_BP: item rows to leave out beside the trained history, padded with -1.
+            k: answers wanted; never more than I come back.
+
+        Returns:
+            item rows [B, K] int32 and logits [B, K] float32; -1 and -inf where a user has fewer unseen items.
+        """
+        scores_BI = self.scores(rows_B)
+        self._leave_out(scores_BI, rows_B, extra_seen_BP)
+        return top_k_by_row(scores_BI, min(k, self.items))
+
+    def _leave_out(self, scores_BI: Tensor, rows_B: Rows, extra_seen_BP: Rows) -> None:
+        flat = [self._seen.of(int(row)).astype(np.int64) + at * self.items for at, row in enumerate(rows_B)]
+        known = (extra_seen_BP >= 0) & (extra_seen_BP < self.items)
+        at, _ = np.nonzero(known)
+        flat.append(extra_seen_BP[known].astype(np.int64) + at * self.items)
+        index = torch.from_numpy(np.concatenate(flat)).to(self._device)
+        scores_BI.view(-1).index_fill_(0, index, -torch.inf)
+
+
+def top_k_by_row(scores_BI: Tensor, k: int) -> tuple[Rows, Scores]:
+    """Exact top k of each line, equal scores in the order of the item rows; -1 where the score is -inf."""
+    items = scores_BI.shape[1]
+    values, index = torch.topk(scores_BI, min(k + 1, items), dim=1)
+    values_BK, rows_BK = values.cpu().numpy(), index.cpu().numpy()
+    for b in _cut_ties(values_BK, k):
+        # torch.topk keeps an arbitrary part of the items that tie with the last place: look at all of them.
+        tied = (scores_BI[b] >= float(values_BK[b, k - 1])).nonzero()[:, 0].cpu().numpy()
+        best = tied[np.argsort(-scores_BI[b].cpu().numpy()[tied], kind="stable")[:k]]
+        rows_BK[b, :k], values_BK[b, :k] = best, scores_BI[b].cpu().numpy()[best]
+    values_BK, rows_BK = values_BK[:, :k], rows_BK[:, :k]
+    order = np.lexsort((rows_BK, -values_BK))
+    values_BK = np.take_along_axis(values_BK, order, 1).astype(np.float32)
+    rows_BK = np.take_along_axis(rows_BK, order, 1).astype(np.int32)
+    rows_BK[np.isneginf(values_BK)] = _NOTHING
+    return rows_BK, values_BK
+
+
+def _cut_ties(values_BK: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    if values_BK.shape[1] <= k:
+        return np.empty(0, np.intp)
+    last, after = values_BK[:, k - 1], values_BK[:, k]
+    return np.nonzero((last == after) & np.isfinite(last))[0]

@@ -1,0 +1,1 @@
+"""Tools for running the serving pod on a machine without containers."""
