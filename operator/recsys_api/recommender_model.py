@@ -4,27 +4,36 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from recsys_api import patterns
 from recsys_api.base import Contract
-
-Decimal = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$", max_length=20)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$", max_length=40)]
-Uri = Annotated[str, StringConstraints(pattern=r"^(s3|gs|az|pvc|file)://.+$", max_length=1024)]
-ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Quantities = dict[str, str | int]
+from recsys_api.field_types import (
+    ColumnName,
+    Decimal,
+    LabelName,
+    LongText,
+    Name,
+    ObjectName,
+    Quantities,
+    ShortText,
+    Toleration,
+    Uri,
+)
 
 
 class SecretReference(Contract):
     """A Secret in the namespace of the model."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    name: ObjectName
+    """Name of the Secret."""
 
 
 class DataSource(Contract):
     """Where the interactions lie."""
 
     uri: Uri
-    """s3, gs, az or pvc; a folder or one file."""
+    """s3://, gs://, az:// or pvc://claim/path; a folder or one file."""
     format: Literal["Parquet", "CSV", "RecBole"] = "Parquet"
+    """How the files are written; RecBole is the `.inter` text format."""
     credentials_secret_ref: SecretReference | None = None
     """Keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION; default: the artifacts' Secret."""
 
@@ -33,28 +42,37 @@ class Columns(Contract):
     """Names of the columns in the source."""
 
     user: ColumnName = "user_id"
+    """Users: strings or integers."""
     item: ColumnName = "item_id"
+    """Items: strings or integers."""
     timestamp: ColumnName | None = None
+    """When it happened: seconds since the epoch or a timestamp type. Needed by the Temporal split."""
     rating: ColumnName | None = None
+    """Read and kept, not yet learned from: every interaction counts as one."""
 
 
 class Split(Contract):
     """How interactions become train, validation and test."""
 
     strategy: Literal["Temporal", "LeaveOneOut", "Random"] = "Temporal"
+    """Temporal holds out the newest interactions, as production will meet them."""
     test_fraction: float = Field(0.1, gt=0, lt=0.5)
     """Share of all interactions, the newest ones, that is held out for the test."""
     validation_fraction: float = Field(0.1, gt=0, lt=0.5)
+    """Share of all interactions just before the test; early stopping sees these only."""
     target: Literal["All", "First"] = "All"
+    """Whether all held-out interactions of a user count as relevant or the first one only."""
 
 
 class DataValidation(Contract):
     """What must hold before a GPU is asked for."""
 
     min_interactions: int = Field(1000, ge=1, le=10**12)
+    """Fewer valid rows than this are refused."""
     max_null_fraction: Decimal = "0"
     """Share of rows with a null user, item or timestamp that is quarantined; more is refused."""
     on_duplicates: Literal["KeepLast", "Refuse"] = "KeepLast"
+    """What happens to a second row of the same user and item."""
 
 
 class Data(Contract):
@@ -70,23 +88,36 @@ class Artifacts(Contract):
     """Where snapshots, models and reports are kept."""
 
     uri: Uri
+    """Folder that this model writes below, in `<namespace>/<model>/`. Immutable."""
     credentials_secret_ref: SecretReference | None = None
+    """Keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION."""
+
+
+def default_hidden_layers(model: dict[str, Any]) -> tuple[int, ...]:
+    """Layers of a model that names none: GMF has no layers at all."""
+    return () if model.get("architecture") == "GMF" else (64, 32, 16)
 
 
 class Model(Contract):
     """The network."""
 
     architecture: Literal["GMF", "MLP", "NeuMF"] = "NeuMF"
+    """Of Neural Collaborative Filtering (He et al., 2017): GMF is the fastest, NeuMF joins GMF and MLP."""
     embedding_dim: int = Field(32, ge=1, le=4096)
     """Factors of the GMF branch and width of each embedding of the MLP branch."""
-    hidden_layers: tuple[Annotated[int, Field(ge=1, le=16384)], ...] = Field((64, 32, 16), max_length=16)
+    hidden_layers: tuple[Annotated[int, Field(ge=1, le=16384)], ...] = Field(
+        default_factory=default_hidden_layers, max_length=16
+    )
+    """Widths of the MLP branch's layers, first to last. Default [64, 32, 16] for MLP and NeuMF; GMF has none."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of each hidden layer that a training step ignores."""
 
 
 class Loss(Contract):
     """What training minimizes."""
 
     type: Literal["BCE"] = "BCE"
+    """Binary cross-entropy over positives and drawn negatives."""
     negatives: int = Field(4, ge=1, le=1000)
     """Negatives drawn for each positive; never a training positive of that user."""
 
@@ -95,27 +126,39 @@ class Optimizer(Contract):
     """How training minimizes it."""
 
     type: Literal["Adam"] = "Adam"
+    """The algorithm."""
     learning_rate: float = Field(0.001, gt=0, le=10)
+    """Step size."""
     weight_decay: float = Field(0.0, ge=0, le=1)
+    """L2 penalty on all weights."""
 
 
 class PodTemplate(Contract):
     """What is merged into the pods of a Job or of a version."""
 
-    metadata: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """labels and annotations."""
-    node_selector: dict[str, str] = Field(default_factory=dict)
-    tolerations: tuple[dict[str, Any], ...] = Field((), max_length=32)
-    priority_class_name: str | None = None
+    metadata: dict[str, Annotated[dict[str, LongText], Field(max_length=64)]] = Field(
+        default_factory=dict, max_length=2
+    )
+    """`labels` and `annotations` of the pods. The model's own labels are never copied: this is the way to set some."""
+    node_selector: dict[str, ShortText] = Field(default_factory=dict, max_length=32)
+    """Labels that a node must have."""
+    tolerations: tuple[Toleration, ...] = Field((), max_length=32)
+    """Taints that the pods tolerate."""
+    priority_class_name: ObjectName | None = None
+    """Name of a PriorityClass."""
     image_pull_secrets: tuple[SecretReference, ...] = Field((), max_length=16)
-    service_account_name: str | None = None
+    """Secrets for pulling the images."""
+    service_account_name: ObjectName | None = None
+    """ServiceAccount of the pods; they need no Kubernetes permissions, but your storage may know them by it."""
 
 
 class Resources(Contract):
     """Kubernetes resource requests and limits."""
 
     requests: Quantities = Field(default_factory=dict)
+    """What is reserved on a node, as in {cpu: 2, memory: 4Gi}."""
     limits: Quantities = Field(default_factory=dict)
+    """What is never exceeded, as in {memory: 4Gi}."""
 
 
 class Training(Contract):
@@ -124,66 +167,91 @@ class Training(Contract):
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     epochs: int = Field(20, ge=1, le=10000)
+    """Most passes over the data."""
     patience: int = Field(3, ge=1, le=1000)
     """Epochs without a better validation NDCG@10 after which training stops and the best weights are kept."""
     batch_size: int = Field(4096, ge=1, le=2**24)
+    """Examples of one optimizer step, negatives included."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
+    """Same seed, data and machine type give the same weights."""
     deterministic: bool = True
+    """Bitwise repeatable, at some cost in speed."""
     refit: Literal["Never", "TrainPlusValidation", "All"] = "Never"
+    """Data that the served weights learn from after the gates have judged; what is served was then not itself gated."""
     nodes: int = Field(1, ge=1, le=64)
+    """Pods of the training Job."""
     gpus_per_node: int = Field(0, ge=0, le=16)
+    """GPUs (nvidia.com/gpu) of each pod; 0 trains on the CPU."""
     resources: Resources = Resources()
+    """Of the training pods, GPUs apart."""
     pod_template: PodTemplate = PodTemplate()
-    schedule: Annotated[str, StringConstraints(max_length=100)] | None = None
+    """Merged into the pods of the preparing, training and evaluating Jobs."""
+    schedule: Annotated[str, StringConstraints(pattern=patterns.CRON, max_length=100)] | None = None
+    """Trains anew at these times (cron, UTC), as in "0 3 * * *"; new data that equals the old costs no training."""
     deadline_seconds: int = Field(7200, ge=30, le=2592000)
     """For each of the version's Jobs."""
     backoff_limit: int = Field(3, ge=0, le=20)
-    queue_name: str | None = None
+    """Attempts after failures that are not the manifest's or the data's fault."""
+    queue_name: ObjectName | None = None
+    """LocalQueue of Kueue that admits the Jobs."""
 
 
 class MetricReference(Contract):
     """A metric at a cut-off."""
 
     name: Literal["NDCG", "Recall", "Precision", "HR", "MRR", "MAP"]
+    """The metric."""
     k: Literal[5, 10, 20, 50, 100] = 10
+    """How many of the first items count."""
 
 
 class Gate(Contract):
     """A condition that a version must meet offline before it gets traffic. Exactly one of the limits."""
 
     name: Name
+    """For status and events."""
     metric: MetricReference
     at_least: Decimal | None = None
+    """Lowest value that passes, 0 to 1, in quotes."""
     max_regression_percent: Decimal | None = None
-    """Against the serving version, judged by the paired bootstrap interval."""
+    """Largest loss against the serving version, judged by the paired bootstrap interval, in quotes."""
     population: Literal["Warm", "All"] = "Warm"
+    """Warm: test users that the model has trained on. All: everybody, others through the popularity fallback."""
 
 
 class Evaluation(Contract):
     """The offline judgement."""
 
     gates: tuple[Gate, ...] = Field((), max_length=16)
+    """All must pass; without any, every trained version is rolled out."""
     on_undecided: Literal["Pass", "Hold", "Reject"] = "Hold"
+    """What happens when the test users are too few to tell. Hold waits for a Promote action, then rejects."""
 
 
 class Autoscaling(Contract):
     """A HorizontalPodAutoscaler for each version."""
 
     min_replicas: int = Field(1, ge=1, le=1000)
+    """Fewest pods."""
     max_replicas: int = Field(..., ge=1, le=1000)
+    """Most pods."""
     target_cpu_utilization_percent: int = Field(80, ge=1, le=100)
+    """Mean CPU use, in percent of the request, that the autoscaler aims at."""
 
 
 class Serving(Contract):
     """How a version is served."""
 
     replicas: int | None = Field(None, ge=1, le=1000)
-    """Default 1 where no autoscaling is set."""
+    """Pods of a version at full weight; a candidate has its share. Default 1 where no autoscaling is set."""
     autoscaling: Autoscaling | None = None
+    """Instead of replicas: one HorizontalPodAutoscaler for each version."""
     resources: Resources = Resources()
-    """Of the Triton container. requests.cpu = limits.cpu by default."""
+    """Of the Triton container; applies to later versions. requests.cpu = limits.cpu by default."""
     top_k: int = Field(50, ge=1, le=1000)
+    """Most items that a request can ask for."""
     pod_template: PodTemplate = PodTemplate()
+    """Merged into the serving pods of later versions."""
     ready_deadline_seconds: int = Field(600, ge=10, le=86400)
     """A candidate that is not ready after this long is Failed (NotReadyInTime)."""
 
@@ -191,39 +259,55 @@ class Serving(Contract):
 class GatewayReference(Contract):
     """The Gateway that traffic comes through."""
 
-    name: str = Field(..., min_length=1, max_length=253)
-    namespace: str | None = Field(None, max_length=63)
-    section_name: str | None = Field(None, max_length=253)
-    hostname: str | None = Field(None, max_length=253)
-    path_prefix: Annotated[str, StringConstraints(pattern=r"^/.*$", max_length=256)] = "/"
+    name: ObjectName
+    """Name of the Gateway."""
+    namespace: LabelName | None = None
+    """Its namespace; default: the model's. The Gateway's listener must allow routes from the model's namespace."""
+    section_name: ObjectName | None = None
+    """Listener of the Gateway; default: all that fit."""
+    hostname: Annotated[str, StringConstraints(pattern=patterns.HOSTNAME, max_length=253)] | None = None
+    """Host that the route answers for; default: the listener's."""
+    path_prefix: Annotated[str, StringConstraints(pattern=patterns.PATH_PREFIX, max_length=256)] = "/"
+    """Path that the route answers under, as in /movies."""
     request_timeout_milliseconds: int = Field(1000, ge=10, le=600000)
+    """After this the gateway answers 504, and the request counts as bad."""
 
 
 class Stickiness(Contract):
     """How a user stays with a version."""
 
     type: Literal["UserBucket", "None"] = "UserBucket"
+    """UserBucket: callers send the user's bucket, and the candidate gets whole buckets."""
     header: Literal["x-recsys-bucket"] = "x-recsys-bucket"
+    """Header that carries the bucket, 0000 to 9999."""
     without_bucket: Literal["Weighted", "Stable"] = "Weighted"
+    """Where requests without the header go: by weight at random, or always to stable."""
 
 
 class Step(Contract):
     """One step of a rollout."""
 
     name: Name
+    """For status and events."""
     weight: int = Field(..., ge=1, le=100)
-    """Percent of the users."""
+    """Percent of the users that the candidate answers."""
     min_samples: int = Field(100, ge=1, le=10**9)
+    """Requests that the candidate must have answered before the step can be left."""
     max_seconds: int = Field(600, ge=5, le=604800)
+    """When there is neither Pass nor Fail after this long, onUndecided decides."""
     approval: Literal["NotRequired", "Required"] = "NotRequired"
+    """Required: an Approve action must come before the next step."""
 
 
 class ServiceLevelIndicator(Contract):
     """What is counted as a bad event."""
 
     type: Literal["Availability", "Latency", "Fallback"]
+    """Availability: 5xx, resets and timeouts at the gateway are bad. Latency: answers of the model above the threshold.
+    Fallback: answers that did not come from the model though they should have."""
     threshold_milliseconds: (
-        Literal[1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000] | None
+        Literal[1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000]
+        | None
     ) = None
     """One of the published bucket bounds; Latency only."""
 
@@ -232,8 +316,10 @@ class ServiceLevelObjective(Contract):
     """A share of good events that a candidate must keep."""
 
     name: Name
+    """For status and events."""
     sli: ServiceLevelIndicator
     objective_percent: Decimal
+    """Share of good events, above 0 and below 100, in quotes, as in "99.9"."""
     tolerance: Decimal = "2"
     """Fail is shown when the bad rate exceeds tolerance x (100 - objectivePercent)."""
 
@@ -242,13 +328,16 @@ class Previous(Contract):
     """What happens to the version that was replaced."""
 
     replicas: Literal["Full", "Minimum"] = "Full"
+    """Full: a rollback is one route change. Minimum: after the bake, a rollback moves traffic as pods start."""
     seconds: int = Field(86400, ge=0, le=31536000)
+    """How long it stays loaded after the new version became stable."""
 
 
 class Rollback(Contract):
     """Who rolls back."""
 
     mode: Literal["Auto", "Manual", "Disabled"] = "Auto"
+    """Auto: a version that fails an SLO loses its traffic at once. Manual: status says so and waits for a person."""
 
 
 DEFAULT_STEPS = (
@@ -265,16 +354,27 @@ class Rollout(Contract):
     gateway: GatewayReference
     stickiness: Stickiness = Stickiness()
     steps: tuple[Step, ...] = Field(DEFAULT_STEPS, min_length=1, max_length=20)
+    """Weights strictly rising, the last one 100. Recorded when a rollout starts; edits apply to the next one."""
     slos: tuple[ServiceLevelObjective, ...] = Field((), max_length=8)
+    """What a candidate must keep. A Fallback objective of 99.5 is always there, whether declared or not."""
     on_undecided: Literal["Advance", "Hold", "Rollback"] = "Advance"
+    """At a step's maxSeconds without Pass or Fail, below 100 percent."""
     on_undecided_final: Literal["Advance", "Hold", "Rollback"] = "Hold"
+    """The same before a version becomes stable."""
     stable_health_seconds: int = Field(300, ge=0, le=86400)
+    """How long stable must have kept its objectives before a candidate gets its first users."""
     on_no_data: Literal["Hold", "Rollback", "Continue"] = "Hold"
+    """When the candidate gets no requests."""
     on_metrics_unavailable: Literal["Hold", "Rollback", "Continue"] = "Hold"
+    """When the candidate's pods or the gateway cannot be read."""
     hold_limit_seconds: int = Field(3600, ge=5, le=2592000)
+    """Every Hold and every wait for an approval ends after this long, in onHoldLimit."""
     on_hold_limit: Literal["Rollback", "Advance"] = "Rollback"
+    """How a Hold ends."""
     when_stable_unhealthy: Literal["Wait", "Proceed"] = "Wait"
+    """Proceed: the candidate need only be no worse than an unhealthy stable."""
     bake_seconds: int = Field(3600, ge=0, le=2592000)
+    """Watched at 100 percent for this long, the previous version fully loaded, before the version is stable."""
     previous: Previous = Previous()
     rollback: Rollback = Rollback()
     pinned_version: str | None = Field(None, min_length=1, max_length=128)
@@ -296,5 +396,6 @@ class RecommenderModelSpec(Contract):
     history_limit: int = Field(10, ge=2, le=1000)
     """ModelVersions that keep their artifact."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
+    """Whether the ModelVersions stay when the model is deleted; a model of the same name adopts them again."""
     suspend: bool | None = None
     """Operational, never in Git: no new Job and no new rollout while true; rollbacks still happen."""
