@@ -1,0 +1,148 @@
+"""`make demo`: the whole story on a real Kubernetes on this machine; exit status 0 only if every line came true."""
+
+import argparse
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recsys_local.demo import story
+from recsys_local.demo.api import Api
+from recsys_local.demo.data import fetch_ml100k, held_out, read_interactions, write_parquet
+from recsys_local.demo.install import cache_folder, cluster_up, endpoints, install_chart, kill_operator, upload
+from recsys_local.demo.report import Report, read_lines, table
+from recsys_local.demo.stage import MODEL, NAMESPACE, Background, Kubectl, Manifests, Narrator, Stage
+
+ROOT = Path(__file__).resolve().parents[3]
+HOME = ROOT / ".local" / "demo"
+REPORT = ROOT / ".local" / "demo-report.json"
+THRESHOLD_MILLISECONDS = 100.0
+
+
+@contextmanager
+def background(stage: Stage) -> Iterator[None]:
+    """Observer and replay run as long as the story does, and end with it whatever happens."""
+    observer = Background(
+        "recsys_local.demo.observer",
+        f"--kubeconfig={stage.kubectl.kubeconfig}",
+        f"--namespace={NAMESPACE}",
+        f"--timeline={HOME / 'timeline.jsonl'}",
+        log=HOME / "observer.log",
+    )
+    try:
+        yield
+    finally:
+        observer.stop()
+
+
+@contextmanager
+def replaying(stage: Stage) -> Iterator[None]:
+    """Users ask through the gateway at a bounded rate."""
+    secret = stage.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{MODEL}-keys")
+    assert secret is not None, "the operator has not made the Secret with the bucket key"
+    replay = Background(
+        "recsys_local.demo.replay",
+        f"--url={endpoints().gateway}/{MODEL}",
+        f"--users={HOME / 'users.json'}",
+        f"--key={base64.b64decode(secret['data']['bucket']).decode()}",
+        f"--log={HOME / 'replay.jsonl'}",
+        log=HOME / "replay.log",
+    )
+    try:
+        yield
+    finally:
+        replay.stop()
+
+
+def prepare(narrator: Narrator) -> Stage:
+    """Cluster, chart, data."""
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir(parents=True)
+    narrator.chapter("A real Kubernetes on this machine")
+    if not narrator.tell("the cluster runs, with Envoy Gateway and an S3 server", cluster_up):
+        raise SystemExit(1)
+    kubectl = Kubectl(endpoints().kubeconfig)
+    stage = Stage(Api(endpoints().kubeconfig), kubectl)
+    narrator.tell("our chart is installed by helm, the operator is ready", lambda: install_chart(kubectl))
+    narrator.tell("ML-100K lies in the S3 server", lambda: _data(kubectl))
+    return stage
+
+
+def _data(kubectl: Kubectl) -> str:
+    rows = read_interactions(fetch_ml100k(cache_folder() / "data"))
+    write_parquet(rows, HOME / "ml-100k" / "interactions.parquet")
+    truth = held_out(rows)
+    (HOME / "users.json").write_text(json.dumps({user: sorted(items) for user, items in truth.items()}))
+    upload(kubectl, NAMESPACE, HOME / "ml-100k" / "interactions.parquet", "lake/ml-100k/interactions.parquet")
+    return f"{len(rows):,} interactions, {len(truth)} users in the test period"
+
+
+def tell(narrator: Narrator, stage: Stage) -> None:
+    """All chapters."""
+    manifests = Manifests(HOME / "gitops", ROOT / "examples" / "movies.yaml")
+    with background(stage):
+        story.first_version(narrator, stage, manifests)
+        if narrator.broken:
+            return
+        with replaying(stage):
+            story.better_version(narrator, stage, manifests, lambda: kill_operator(stage.kubectl))
+            if narrator.broken:
+                return
+            story.slow_version(narrator, stage, manifests, number=3, limit="200m", seed=0)
+            story.slow_version(narrator, stage, manifests, number=4, limit=None, seed=1)
+            story.by_hand(narrator, stage, manifests)
+
+
+def finish(narrator: Narrator) -> None:
+    """The table, the report file, and what was not true."""
+    timeline, replay = HOME / "timeline.jsonl", HOME / "replay.jsonl"
+    if timeline.exists() and replay.exists():
+        report = Report(read_lines(timeline), read_lines(replay), threshold_milliseconds=THRESHOLD_MILLISECONDS).build()
+        narrator.chapter("What an observer saw from outside")
+        print(table(report))
+        for name, rollback in report["rollbacks"].items():
+            print(f"    {name}: {json.dumps(rollback)}")
+        requests = report["requests"]
+        print(f"    requests: {requests['sent']} sent, {requests['failed']} failed, {requests['lost']} lost")
+        narrator.tell("no request was lost", lambda: _none(requests["lost"], "lost requests"))
+        story.check_report(narrator, report)
+        report["rollback"] = next(iter(story.by_verdict(report).values()), None)
+        report["story"] = narrator.lines
+        REPORT.write_text(json.dumps(report, indent=2) + "\n")
+        print(f"    written to {REPORT.relative_to(ROOT)}")
+    for line in narrator.broken:
+        print(f"NOT TRUE: {line}", file=sys.stderr)
+
+
+def _none(count: int, what: str) -> None:
+    assert count == 0, f"{count} {what}"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Tell the story of four versions on a real Kubernetes.")
+    parser.add_argument("--keep", action="store_true", help="leave the cluster running")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    narrator = Narrator()
+    try:
+        tell(narrator, prepare(narrator))
+        finish(narrator)
+    except KeyboardInterrupt:
+        narrator.broken.append("interrupted")
+    finally:
+        if options.keep:
+            print(f"    the cluster goes on: export KUBECONFIG={endpoints().kubeconfig}; `make down` ends it")
+        else:
+            subprocess.run([sys.executable, "-m", "recsys_local", "down"], check=False, env=dict(os.environ))
+    raise SystemExit(1 if narrator.broken else 0)
+
+
+if __name__ == "__main__":
+    main()

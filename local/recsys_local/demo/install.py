@@ -1,0 +1,1 @@
+"""Cluster, chart and data for the demo, over what `recsys_local` offers."""

@@ -1,0 +1,177 @@
+"""The story that `make demo` tells, chapter by chapter; every line is something that must come true."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from recsys_local.demo.stage import MODEL, NAMESPACE, Manifests, Narrator, Stage
+
+Spec = dict[str, Any]
+BETTER = "better settings"
+
+
+def first_version(narrator: Narrator, stage: Stage, manifests: Manifests) -> None:
+    """Apply, train, judge, serve."""
+    narrator.chapter("Version 1: from `kubectl apply` to 100 % of the traffic")
+    manifests.commit("first model")
+    stage.kubectl("apply", "-n", NAMESPACE, "-f", str(manifests.file))
+    narrator.tell("the data is valid and the snapshot is written", lambda: _phase(stage, 1, "Training", 120))
+    narrator.tell("the training Job has ended, the artifact has a digest", lambda: _phase(stage, 1, "Evaluating", 300))
+    narrator.tell("the gates let it pass", lambda: _phase(stage, 1, "Warming", 180))
+    narrator.tell("a real Triton serves it with 100 %", lambda: _phase(stage, 1, "Stable", 180))
+
+
+def better_version(narrator: Narrator, stage: Stage, manifests: Manifests, kill_operator: Any) -> None:
+    """A better model rolls out in steps; the operator is killed on the way."""
+    narrator.chapter("Version 2: better settings, 5 -> 25 -> 50 -> 100 % of the users")
+
+    def change(spec: Spec) -> None:
+        spec["model"] |= {"embeddingDim": 32, "hiddenLayers": [64, 32, 16]}
+        spec["training"] |= {"epochs": 14}
+
+    manifests.edit(BETTER, change)
+    stage.kubectl("apply", "-n", NAMESPACE, "-f", str(manifests.file))
+    narrator.tell("trained and judged", lambda: _phase(stage, 2, "Canary", 420))
+    name = stage.versions()[1]["metadata"]["name"]
+    for percent in (5, 25):
+        narrator.tell(f"{percent} % of the users", lambda p=percent: stage.wait_weight(name, p, seconds=150))  # type: ignore[misc]
+    narrator.tell("the operator is killed with SIGKILL in the middle of the canary", kill_operator)
+    for percent in (50, 100):
+        narrator.tell(f"{percent} % of the users", lambda p=percent: stage.wait_weight(name, p, seconds=150))  # type: ignore[misc]
+    narrator.tell("after the bake it is stable", lambda: _phase(stage, 2, "Stable", 240))
+    narrator.tell("version 1 stays loaded", lambda: _loaded(stage, 1))
+
+
+def slow_version(narrator: Narrator, stage: Stage, manifests: Manifests, *, number: int, limit: str | None, seed: int) -> None:
+    """Good offline, too slow online."""
+    what = "within its own CPU limit" if limit else "without a CPU limit: it drags stable down as well"
+    narrator.chapter(f"Version {number}: good offline, too slow online, {what}")
+
+    def change(spec: Spec) -> None:
+        spec["model"] |= {"embeddingDim": 64, "hiddenLayers": [1024, 1536, 512]}
+        spec["training"] |= {"epochs": 2, "seed": seed, "batchSize": 8192}
+        resources = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
+        if limit:
+            resources["limits"]["cpu"] = limit
+        spec["serving"] |= {"resources": resources}
+
+    manifests.edit(f"heavy model, seed {seed}", change)
+    stage.kubectl("apply", "-n", NAMESPACE, "-f", str(manifests.file))
+    narrator.tell("it is good offline", lambda: _phase(stage, number, "Canary", 600))
+    narrator.tell("the SLO is breached and it is rolled back by itself", lambda: _rolled_back(stage, number, 300))
+
+
+def by_hand(narrator: Narrator, stage: Stage, manifests: Manifests) -> None:
+    """What on-call does at 3 a.m."""
+    narrator.chapter("By hand: git revert, annotation, ModelAction, patch")
+    one, two = (item["metadata"]["name"] for item in stage.versions()[:2])
+    jobs = len(stage.api.request("GET", f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs")["items"])
+
+    def revert() -> str:
+        manifests.revert_to("first model")
+        stage.kubectl("apply", "-n", NAMESPACE, "-f", str(manifests.file))
+        stage.wait_weight(one, 100, seconds=20)
+        after = len(stage.api.request("GET", f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs")["items"])
+        assert after <= jobs, f"{after - jobs} new Jobs"
+        return "no training"
+
+    narrator.tell("`git revert` brings version 1 back", revert)
+    narrator.tell(
+        "`kubectl annotate` recsys.dev/action=Rollback",
+        lambda: _at_once(stage, two, "annotate", "--overwrite", "recm", MODEL, "recsys.dev/action=Rollback#1"),
+    )
+    narrator.tell("a ModelAction `Retry` lifts the quarantine of version 1", lambda: _action(stage, "Retry", one, one))
+    narrator.tell("a ModelAction `Rollback`", lambda: _action(stage, "Rollback", None, two))
+    pin = {"spec": {"rollout": {"pinnedVersion": one}}}
+    unpin: dict[str, Any] = {"spec": {"rollout": {"pinnedVersion": None}}}
+    for text, patch, target in (("is set", pin, one), ("is removed", unpin, two)):
+        narrator.tell(
+            f"`kubectl patch` spec.rollout.pinnedVersion {text}",
+            lambda p=patch, t=target: _at_once(stage, t, "patch", "recm", MODEL, "--type=merge", "-p", json.dumps(p)),  # type: ignore[misc]
+        )
+
+
+def _phase(stage: Stage, number: int, phase: str, seconds: float) -> str | None:
+    order = ("Pending", "Preparing", "Training", "Evaluating", "Warming", "Canary", "Baking", "Stable", "Previous")
+    item = stage.wait_version(number, order[order.index(phase) :], seconds=seconds)
+    offline = item["status"].get("offline", {}).get("ndcg@10")
+    if phase in ("Warming", "Canary") and offline:
+        popularity = item["status"].get("baseline", {}).get("ndcg@10", {})
+        return (
+            f"NDCG@10 {offline['value']:.3f} [{offline['low']:.3f}, {offline['high']:.3f}], "
+            f"n = {offline['n']} warm users, popularity {popularity.get('value', 0):.3f}"
+        )
+    return None
+
+
+def _loaded(stage: Stage, number: int) -> str:
+    name = next(v["metadata"]["name"] for v in stage.versions() if v["spec"]["number"] == number)
+    deployment = stage.api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}")
+    ready = (deployment or {}).get("status", {}).get("readyReplicas", 0)
+    assert ready >= 1, f"{name} has no ready pod"
+    return f"{ready} pod ready"
+
+
+def _rolled_back(stage: Stage, number: int, seconds: float) -> str:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        item = next(v for v in stage.versions() if v["spec"]["number"] == number)
+        status = item["status"]
+        if status["phase"] == "RolledBack":
+            weight = stage.weights().get(item["metadata"]["name"], 0)
+            assert weight == 0, f"RolledBack, but the route still gives it {weight} %"
+            return f"{status.get('reason')}: {status.get('message')}"
+        assert status["phase"] not in ("Stable", "Rejected", "Failed"), f"it became {status['phase']}: {status.get('message')}"
+        time.sleep(0.2)
+    raise TimeoutError(f"version {number} was not rolled back within {seconds:.0f} s")
+
+
+def _at_once(stage: Stage, version: str, *command: str) -> str:
+    begun = time.monotonic()
+    stage.kubectl("-n", NAMESPACE, *command)
+    returned = time.monotonic()
+    stage.wait_weight(version, 100, seconds=20)
+    return f"all traffic {time.monotonic() - returned:.2f} s after kubectl had returned ({returned - begun:.2f} s)"
+
+
+def _action(stage: Stage, verb: str, version: str | None, expected: str) -> str:
+    manifest = {
+        "apiVersion": "recsys.dev/v1alpha1",
+        "kind": "ModelAction",
+        "metadata": {"generateName": f"{verb.lower()}-"},
+        "spec": {"modelName": MODEL, "verb": verb, "requestedBy": "on-call", "reason": "demo"},
+    }
+    if version:
+        manifest["spec"] |= {"version": version}  # type: ignore[operator]
+    file = Path("/dev/stdin")
+    begun = time.monotonic()
+    stage.kubectl("-n", NAMESPACE, "create", "-f", str(file), stdin=json.dumps(manifest))
+    returned = time.monotonic()
+    stage.wait_weight(expected, 100, seconds=20)
+    return f"all traffic {time.monotonic() - returned:.2f} s after kubectl had returned ({returned - begun:.2f} s)"
+
+
+def by_verdict(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Rollbacks that nobody asked for."""
+    return {name: found for name, found in report["rollbacks"].items() if found["reason"] != "Requested"}
+
+
+def check_report(narrator: Narrator, report: dict[str, Any]) -> None:
+    """What only the observer can tell about the two slow versions."""
+    numbers = {version["name"]: version["number"] for version in report["versions"]}
+    for name, found in by_verdict(report).items():
+        narrator.tell(f"version {numbers[name]} was stopped below 100 %", lambda f=found: _below_all(f))  # type: ignore[misc]
+    narrator.tell(
+        "versions 3 and 4 were rolled back by a verdict",
+        lambda: _same({numbers[name] for name in by_verdict(report)}, {3, 4}),
+    )
+
+
+def _below_all(found: dict[str, Any]) -> str:
+    assert found["weightBefore"] < 100, f"it had reached {found['weightBefore']} %"
+    return f"at {found['weightBefore']} %, {found['verdictToZeroSeconds']} s from verdict to weight 0"
+
+
+def _same(seen: set[int], wanted: set[int]) -> None:
+    assert seen == wanted, f"seen: {sorted(seen)}"
