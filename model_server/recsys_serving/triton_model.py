@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.dlpack
+from numpy.typing import NDArray
 
 from recsys_serving.batches import Rank, Ranked, rank_together
 from recsys_serving.errors import ArtifactError
 from recsys_serving.limits import observe_cpus, threads_for
 from recsys_serving.loading import load_scorer
-from recsys_serving.names import DIGEST_PARAMETER
+from recsys_serving.names import DIGEST_PARAMETER, INPUTS, OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,17 @@ class TritonPythonModel:
         """Rank all requests of the batch together."""
         import triton_python_backend_utils as pb
 
-        def tensor(request: Any, name: str) -> np.ndarray[Any, np.dtype[np.int32]]:
-            return np.asarray(pb.get_input_tensor_by_name(request, name).as_numpy(), np.int32)
+        # DLPack both ways: the stub was built against numpy 1 and reads a wrong item size from numpy 2 arrays.
+        def tensor(request: Any, name: str) -> NDArray[np.int32]:
+            return torch.utils.dlpack.from_dlpack(pb.get_input_tensor_by_name(request, name)).cpu().numpy()
 
-        ranks = [Rank(*(tensor(request, name) for name in ("rows", "extra_seen", "k"))) for request in requests]
+        ranks = [Rank(*(tensor(request, name) for name in INPUTS)) for request in requests]
         return [self._response(pb, ranked) for ranked in rank_together(self._scorer, ranks)]
 
     @staticmethod
     def _response(pb: Any, ranked: Ranked) -> Any:
         if ranked.error:
             return pb.InferenceResponse(error=pb.TritonError(ranked.error))
-        outputs = [pb.Tensor("item_rows", ranked.item_rows), pb.Tensor("scores", ranked.scores)]
+        arrays = (ranked.item_rows, ranked.scores)
+        outputs = [pb.Tensor.from_dlpack(name, torch.from_numpy(a)) for name, a in zip(OUTPUTS, arrays, strict=True)]
         return pb.InferenceResponse(output_tensors=outputs)

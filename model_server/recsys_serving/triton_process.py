@@ -1,0 +1,124 @@
+"""How tritonserver is found, started and asked whether it still ranks."""
+
+import http.client
+import importlib.util
+import json
+import os
+import signal
+import site
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from recsys_serving.errors import SettingsError
+from recsys_serving.limits import observe_cpus, threads_for
+from recsys_serving.names import MODEL_NAME
+from recsys_serving.settings import TritonSettings
+
+EXIT_TIMEOUT_SECONDS = 5
+_PROBE = {
+    "inputs": [
+        {"name": "rows", "shape": [1, 1], "datatype": "INT32", "data": [0]},
+        {"name": "extra_seen", "shape": [1, 16], "datatype": "INT32", "data": [-1] * 16},
+        {"name": "k", "shape": [1, 1], "datatype": "INT32", "data": [1]},
+    ]
+}
+_BUSY = 503
+
+
+def find_triton_home(env: Mapping[str, str]) -> Path:
+    """`RECSYS_TRITON_HOME`, else where the installed package pytriton carries its tritonserver.
+
+    Raises:
+        SettingsError: there is no bin/tritonserver.
+    """
+    declared = env.get("RECSYS_TRITON_HOME", "")
+    home = Path(declared) if declared else _installed_home()
+    if home is None or not (home / "bin/tritonserver").is_file():
+        raise SettingsError(
+            f"RECSYS_TRITON_HOME is {declared!r}; set it to a folder with bin/tritonserver and backends/"
+        )
+    return home
+
+
+def _installed_home() -> Path | None:
+    spec = importlib.util.find_spec("pytriton")
+    return Path(spec.origin).parent / "tritonserver" if spec and spec.origin else None
+
+
+def build_command(home: Path, settings: TritonSettings, shm_prefix: str) -> list[str]:
+    """tritonserver on loopback, one immutable model, no metrics of its own."""
+    options = {
+        "model-repository": str(settings.models_dir / "repository"),
+        "model-control-mode": "none",
+        "backend-directory": str(home / "backends"),
+        "backend-config": f"python,shm-region-prefix-name={shm_prefix}",
+        "http-address": "127.0.0.1",
+        "http-port": str(settings.http_port),
+        "grpc-address": "127.0.0.1",
+        "grpc-port": str(settings.grpc_port),
+        "allow-metrics": "false",
+        "exit-timeout-secs": str(EXIT_TIMEOUT_SECONDS),
+        "log-info": "false",
+    }
+    return [
+        str(home / "bin/tritonserver"),
+        "--disable-auto-complete-config",
+        *(f"--{k}={v}" for k, v in options.items()),
+    ]
+
+
+def build_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The child's environment: package folders for the isolated interpreter, and threads for the CPU quota."""
+    threads = str(threads_for(observe_cpus(env), 1))
+    folders = dict.fromkeys([*(path for path in sys.path if path.endswith("-packages")), *site.getsitepackages()])
+    return {
+        **env,
+        "RECSYS_SITE_PACKAGES": os.pathsep.join(folders),
+        "OMP_NUM_THREADS": env.get("OMP_NUM_THREADS", threads),
+        "MKL_NUM_THREADS": env.get("MKL_NUM_THREADS", threads),
+    }
+
+
+class TritonProcess:
+    """One tritonserver with its stubs, in a process group of its own."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], shm_prefix: str) -> None:
+        self._shm_prefix = shm_prefix
+        self._clean_shared_memory()
+        self.pid = os.posix_spawn(command[0], command, dict(environment), setpgroup=0, setsigmask=[])
+
+    def terminate(self) -> None:
+        """Ask it to finish what is in flight and exit."""
+        self._kill(self.pid, signal.SIGTERM)
+
+    def destroy(self) -> None:
+        """End the server and its stubs at once, and free their shared memory."""
+        self._kill(-self.pid, signal.SIGKILL)
+        self._clean_shared_memory()
+
+    @staticmethod
+    def _kill(pid: int, number: int) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+
+    def _clean_shared_memory(self) -> None:
+        # A killed server leaves its regions in /dev/shm, which is a small emptyDir: restarts would fill it.
+        for region in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
+            region.unlink(missing_ok=True)
+
+
+def probe_model(http_port: int, timeout_seconds: float) -> bool:
+    """Whether one item can be ranked; a full queue counts as alive, silence and errors do not."""
+    connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=timeout_seconds)
+    try:
+        connection.request("POST", f"/v2/models/{MODEL_NAME}/infer", json.dumps(_PROBE))
+        response = connection.getresponse()
+        text = response.read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return response.status == http.client.OK or (response.status == _BUSY and b"queue" in text)
