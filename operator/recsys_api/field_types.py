@@ -14,13 +14,7 @@ LabelName = Annotated[str, StringConstraints(pattern=patterns.LABEL_NAME, max_le
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=16384)]
-Quantity = Annotated[
-    str | int,
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True, "maxLength": 32}
-    ),
-]
-Quantities = Annotated[dict[str, Quantity], Field(max_length=16)]
+Quantities = Annotated[dict[str, str | int], Field(max_length=16)]
 Toleration = Annotated[
     dict[str, Any],
     WithJsonSchema(

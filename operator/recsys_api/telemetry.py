@@ -1,6 +1,29 @@
 """Names and bucket bounds that pods publish and the operator reads."""
 
-LATENCY_BUCKETS_MILLISECONDS = (1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000)
+LATENCY_BUCKETS_MILLISECONDS = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    20,
+    25,
+    30,
+    40,
+    50,
+    75,
+    100,
+    150,
+    200,
+    250,
+    300,
+    400,
+    500,
+    750,
+    1000,
+    2000,
+    5000,
+)
 """Every pod publishes all of them, so that a changed threshold never changes a pod."""
 
 REQUESTS = "recsys_requests"

@@ -1,0 +1,163 @@
+"""Whether a part of a RecommenderModel obeys a rule; `rules.py` pairs each with its CEL twin and its sentence."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+from recsys_api import patterns
+from recsys_api.recommender_model import (
+    Autoscaling,
+    Columns,
+    Data,
+    Gate,
+    Model,
+    RecommenderModelSpec,
+    ServiceLevelIndicator,
+    ServiceLevelObjective,
+    Serving,
+    Split,
+    Step,
+)
+from recsys_api.rule_types import between
+
+MAX_FRACTION_SUM = 0.9
+FALLBACK_OBJECTIVE_PERCENT = 99.5
+RESERVED_LABEL = "app.kubernetes.io/managed-by"
+
+
+class Named(Protocol):
+    """An element of a list that is keyed by name."""
+
+    @property
+    def name(self) -> str:
+        """Unique in its list."""
+
+
+def one_of_replicas_and_autoscaling(serving: Serving) -> bool:
+    """A fixed size or an autoscaler."""
+    return serving.replicas is None or serving.autoscaling is None
+
+
+def bounds_in_order(autoscaling: Autoscaling) -> bool:
+    """The autoscaler's range is not empty."""
+    return autoscaling.max_replicas >= autoscaling.min_replicas
+
+
+def one_limit(gate: Gate) -> bool:
+    """An absolute limit or one against the serving version."""
+    return (gate.at_least is None) != (gate.max_regression_percent is None)
+
+
+def latency_has_threshold(sli: ServiceLevelIndicator) -> bool:
+    """Slow means slower than something."""
+    return sli.type != "Latency" or sli.threshold_milliseconds is not None
+
+
+def threshold_is_for_latency(sli: ServiceLevelIndicator) -> bool:
+    """No other indicator has a threshold."""
+    return sli.type == "Latency" or sli.threshold_milliseconds is None
+
+
+def fallback_objective_is_tight(slo: ServiceLevelObjective) -> bool:
+    """The undeclared objective can only be tightened."""
+    holds = between(FALLBACK_OBJECTIVE_PERCENT, 100)
+    return slo.sli.type != "Fallback" or holds(slo.objective_percent)
+
+
+def weights_rise(steps: Sequence[Step]) -> bool:
+    """Each step has more users than the one before."""
+    weights = [step.weight for step in steps]
+    return all(before < after for before, after in pairwise(weights))
+
+
+def last_weight_is_all(steps: Sequence[Step]) -> bool:
+    """A rollout ends with everybody."""
+    return not steps or steps[-1].weight == 100
+
+
+def something_to_train_on(split: Split) -> bool:
+    """Test and validation leave interactions for training."""
+    return split.test_fraction + split.validation_fraction < MAX_FRACTION_SUM
+
+
+def temporal_has_timestamp(data: Data) -> bool:
+    """Newest needs times."""
+    return data.split.strategy != "Temporal" or data.columns.timestamp is not None
+
+
+def columns_differ(columns: Columns) -> bool:
+    """No column is both."""
+    return columns.user != columns.item
+
+
+def is_in_cluster(uri: str) -> bool:
+    """A pod has no files of the user's machine."""
+    return not uri.startswith("file://")
+
+
+def mlp_has_layers(model: Model) -> bool:
+    """The MLP branch has at least one layer."""
+    return model.architecture == "GMF" or len(model.hidden_layers) > 0
+
+
+def gmf_has_no_layers(model: Model) -> bool:
+    """GMF is a product of embeddings."""
+    return model.architecture != "GMF" or len(model.hidden_layers) == 0
+
+
+def comparison_sees_unseen_data(spec: RecommenderModelSpec) -> bool:
+    """A stable version that was refitted on everything has seen the test data."""
+    regression = any(gate.max_regression_percent is not None for gate in spec.evaluation.gates)
+    return spec.training.refit != "All" or not regression
+
+
+def quantities_are_quantities(quantities: Mapping[str, str | int]) -> bool:
+    """Kubernetes will accept each amount."""
+    return all(re.fullmatch(patterns.QUANTITY, str(amount)) for amount in quantities.values())
+
+
+def resources_are_known(quantities: Mapping[str, str | int]) -> bool:
+    """Kubernetes knows each resource; a typo would only be found when the Job is created."""
+    return all(re.fullmatch(patterns.RESOURCE_NAME, name) for name in quantities)
+
+
+def cpu_request_is_positive(quantities: Mapping[str, str | int]) -> bool:
+    """The number of threads follows the CPU request."""
+    return not re.fullmatch(r"0+(\.0+)?[a-zA-Z]*", str(quantities.get("cpu", 1)))
+
+
+def metadata_is_labels_and_annotations(metadata: Mapping[str, object]) -> bool:
+    """The rest of a pod's metadata is the operator's."""
+    return all(name in ("labels", "annotations") for name in metadata)
+
+
+def is_reserved(key: str) -> bool:
+    """The operator finds its own pods by these keys."""
+    return key.startswith("recsys.dev/") or key == RESERVED_LABEL
+
+
+def metadata_is_not_ours(metadata: Mapping[str, Mapping[str, str]]) -> bool:
+    """No key that the operator itself sets."""
+    return not any(is_reserved(key) for entries in metadata.values() for key in entries)
+
+
+def labels_are_labels(metadata: Mapping[str, Mapping[str, str]]) -> bool:
+    """Kubernetes will accept each label's value."""
+    values = metadata.get("labels", {}).values()
+    return all(len(value) <= 63 and re.fullmatch(patterns.LABEL_VALUE, value) for value in values)
+
+
+def names_differ(items: Sequence[Named]) -> bool:
+    """Each name occurs once."""
+    return len({item.name for item in items}) == len(items)
+
+
+def is_not_empty(text: str) -> bool:
+    """Absent and empty would mean the same."""
+    return text != ""
+
+
+def always(_value: Any) -> bool:
+    """What only the API server sees: it knows the old object."""
+    return True
