@@ -1,0 +1,148 @@
+"""`python -m recsys_serving.api`: one process that answers, warms up once, and drains on SIGTERM."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from types import FrameType
+
+import uvicorn
+
+from recsys_serving.app import Api, build_app
+from recsys_serving.errors import ArtifactError, run_main
+from recsys_serving.events import EventLedger
+from recsys_serving.health import Health, LoopWatch
+from recsys_serving.library import Library, load_library
+from recsys_serving.metrics import ServingMetrics
+from recsys_serving.ranking import Ranker, RankingError
+from recsys_serving.recommending import Recommender
+from recsys_serving.settings import ApiSettings, read_api_settings
+from recsys_serving.tokens import TokenSigner
+from recsys_serving.triton_client import TritonRanker
+from recsys_serving.warmup import warm
+
+_RETRY_SECONDS = 0.5
+_CLOSE_SECONDS = 10
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that goes on answering for `drain_seconds` after SIGTERM: routes to this pod vanish only slowly."""
+
+    def __init__(self, config: uvicorn.Config, health: Health, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._health, self._drain_seconds = health, drain_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Replace uvicorn's handlers, which would close the listener at once."""
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First signal: unready, answer on, close later. Second signal: close now."""
+        if self._health.draining or self._loop is None:
+            self.should_exit = True
+            return
+        self._health.draining = True
+        self._loop.call_later(self._drain_seconds, setattr, self, "should_exit", True)
+
+
+def build_api(settings: ApiSettings, library: Library, ranker: Ranker) -> tuple[Api, Recommender]:
+    """Wire the parts together."""
+    recommender = Recommender(
+        library, ranker, timeout_seconds=settings.scoring_timeout_seconds, max_in_flight=settings.max_in_flight
+    )
+    signer = TokenSigner(settings.token_key)
+    api = Api(
+        version=settings.version,
+        top_k=settings.artifact.top_k,
+        bucket_key=settings.bucket_key,
+        recommender=recommender,
+        signer=signer,
+        ledger=EventLedger(signer, version=settings.version, now=time.time),
+        metrics=ServingMetrics(
+            version=settings.version,
+            digest=library.digest,
+            supervisor_file=settings.triton.state_file,
+            now=time.time,
+        ),
+        health=Health(LoopWatch(time.monotonic)),
+    )
+    return api, recommender
+
+
+async def warm_until_ready(api: Api, library: Library, ranker: Ranker, recommender: Recommender) -> None:
+    """Try to warm up until it works; a wrong answer is final and stays visible in /readyz."""
+    while not api.health.warmed:
+        try:
+            count = await warm(library, ranker, recommender, top_k=api.top_k)
+        except RankingError as error:
+            api.health.problem = f"waiting for Triton: {error}"
+            await asyncio.sleep(_RETRY_SECONDS)
+        except ArtifactError as error:
+            api.health.problem = f"refused: {error}"
+            _say(api.health.problem)
+            return
+        else:
+            api.health.warmed = True
+            _say(f"ready: {count} golden users answered by {library.digest}")
+
+
+@contextlib.asynccontextmanager
+async def background(*coroutines: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run coroutines beside the server and cancel them at its end."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def serve(settings: ApiSettings, library: Library) -> None:
+    """Serve until SIGTERM has been handled."""
+    ranker = TritonRanker(settings.triton.grpc_port)
+    api, recommender = build_api(settings, library, ranker)
+    config = uvicorn.Config(
+        build_app(api),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_CLOSE_SECONDS,
+        timeout_keep_alive=75,
+    )
+    server = DrainingServer(config, api.health, settings.triton.drain_seconds)
+    warming = warm_until_ready(api, library, ranker, recommender)
+    async with background(warming, api.health.watch.run()):
+        await server.serve()
+    await ranker.close()
+
+
+def _say(text: str) -> None:
+    print(f"recsys-api: {text}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Entry point."""
+    settings = read_api_settings(os.environ)
+    library = load_library(settings.artifact.artifact_dir, settings.artifact.digest)
+    # What was loaded stays for ever: no collection needs to look at it again.
+    gc.collect()
+    gc.freeze()
+    asyncio.run(serve(settings, library))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main("recsys-api", main))

@@ -1,0 +1,156 @@
+"""The HTTP surface: routes, headers, errors. Everything that decides lies in the modules that it calls."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from recsys_api.buckets import BUCKET_HEADER, bucket_header
+from recsys_serving.events import EventLedger
+from recsys_serving.health import Health
+from recsys_serving.metrics import CONTENT_TYPE, ServingMetrics
+from recsys_serving.recommending import Answer, Recommender
+from recsys_serving.requests import MAX_BODY_BYTES, RequestError, is_request_id, parse_event, parse_recommend
+from recsys_serving.tokens import TokenSigner
+
+_PRIVATE = "private, no-store"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """Everything that answering needs."""
+
+    version: str
+    top_k: int
+    bucket_key: bytes
+    recommender: Recommender
+    signer: TokenSigner
+    ledger: EventLedger
+    metrics: ServingMetrics
+    health: Health
+    timer: Callable[[], float] = time.perf_counter
+    wall: Callable[[], float] = time.time
+
+    async def recommend(self, request: Request) -> Response:
+        """POST /v1/recommend."""
+        started = self.timer()
+        try:
+            return await self._recommend(request, started)
+        except RequestError as error:
+            self.metrics.count_error(error.status)
+            return self.respond(request, error.to_dict(), error.status)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            self.metrics.count_error(500)
+            raise
+
+    async def _recommend(self, request: Request, started: float) -> Response:
+        asked = parse_recommend(await read_body(request), top_k=self.top_k)
+        bucket = request.headers.get(BUCKET_HEADER)
+        if bucket is not None and bucket != bucket_header(asked.user, self.bucket_key):
+            self.metrics.count_bucket_mismatch()
+        request_id = asked.request_id or request_id_of(request)
+        answer = await self.recommender.recommend(asked.user, asked.k, asked.seen)
+        response = self.respond(request, self._body(answer, request_id), 200, request_id)
+        self.metrics.count_answer(source=answer.source, reason=answer.fallback_reason, seconds=self.timer() - started)
+        return response
+
+    def _body(self, answer: Answer, request_id: str) -> dict[str, object]:
+        token = self.signer.sign(
+            request_id=request_id,
+            version=self.version,
+            source=answer.source,
+            items=[item for item, _ in answer.items],
+            seconds=int(self.wall()),
+        )
+        return {
+            "items": [{"id": item, "score": score} for item, score in answer.items],
+            "source": answer.source,
+            "fallbackReason": answer.fallback_reason,
+            "version": self.version,
+            "token": token,
+        }
+
+    async def event(self, request: Request) -> Response:
+        """POST /v1/events."""
+        try:
+            event = parse_event(await read_body(request))
+        except RequestError as error:
+            return self.respond(request, error.to_dict(), error.status)
+        outcome = self.ledger.accept(event)
+        if outcome.accepted:
+            self.metrics.count_event(event.type, outcome.version)
+            return self.respond(request, {"accepted": True}, 202)
+        self.metrics.count_dropped(outcome.version, outcome.reason)
+        return self.respond(request, {"accepted": False, "reason": outcome.reason}, 202)
+
+    async def metrics_text(self, request: Request) -> Response:
+        """GET /metrics."""
+        return Response(self.metrics.render(), headers={"content-type": CONTENT_TYPE})
+
+    async def healthz(self, request: Request) -> Response:
+        """GET /healthz."""
+        code, reason = self.health.liveness()
+        return Response(reason + "\n", code, media_type="text/plain")
+
+    async def readyz(self, request: Request) -> Response:
+        """GET /readyz."""
+        code, reason = self.health.readiness()
+        return Response(reason + "\n", code, media_type="text/plain")
+
+    async def http_error(self, request: Request, error: Exception) -> Response:
+        """404, 405 and 500 in the same form as our own errors."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        message = error.detail if isinstance(error, HTTPException) else "internal error; see the pod's log"
+        refused = RequestError("path", request.url.path, message, status=status)
+        return self.respond(request, refused.to_dict(), status)
+
+    def respond(self, request: Request, body: object, status: int, request_id: str = "") -> Response:
+        """JSON with the headers that every answer carries."""
+        headers = {
+            "content-type": "application/json",
+            "cache-control": _PRIVATE,
+            "x-recsys-version": self.version,
+            "x-request-id": request_id or request_id_of(request),
+        }
+        if self.health.draining:
+            # The next request of this client must go to another pod: this one closes its connections soon.
+            headers["connection"] = "close"
+        return Response(json.dumps(body, separators=(",", ":")).encode(), status, headers)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body; raises RequestError (413) beyond 1 MiB."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise RequestError("body", size, f"send at most {MAX_BODY_BYTES} bytes", status=413)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def request_id_of(request: Request) -> str:
+    """The caller's x-request-id where it can be echoed, else a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if is_request_id(given) else uuid.uuid4().hex
+
+
+def build_app(api: Api) -> Starlette:
+    """The ASGI application."""
+    routes = [
+        Route("/v1/recommend", api.recommend, methods=["POST"]),
+        Route("/v1/events", api.event, methods=["POST"]),
+        Route("/metrics", api.metrics_text),
+        Route("/healthz", api.healthz),
+        Route("/readyz", api.readyz),
+    ]
+    return Starlette(routes=routes, exception_handlers={HTTPException: api.http_error, 500: api.http_error})
