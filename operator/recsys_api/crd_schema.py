@@ -120,12 +120,18 @@ def _ordered(schema: Schema) -> Schema:
 
 
 def _default(schema: Schema) -> Schema:
-    """The default as the API server is to fill it in: `{}` for an object whose fields have their own defaults."""
+    """The default as the API server is to fill it in: an object gets those of its fields, and nothing that has none.
+
+    `{}` would do the same, but the API server runs the rules on a default before it completes it.
+    """
     if "default" not in schema:
         return schema
     if schema["default"] in (None, [], {}, "") and "properties" not in schema:
         return {key: value for key, value in schema.items() if key != "default"}
-    return {**schema, "default": {}} if "properties" in schema else schema
+    if "properties" not in schema:
+        return schema
+    fields = schema["properties"].items()
+    return {**schema, "default": {name: field["default"] for name, field in fields if "default" in field}}
 
 
 def _container(schema: Schema, node: Schema, defs: dict[str, Schema], docs: Docs) -> None:

@@ -161,8 +161,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         _QUANTITIES,
-        "self.all(k, type(self[k]) == int ? int(self[k]) >= 0 : "
-        "(isQuantity(string(self[k])) && quantity(string(self[k])).sign() >= 0))",
+        "self.all(k, type(self[k]) == int ? self[k] >= 0 : (isQuantity(self[k]) && !self[k].startsWith('-')))",
         'an amount is not a quantity; write a number with a unit, not negative, as in cpu: "500m" or memory: 4Gi',
         ok.quantities_are_quantities,
     ),
@@ -175,7 +174,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         tuple(f"{path}.requests" for path in _RESOURCES),
-        "!('cpu' in self) || !isQuantity(string(self['cpu'])) || quantity(string(self['cpu'])).sign() == 1",
+        "!('cpu' in self) || !isQuantity(string(self['cpu'])) || "
+        "quantity(string(self['cpu'])).isGreaterThan(quantity('0'))",
         "cpu is 0, and the number of threads follows it; request some, as in cpu: 500m, or remove it",
         ok.cpu_request_is_positive,
     ),
