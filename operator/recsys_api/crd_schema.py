@@ -126,12 +126,11 @@ def _default(schema: Schema) -> Schema:
     """
     if "default" not in schema:
         return schema
-    if schema["default"] in (None, [], {}, "") and "properties" not in schema:
-        return {key: value for key, value in schema.items() if key != "default"}
-    if "properties" not in schema:
-        return schema
-    fields = schema["properties"].items()
-    return {**schema, "default": {name: field["default"] for name, field in fields if "default" in field}}
+    default = schema["default"]
+    if "properties" in schema:
+        default = {name: field["default"] for name, field in schema["properties"].items() if "default" in field}
+    rest = {key: value for key, value in schema.items() if key != "default"}
+    return rest if default in (None, [], {}, "") else {**rest, "default": default}
 
 
 def _container(schema: Schema, node: Schema, defs: dict[str, Schema], docs: Docs) -> None:
