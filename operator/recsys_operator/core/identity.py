@@ -1,0 +1,115 @@
+"""What a version *is*: the hash of the fields that determine its weights, and the name that follows from it.
+
+The projection is written down here, field by field, with the default that each had when it was introduced: a field at
+that default is left out. So neither a new field nor a changed default of the API gives a running model another hash,
+and an operator upgraded over a hundred models starts no Job. Golden hashes are a test; change them never, add `h2:`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from recsys_api.recommender_model import Evaluation, RecommenderModelSpec
+
+PREFIX = "h1:"
+NAME_DIGITS = 10
+
+REQUIRED = object()
+"""In the projection: the field has no default and is always there."""
+
+PROJECTION: tuple[tuple[str, Any], ...] = (
+    ("data.source.uri", REQUIRED),
+    ("data.source.format", "Parquet"),
+    ("data.columns.user", "user_id"),
+    ("data.columns.item", "item_id"),
+    ("data.columns.timestamp", None),
+    ("data.columns.rating", None),
+    ("data.split.strategy", "Temporal"),
+    ("data.split.testFraction", 0.1),
+    ("data.split.validationFraction", 0.1),
+    ("data.split.target", "All"),
+    ("data.validation.minInteractions", 1000),
+    ("data.validation.maxNullFraction", "0"),
+    ("data.validation.onDuplicates", "KeepLast"),
+    ("model.architecture", "NeuMF"),
+    ("model.embeddingDim", 32),
+    ("model.hiddenLayers", [64, 32, 16]),
+    ("model.dropout", 0.0),
+    ("training.loss.type", "BCE"),
+    ("training.loss.negatives", 4),
+    ("training.optimizer.type", "Adam"),
+    ("training.optimizer.learningRate", 0.001),
+    ("training.optimizer.weightDecay", 0.0),
+    ("training.epochs", 20),
+    ("training.patience", 3),
+    ("training.batchSize", 4096),
+    ("training.seed", 0),
+    ("training.deterministic", True),
+    ("training.refit", "Never"),
+)  # fmt: skip
+DECIMALS = frozenset({"data.validation.maxNullFraction"})
+
+
+def project(spec: RecommenderModelSpec) -> dict[str, Any]:
+    """The fields that determine the weights, by path, without those at their default of introduction."""
+    document = spec.model_dump(mode="json", by_alias=True)
+    found: dict[str, Any] = {}
+    for path, default in PROJECTION:
+        value = _canonical(path, _at(document, path))
+        if default is REQUIRED or value != _default(path, default, document):
+            found[path] = value
+    return found
+
+
+def spec_hash(spec: RecommenderModelSpec) -> str:
+    """`h1:` and the SHA-256 of the projection as canonical JSON."""
+    return PREFIX + _sha256(project(spec))
+
+
+def version_name(model: str, hashed: str, trigger: str) -> str:
+    """`<model>-<first 10 hex of the sha256 of hash and trigger>`."""
+    digest = hashlib.sha256(f"{hashed}\n{trigger}".encode()).hexdigest()
+    return f"{model}-{digest[:NAME_DIGITS]}"
+
+
+def evaluation_key(evaluation: Evaluation, stable: str = "") -> str:
+    """Key of one evaluation: 8 hex of the gates; 4 more of the stable version where a gate compares with it."""
+    gates = _sha256(evaluation.to_dict())[:8]
+    compares = any(gate.max_regression_percent is not None for gate in evaluation.gates)
+    return gates + (hashlib.sha256(stable.encode()).hexdigest()[:4] if compares and stable else "")
+
+
+def same_gates(key: str, other: str) -> bool:
+    """Whether two keys are of the same gates, whatever they were compared with."""
+    return key[:8] == other[:8]
+
+
+def template_revision(template: Mapping[str, Any]) -> str:
+    """Name of a serving template: 10 hex of its content."""
+    return _sha256(template)[:NAME_DIGITS]
+
+
+def _at(document: Mapping[str, Any], path: str) -> Any:
+    value: Any = document
+    for part in path.split("."):
+        value = value[part]
+    return value
+
+
+def _default(path: str, default: Any, document: Mapping[str, Any]) -> Any:
+    if path == "model.hiddenLayers" and document["model"]["architecture"] == "GMF":
+        return []
+    return default
+
+
+def _canonical(path: str, value: Any) -> Any:
+    if path in DECIMALS:
+        return format(Decimal(value).normalize(), "f")
+    return value
+
+
+def _sha256(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
