@@ -77,6 +77,8 @@ def build_environment(env: Mapping[str, str]) -> dict[str, str]:
         "RECSYS_SITE_PACKAGES": os.pathsep.join(folders),
         "OMP_NUM_THREADS": env.get("OMP_NUM_THREADS", threads),
         "MKL_NUM_THREADS": env.get("MKL_NUM_THREADS", threads),
+        # Threads that wait for work must sleep: spinning ones use up the CPU quota and get the pod throttled.
+        "OMP_WAIT_POLICY": env.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
 
 
