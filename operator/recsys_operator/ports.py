@@ -1,11 +1,13 @@
 """What the reconciler needs of the outside, as small protocols; adapters implement them, tests fake them."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from recsys_operator.core.world import PodView, RouteIntent, RouteView, VersionSecond
+from recsys_operator.resources.kinds import Manifest
+from recsys_operator.resources.route import RouteSettings
 
-Manifest = dict[str, Any]
+__all__ = ["Clock", "Cluster", "Manifest", "MetricSource", "PodReader", "TrafficRouter"]
 
 
 class Clock(Protocol):
@@ -14,17 +16,22 @@ class Clock(Protocol):
     def now(self) -> float:
         """Seconds since the epoch."""
 
+    def monotonic(self) -> float:
+        """Seconds of a clock that nobody sets."""
+
 
 class Cluster(Protocol):
     """Writes to and live reads of the API server. Errors: recsys_operator.errors."""
 
-    async def apply(self, manifest: Manifest, *, subresource: str = "", resource_version: str = "") -> Manifest:
+    async def apply(
+        self, manifest: Manifest, *, subresource: str = "", resource_version: str = "", manager: str = "recsys-operator"
+    ) -> Manifest:
         """Server-side apply with our field manager; Conflict where resource_version is given and stale."""
 
     async def create(self, manifest: Manifest) -> Manifest:
         """Create; the existing object where the name is taken by one of ours, else AlreadyOwned."""
 
-    async def read(self, kind: str, namespace: str, name: str) -> Manifest | None:
+    async def read(self, kind: str, namespace: str, name: str, *, metadata_only: bool = False) -> Manifest | None:
         """A live read; None where it does not exist."""
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str, resource_version: str) -> bool:
@@ -41,13 +48,18 @@ class PodReader(Protocol):
 class TrafficRouter(Protocol):
     """One way to split traffic."""
 
-    async def observe_route(self, namespace: str, model: str) -> RouteView | None:
-        """The route as it is (cached reads are allowed)."""
+    async def observe_route(self, namespace: str, model: str, settings: RouteSettings | None) -> RouteView | None:
+        """The route as it is (cached reads are allowed); None where there is none of ours."""
 
     async def ensure_route(
-        self, namespace: str, model: str, intent: RouteIntent, decision: Mapping[str, object], *, settings: Manifest
-    ) -> bool:
-        """Write the intent; True when nothing had to be written."""
+        self, namespace: str, model: str, intent: RouteIntent, decision: Mapping[str, object], *,
+        settings: RouteSettings | None, raises: bool,
+    ) -> bool:  # fmt: skip
+        """Write the intent; True when nothing had to be written.
+
+        Weight that rises is written on condition of the route that was seen (Conflict otherwise), weight that falls
+        without any condition. `settings` None: those of the existing route. Unmanaged where a person took it over.
+        """
 
 
 class MetricSource(Protocol):

@@ -1,0 +1,108 @@
+"""Who acts: a Lease. A restarted container of the same pod keeps it and goes on at once."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+from recsys_operator.adapters.cluster import ApiCluster
+from recsys_operator.errors import ApiError, Conflict, OperatorError
+from recsys_operator.ports import Clock
+from recsys_operator.resources.kinds import KINDS, Manifest
+
+__all__ = ["Leadership", "LeaseLostError"]
+
+log = logging.getLogger(__name__)
+NAME = "recsys-operator"
+
+
+class LeaseLostError(OperatorError):
+    """Another pod may act by now: the process must end."""
+
+
+class Leadership:
+    """Takes the Lease, renews it, gives it back.
+
+    Another holder counts as gone when its Lease has not changed for `seconds` on *our* clock, so clocks may differ.
+    """
+
+    def __init__(self, cluster: ApiCluster, clock: Clock, *, namespace: str, holder: str, seconds: int) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._namespace = namespace
+        self._holder = holder
+        self._seconds = seconds
+        self._seen: tuple[str, float] = ("", 0.0)
+        self._renewed_at = float("-inf")
+        self._lease: Manifest | None = None
+
+    async def acquire(self) -> None:
+        """Wait until the Lease is ours."""
+        while not await self.try_acquire():  # noqa: ASYNC110 - the holder is another process
+            await asyncio.sleep(1.0)
+
+    async def try_acquire(self) -> bool:
+        """One try; True where the Lease is ours now."""
+        try:
+            lease = await self._cluster.read("Lease", self._namespace, NAME)
+            if lease is None:
+                self._renew(await self._cluster.create(self._manifest(None)))
+                return self._is_mine()
+            if not self._may_take(lease):
+                return False
+            self._renew(await self._cluster.replace(self._manifest(lease)))
+            return True
+        except Conflict:
+            return False
+        except ApiError as error:
+            log.warning("the Lease cannot be taken: %s", error)
+            return False
+
+    async def keep(self) -> None:
+        """Renew until it cannot be any more.
+
+        Raises:
+            LeaseLostError: another pod took it, or it could not be renewed in time.
+        """
+        while True:
+            await asyncio.sleep(self._seconds / 4)
+            if not await self.try_acquire() and self._clock.monotonic() - self._renewed_at > self._seconds * 0.75:
+                raise LeaseLostError(f"the Lease {self._namespace}/{NAME} is not ours any more; ending")
+
+    async def release(self) -> None:
+        """Give it back, so that a successor need not wait."""
+        if self._lease is None or not self._is_mine():
+            return
+        spec = self._lease["spec"] | {"holderIdentity": ""}
+        try:
+            await self._cluster.replace(self._lease | {"spec": spec})
+        except ApiError as error:
+            log.warning("the Lease was not given back: %s", error)
+
+    def _may_take(self, lease: Manifest) -> bool:
+        holder = lease["spec"].get("holderIdentity") or ""
+        if holder in ("", self._holder):
+            return True
+        now, version = self._clock.monotonic(), lease["metadata"]["resourceVersion"]
+        if version != self._seen[0]:
+            self._seen = (version, now)
+        duration = max(self._seconds, int(lease["spec"].get("leaseDurationSeconds", self._seconds)))
+        return now - self._seen[1] > duration
+
+    def _is_mine(self) -> bool:
+        return self._lease is not None and self._lease["spec"].get("holderIdentity") == self._holder
+
+    def _renew(self, lease: Manifest) -> None:
+        self._lease = lease
+        if self._is_mine():
+            self._renewed_at = self._clock.monotonic()
+
+    def _manifest(self, lease: Manifest | None) -> Manifest:
+        now = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = {"holderIdentity": self._holder, "leaseDurationSeconds": self._seconds, "renewTime": now}
+        if lease is not None:
+            return lease | {"spec": lease["spec"] | spec}
+        metadata = {"name": NAME, "namespace": self._namespace}
+        return {
+            "apiVersion": KINDS["Lease"].api_version, "kind": "Lease", "metadata": metadata,
+            "spec": spec | {"acquireTime": now},
+        }  # fmt: skip

@@ -1,0 +1,119 @@
+"""What the gateway's proxies count for each version: it alone sees requests that no pod ever answered.
+
+Envoy Gateway makes a cluster `httproute/<namespace>/<route>/rule/<n>/backend/<m>` for each backendRef with filters of
+its own. Which version that is depends on the route at the time: where a change gave a position to another version,
+its counters say nothing until the proxies have surely taken the change over.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from recsys_operator.adapters.metrics.prometheus_text import samples_of
+from recsys_operator.resources.kinds import Manifest
+from recsys_operator.resources.route import backend_versions
+
+__all__ = ["BackendCounts", "GatewayIncrements", "RoutePositions", "backends_of_page", "statistics_path"]
+
+SETTLE_SECONDS = 1.5
+"""Longest request in flight (1 s by default) and the time until a proxy has a new route (0.01 s measured)."""
+_BY_CLASS = "envoy_cluster_upstream_rq_xx"
+_CLUSTER = re.compile(r"httproute/([^/]+)/([^/]+)/rule/(\d+)(?:/backend/(\d+))?$")
+MANY_ROUTES = 16
+
+Backend = tuple[str, str, int, int]
+"""(namespace, route, rule, backend)."""
+
+
+@dataclass(frozen=True)
+class BackendCounts:
+    """Completed requests, and those that ended in 5xx: Envoy counts resets (503) and timeouts (504) there too."""
+
+    requests: int = 0
+    bad: int = 0
+
+    def __add__(self, other: "BackendCounts") -> "BackendCounts":
+        return BackendCounts(self.requests + other.requests, self.bad + other.bad)
+
+
+def statistics_path(routes: Iterable[tuple[str, str]]) -> str:
+    """Path and query of the statistics of some routes: the proxy filters, so that little is sent and parsed."""
+    names = sorted({re.escape(f"{namespace}/{route}") for namespace, route in routes})
+    chosen = "[^.]*" if len(names) > MANY_ROUTES else "(" + "|".join(names) + ")/[^.]*"
+    query = f"^cluster\\.httproute/{chosen}\\.upstream_rq_[1-5]xx$"
+    return "/stats/prometheus?usedonly&filter=" + re.sub(r"[^A-Za-z0-9._/-]", lambda m: f"%{ord(m[0]):02X}", query)
+
+
+def backends_of_page(text: str) -> dict[Backend, BackendCounts]:
+    """Counts by position.
+
+    Raises:
+        ValueError: a value is not a count.
+    """
+    found: dict[Backend, BackendCounts] = {}
+    for _, labels, value in samples_of(text, (_BY_CLASS,)):
+        match = _CLUSTER.match(labels.get("envoy_cluster_name", ""))
+        if match is None:
+            continue
+        if not 0 <= value < 2**63:
+            raise ValueError(f"{_BY_CLASS}{labels} is {value}, which is not a count")
+        key = (match[1], match[2], int(match[3]), int(match[4] or 0))
+        bad = int(value) if labels.get("envoy_response_code_class") == "5" else 0
+        found[key] = found.get(key, BackendCounts()) + BackendCounts(int(value), bad)
+    return found
+
+
+class GatewayIncrements:
+    """Increments over all proxies, each proxy with a baseline of its own."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, dict[Backend, BackendCounts]] = {}
+
+    def advance(self, pages: Mapping[str, dict[Backend, BackendCounts]]) -> dict[Backend, BackendCounts] | None:
+        """Increments since the last call; None where a proxy is new, was reset or went away: nothing is known then.
+
+        Args:
+            pages: by uid of the proxy's pod (and restarts), every proxy that is there.
+        """
+        known = self._last.keys() == pages.keys() and bool(pages)
+        total: dict[Backend, BackendCounts] = {}
+        for uid, page in pages.items():
+            before = self._last.get(uid, {})
+            for key, count in page.items():
+                # a series is absent until its first use, so an unknown one started at 0
+                last = before.get(key, BackendCounts())
+                delta = BackendCounts(count.requests - last.requests, count.bad - last.bad)
+                known = known and delta.requests >= 0 and delta.bad >= 0
+                total[key] = total.get(key, BackendCounts()) + delta
+        self._last = dict(pages)
+        return total if known else None
+
+
+class RoutePositions:
+    """Which version each position of one route is, and which positions changed hands a moment ago."""
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[int, int], str] = {}
+        self._unsure: dict[str, float] = {}
+        """Version -> until when its counts mix with another version's."""
+
+    def observe(self, route: Manifest | None, now: float) -> None:
+        """Take over the route as it is now."""
+        current = backend_versions(route) if route is not None else {}
+        for position, version in current.items():
+            before = self._versions.get(position, version)
+            if before != version:
+                self._unsure |= {before: now + SETTLE_SECONDS, version: now + SETTLE_SECONDS}
+        self._versions |= current
+        self._unsure = {version: until for version, until in self._unsure.items() if until > now}
+        self._current = current
+
+    def count(self, version: str, increments: Mapping[tuple[int, int], BackendCounts]) -> BackendCounts | None:
+        """What a version got, or None while its positions are not surely its own."""
+        if version in self._unsure:
+            return None
+        total = BackendCounts()
+        for position, counts in increments.items():
+            if self._current.get(position) == version:
+                total += counts
+        return total

@@ -1,0 +1,105 @@
+"""What serving pods count (docs/contracts.md section 7): one page -> counters, two counters -> increments."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from recsys_api import telemetry
+from recsys_operator.adapters.metrics.prometheus_text import samples_of
+
+__all__ = ["PodCounters", "PodIncrements", "counters_of_page"]
+
+BOUNDS = len(telemetry.LATENCY_BUCKETS_MILLISECONDS)
+_INDEX = {bound / 1000: n for n, bound in enumerate(telemetry.LATENCY_BUCKETS_MILLISECONDS)}
+_REQUESTS = f"{telemetry.REQUESTS}_total"
+_BUCKET = f"{telemetry.REQUEST_SECONDS}_bucket"
+_NAMES = (_REQUESTS, _BUCKET, telemetry.PROCESS_START_SECONDS)
+UNKNOWN = "UnknownUser"
+
+
+@dataclass(frozen=True)
+class PodCounters:
+    """Counters of one process, or what they grew by."""
+
+    started: float = 0.0
+    """recsys_process_start_seconds: another value is another process."""
+    answers: int = 0
+    latency: tuple[int, ...] = (0,) * (BOUNDS + 1)
+    """Answers of the model per published bucket (not cumulative), the last one above all bounds."""
+    bad_fallbacks: int = 0
+    unknown_users: int = 0
+    errors: tuple[str, ...] = ()
+
+
+def counters_of_page(text: str) -> PodCounters:
+    """The counters of a page. What is not a count (NaN, negative, twice) becomes `errors`, never a number."""
+    answers, bad, unknown, started = 0, 0, 0, 0.0
+    cumulative = [0] * (BOUNDS + 1)
+    seen: set[tuple[object, ...]] = set()
+    errors: list[str] = []
+    try:
+        for name, labels, value in samples_of(text, _NAMES):
+            series = (name, *sorted(labels.items()))
+            problem = _problem(value, series in seen)
+            seen.add(series)
+            if problem:
+                errors.append(f"{name}{labels}: {problem}")
+            elif name == telemetry.PROCESS_START_SECONDS:
+                started = value
+            elif name == _BUCKET:
+                if labels.get("source") == telemetry.MODEL_SOURCE:
+                    cumulative[_bucket(labels)] += int(value)
+            else:
+                answers += int(value)
+                bad += int(value) if labels.get("fallback_reason") in telemetry.BAD_FALLBACKS else 0
+                unknown += int(value) if labels.get("fallback_reason") == UNKNOWN else 0
+    except (ValueError, KeyError) as error:
+        errors.append(f"unreadable metrics: {error}")
+    if not seen:
+        errors.append("no recsys metrics on the page")
+    latency = tuple(b - a for a, b in zip([0, *cumulative], cumulative, strict=False))
+    return PodCounters(started, answers, latency, bad, unknown, tuple(errors[:5]))
+
+
+class PodIncrements:
+    """Remembers the last counters of each pod. A process seen for the first time is a baseline, not an increment."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, PodCounters] = {}
+
+    def advance(self, pod: str, now: PodCounters) -> tuple[PodCounters, bool]:
+        """(increments since the last call for this pod uid, whether the process is another one)."""
+        if now.errors:
+            return replace(PodCounters(), errors=now.errors), False
+        before = self._last.get(pod)
+        self._last[pod] = now
+        if before is None or before.started != now.started:
+            return PodCounters(), before is not None
+        delta = PodCounters(
+            now.started,
+            now.answers - before.answers,
+            tuple(b - a for a, b in zip(before.latency, now.latency, strict=True)),
+            now.bad_fallbacks - before.bad_fallbacks,
+            now.unknown_users - before.unknown_users,
+        )
+        if min(delta.answers, delta.bad_fallbacks, delta.unknown_users, *delta.latency) < 0:
+            return PodCounters(errors=("a counter fell without a restart of its process",)), False
+        return delta, False
+
+    def keep(self, pods: Mapping[str, object]) -> None:
+        """Forget pods that are not among these uids."""
+        for uid in self._last.keys() - pods.keys():
+            del self._last[uid]
+
+
+def _problem(value: float, twice: bool) -> str:
+    if math.isnan(value) or math.isinf(value):
+        return f"{value} is not a count"
+    if value < 0:
+        return f"{value} is negative"
+    return "the series is there twice" if twice else ""
+
+
+def _bucket(labels: Mapping[str, str]) -> int:
+    bound = labels["le"]
+    return BOUNDS if bound == "+Inf" else _INDEX[float(bound)]

@@ -1,0 +1,122 @@
+"""Builds the World of one model: all the reading of a pass, from caches and samples."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from recsys_operator.adapters.cache import Cache
+from recsys_operator.adapters.metrics.sampler import Sampler
+from recsys_operator.adapters.views import (
+    view_of_action,
+    view_of_job,
+    view_of_model,
+    view_of_pod,
+    view_of_serving,
+    view_of_version,
+)
+from recsys_operator.core import naming
+from recsys_operator.core.world import JobView, ModelView, PodView, ServingView, World
+from recsys_operator.ports import Clock, Cluster, TrafficRouter
+from recsys_operator.resources.kinds import LABEL_COMPONENT, Manifest, owner_uid
+from recsys_operator.resources.route import RouteSettings
+
+__all__ = ["Observer"]
+
+KEYS_RECHECK_SECONDS = 300.0
+
+
+class Observer:
+    """Reads; the only live read is whether a model's Secret exists, remembered for some minutes."""
+
+    def __init__(
+        self, *, cache: Cache, cluster: Cluster, router: TrafficRouter, sampler: Sampler, clock: Clock,
+        serving_image: str, paused: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self._cache = cache
+        self._cluster = cluster
+        self._router = router
+        self._sampler = sampler
+        self._clock = clock
+        self._serving_image = serving_image
+        self._paused = paused
+        self._keys: dict[tuple[str, str], float] = {}
+        self._jobs: dict[str, tuple[tuple[str, ...], JobView]] = {}
+
+    async def observe(self, namespace: str, name: str) -> World:
+        """Everything that concerns one model.
+
+        Raises:
+            ApiError: the Secret could not be read.
+        """
+        manifest = self._cache.get("RecommenderModel", namespace, name)
+        model = self._cache.view(manifest, view_of_model) if manifest is not None else None
+        of_model = self._cache.of_model
+        versions = (self._cache.view(item, view_of_version) for item in of_model(namespace, name, "ModelVersion"))
+        actions = (self._cache.view(item, view_of_action) for item in of_model(namespace, name, "ModelAction"))
+        pods = of_model(namespace, name, "Pod")
+        key = f"{namespace}/{name}"
+        return World(
+            namespace=namespace, name=name, model=model,
+            versions=tuple(version for version in versions if version is not None),
+            actions=tuple(action for action in actions if action is not None),
+            jobs=self._observe_jobs(of_model(namespace, name, "Job"), pods),
+            serving=self._observe_serving(namespace, name),
+            pods=self._observe_pods(pods),
+            route=await self._router.observe_route(namespace, name, _route_settings(model)),
+            keys_secret=model is not None and await self._observe_keys(namespace, name),
+            seconds=self._sampler.seconds(key), samples_since=self._sampler.since(key),
+            rollouts_paused=self._paused(), serving_image=self._serving_image,
+            gateway_metrics=self._sampler.gateway_readable(),
+        )  # fmt: skip
+
+    def know_keys(self, namespace: str, name: str) -> None:
+        """The Secret of a model exists: it was made a moment ago."""
+        self._keys[namespace, name] = self._clock.monotonic()
+
+    async def _observe_keys(self, namespace: str, name: str) -> bool:
+        now = self._clock.monotonic()
+        if now - self._keys.get((namespace, name), float("-inf")) < KEYS_RECHECK_SECONDS:
+            return True
+        if await self._cluster.read("Secret", namespace, naming.keys_name(name), metadata_only=True) is None:
+            self._keys.pop((namespace, name), None)
+            return False
+        self._keys[namespace, name] = now
+        return True
+
+    def _observe_jobs(self, jobs: list[Manifest], pods: list[Manifest]) -> tuple[JobView, ...]:
+        by_owner: dict[str, list[Manifest]] = defaultdict(list)
+        for pod in pods:
+            if owner := owner_uid(pod, "Job"):
+                by_owner[owner].append(pod)
+        return tuple(self._observe_job(job, by_owner[job["metadata"]["uid"]]) for job in jobs)
+
+    def _observe_job(self, job: Manifest, pods: list[Manifest]) -> JobView:
+        uid = job["metadata"]["uid"]
+        state = tuple(str(item["metadata"]["resourceVersion"]) for item in (job, *pods))
+        known = self._jobs.get(uid)
+        if known is None or known[0] != state:
+            known = self._jobs[uid] = (state, view_of_job(job, pods))
+        return known[1]
+
+    def _observe_serving(self, namespace: str, name: str) -> dict[str, ServingView]:
+        scaled = {item["metadata"]["name"] for item in self._cache.of_model(namespace, name, "HorizontalPodAutoscaler")}
+        views = [
+            view_of_serving(item, has_autoscaler=item["metadata"]["name"] in scaled)
+            for item in self._cache.of_model(namespace, name, "Deployment")
+        ]
+        return {view.version: view for view in views}
+
+    def _observe_pods(self, pods: list[Manifest]) -> tuple[PodView, ...]:
+        return tuple(
+            self._cache.view(pod, view_of_pod)
+            for pod in pods
+            if pod["metadata"]["labels"].get(LABEL_COMPONENT) == "serving"
+        )
+
+    def forget(self, present: set[str]) -> None:
+        """Drop remembered views of Jobs that are gone."""
+        for uid in self._jobs.keys() - present:
+            del self._jobs[uid]
+
+
+def _route_settings(model: ModelView | None) -> RouteSettings | None:
+    return RouteSettings.of(model.uid, model.spec.rollout) if model is not None and model.spec is not None else None

@@ -1,0 +1,79 @@
+"""Our own lists beside the watch streams: what a stream did not tell is dropped or read again."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from recsys_operator.adapters.cache import Cache, version_number
+from recsys_operator.adapters.cluster import ApiCluster
+from recsys_operator.errors import ApiError, NotFound
+from recsys_operator.resources.kinds import WATCHED, Kind, Manifest
+
+__all__ = ["Relister"]
+
+log = logging.getLogger(__name__)
+PERIOD_SECONDS = 300.0
+
+
+class Relister:
+    """Fills the cache before the first act, and compares it with the API server every five minutes."""
+
+    def __init__(
+        self, cluster: ApiCluster, cache: Cache, namespaces: tuple[str, ...], on_change: Callable[[Manifest], None]
+    ) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._namespaces = namespaces or ("",)
+        self._on_change = on_change
+        self.finished = 0
+        """Complete rounds."""
+
+    async def fill(self) -> None:
+        """List all objects once: whoever acts before this would act on half a picture."""
+        await asyncio.gather(*(self._fill(kind, namespace) for kind in WATCHED for namespace in self._namespaces))
+        self.finished += 1
+
+    async def run(self) -> None:
+        """Compare every five minutes."""
+        while True:
+            await asyncio.sleep(PERIOD_SECONDS)
+            try:
+                await self.compare()
+            except ApiError as error:
+                log.warning("re-list failed, the next one is in %d s: %s", PERIOD_SECONDS, error)
+
+    async def compare(self) -> None:
+        """One round over all kinds, metadata only."""
+        for kind in WATCHED:
+            for namespace in self._namespaces:
+                await self._compare(kind, namespace)
+        self.finished += 1
+
+    async def _fill(self, kind: Kind, namespace: str) -> None:
+        try:
+            listing = await self._cluster.list(kind, namespace)
+        except NotFound:
+            log.warning("kind %s (%s) is not installed", kind.name, kind.api_version)
+            return
+        for item in listing.items:
+            if self._cache.put(item):
+                self._on_change(item)
+
+    async def _compare(self, kind: Kind, namespace: str) -> None:
+        try:
+            listing = await self._cluster.list(kind, namespace, metadata_only=True)
+        except NotFound:
+            return
+        listed_at = int(listing.resource_version)
+        uids = {item["metadata"]["uid"] for item in listing.items}
+        for manifest in self._cache.drop_absent(kind.name, uids, listed_at, namespace):
+            log.info("%s %s is gone; no event had told so", kind.name, manifest["metadata"]["name"])
+            self._on_change(manifest)
+        for item in self._cache.stale(listing.items):
+            await self._refresh(kind, item)
+
+    async def _refresh(self, kind: Kind, item: Manifest) -> None:
+        metadata = item["metadata"]
+        live = await self._cluster.read(kind.name, metadata.get("namespace", ""), metadata["name"])
+        if live is not None and version_number(live) and self._cache.put(live):
+            self._on_change(live)

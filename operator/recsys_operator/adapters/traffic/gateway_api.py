@@ -1,0 +1,102 @@
+"""TrafficRouter over Gateway API: one HTTPRoute for each model."""
+
+import json
+from collections.abc import Mapping
+
+from recsys_operator.adapters.cache import Cache
+from recsys_operator.core import naming
+from recsys_operator.core.world import RouteIntent, RouteView
+from recsys_operator.errors import AlreadyOwned, Conflict, NotFound, Unmanaged
+from recsys_operator.ports import Cluster
+from recsys_operator.resources.kinds import Manifest, contains, is_ours
+from recsys_operator.resources.route import (
+    ANNOTATION_UNMANAGED,
+    RouteSettings,
+    build_route,
+    read_decision,
+    read_route,
+    settings_of_route,
+)
+
+__all__ = ["GatewayApiRouter"]
+
+URGENT_TRIES = 5
+
+
+class GatewayApiRouter:
+    """Reads routes from the cache, writes them by server-side apply."""
+
+    def __init__(self, cluster: Cluster, cache: Cache) -> None:
+        self._cluster = cluster
+        self._cache = cache
+
+    async def observe_route(self, namespace: str, model: str, settings: RouteSettings | None) -> RouteView | None:
+        """The route as the cache knows it; None where there is none of ours."""
+        route = self._cache.get("HTTPRoute", namespace, naming.route_name(model))
+        if route is None:
+            return None
+        parent = route["spec"]["parentRefs"][0]
+        gateway = self._cache.get("Gateway", parent.get("namespace", namespace), parent["name"])
+        return read_route(route, gateway, settings)
+
+    async def ensure_route(
+        self, namespace: str, model: str, intent: RouteIntent, decision: Mapping[str, object], *,
+        settings: RouteSettings | None, raises: bool,
+    ) -> bool:  # fmt: skip
+        """Write the intent; True when nothing had to be written."""
+        for left in reversed(range(1 if raises else URGENT_TRIES)):
+            route = await self._known(namespace, model)
+            try:
+                return await self._write(namespace, model, intent, decision, settings, route, raises)
+            except Conflict:
+                # weight that falls is never blocked: the next try starts from a live read
+                if not left:
+                    raise
+                self._refresh(await self._cluster.read("HTTPRoute", namespace, naming.route_name(model)))
+        raise AssertionError("unreachable")
+
+    async def _write(
+        self, namespace: str, model: str, intent: RouteIntent, decision: Mapping[str, object],
+        settings: RouteSettings | None, route: Manifest | None, raises: bool,
+    ) -> bool:  # fmt: skip
+        chosen = settings or (settings_of_route(route) if route is not None else None)
+        if chosen is None:
+            raise NotFound(
+                f"route {namespace}/{model}", "no HTTPRoute to lower the weight of, and no spec to make one from"
+            )
+        if route is not None and ANNOTATION_UNMANAGED in (route["metadata"].get("annotations") or {}):
+            raise Unmanaged(
+                f"HTTPRoute {namespace}/{model} carries {ANNOTATION_UNMANAGED}; remove it to hand the route back"
+            )
+        wanted = build_route(namespace, model, intent, decision, chosen)
+        if route is not None and _says(route, wanted, decision):
+            return True
+        condition = route["metadata"]["resourceVersion"] if route is not None and raises else ""
+        self._refresh(await self._cluster.apply(wanted, resource_version=condition))
+        return False
+
+    async def _known(self, namespace: str, model: str) -> Manifest | None:
+        """The cached route; a live read where the cache has none, because a foreign route is not in it."""
+        name = naming.route_name(model)
+        route = self._cache.get("HTTPRoute", namespace, name)
+        if route is None:
+            route = await self._cluster.read("HTTPRoute", namespace, name)
+            if route is not None and not is_ours(route):
+                raise AlreadyOwned(f"HTTPRoute {namespace}/{name}", "it is not ours; rename or delete it")
+        return route
+
+    def _refresh(self, route: Manifest | None) -> None:
+        if route is not None:
+            self._cache.put(route)
+
+
+def _says(route: Manifest, wanted: Manifest, decision: Mapping[str, object]) -> bool:
+    """Whether the route needs no write: a decision that differs in its time alone is the same decision."""
+    metadata = {key: value for key, value in wanted["metadata"].items() if key != "annotations"}
+    return contains(route, {"metadata": metadata, "spec": wanted["spec"]}) and _timeless(
+        read_decision(route)
+    ) == _timeless(decision)
+
+
+def _timeless(decision: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in json.loads(json.dumps(dict(decision))).items() if key != "at"}

@@ -1,0 +1,76 @@
+"""The only file with kopf in it: event -> cache.put or drop -> on_change(object). No state machine, no finalizer."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from recsys_operator.adapters.cache import Cache
+from recsys_operator.resources.kinds import WATCHED, Kind, Manifest
+
+__all__ = ["EventSource"]
+
+log = logging.getLogger(__name__)
+LIST_CHUNK = 500
+
+
+class EventSource:
+    """kopf as an event source: watch streams of the watched kinds, filtered by the API server."""
+
+    def __init__(self, cache: Cache, namespaces: tuple[str, ...], on_change: Callable[[Manifest], None]) -> None:
+        self._cache = cache
+        self._namespaces = namespaces
+        self._on_change = on_change
+        self._stop = asyncio.Event()
+
+    async def start(self) -> "asyncio.Task[None]":
+        """Spawn kopf's tasks; the task that ends when any of them does."""
+        where: dict[str, Any] = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
+        before = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=self._registry(), settings=_settings(), standalone=True, stop_flag=self._stop, **where
+        )
+        return asyncio.create_task(kopf.run_tasks(tasks, ignored=before), name="kopf")
+
+    def take(self, kind: Kind, event: str | None, manifest: Manifest) -> None:
+        """One event: None (listed), ADDED, MODIFIED or DELETED."""
+        named = {**manifest, "apiVersion": kind.api_version, "kind": kind.name}
+        if event == "DELETED":
+            self._cache.drop(manifest["metadata"]["uid"])
+            self._on_change(named)
+        elif self._cache.put(named):
+            self._on_change(named)
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        for kind in WATCHED:
+            group, _, version = kind.api_version.rpartition("/")
+            kopf.on.event(group, version, kind.plural, id=kind.plural, registry=registry)(self._handler(kind))
+        return registry
+
+    def _handler(self, kind: Kind) -> Callable[..., Any]:
+        async def handle(event: dict[str, Any], **_: Any) -> None:
+            try:
+                self.take(kind, event["type"], event["object"])
+            except Exception:
+                # kopf swallows what handlers raise; the five-minute re-list mends what is lost here
+                log.exception("event of %s was lost", kind.name)
+
+        return handle
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.watching.chunk_size = LIST_CHUNK
+    settings.watching.server_timeout = 300
+    settings.process.ultimate_exiting_timeout = 10
+    settings.queueing.exit_timeout = 0.5
+    for kind in WATCHED:
+        if kind.selector:
+            group, _, version = kind.api_version.rpartition("/")
+            settings.watching.label_selectors[group, version, kind.plural] = kind.selector
+    return settings

@@ -1,0 +1,127 @@
+"""observe -> decide -> act -> record, for one key at a time; nothing else.
+
+Killed at any line, the next pass goes on: the input is a key, all state lies in the cluster.
+"""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from recsys_operator.acts import ActExecutor, Pass
+from recsys_operator.adapters.metrics.sampler import Sampler
+from recsys_operator.adapters.observer import Observer
+from recsys_operator.core.decision import Act, Announce, Decision, EnsureRoute
+from recsys_operator.core.world import World
+from recsys_operator.errors import Conflict, OperatorError, policy_of
+from recsys_operator.metrics import Telemetry
+from recsys_operator.ports import Clock
+from recsys_operator.queue import WorkQueue
+
+__all__ = ["Reconciler", "key_of"]
+
+log = logging.getLogger(__name__)
+
+
+class Decide(Protocol):
+    """`core.lifecycle.decide`."""
+
+    def __call__(self, world: World, now: float, memory: object) -> Decision:
+        """What to do."""
+
+
+def key_of(namespace: str, model: str) -> str:
+    """The queue's key of a model."""
+    return f"{namespace}/{model}"
+
+
+class Reconciler:
+    """Workers over a queue. The fold over samples is remembered per key within this process."""
+
+    def __init__(
+        self, *, observer: Observer, decide: Decide, executor: ActExecutor, sampler: Sampler, queue: WorkQueue,
+        clock: Clock, telemetry: Telemetry,
+    ) -> None:  # fmt: skip
+        self._observer = observer
+        self._decide = decide
+        self._executor = executor
+        self._sampler = sampler
+        self._queue = queue
+        self._clock = clock
+        self._telemetry = telemetry
+        self._memory: dict[str, object] = {}
+
+    async def work(self) -> None:
+        """One worker, for ever."""
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._guarded(key)
+            finally:
+                self._queue.done(key)
+
+    async def reconcile(self, key: str) -> bool:
+        """One pass; True where something was written.
+
+        Raises:
+            OperatorError: an act failed; those before it are done.
+        """
+        namespace, _, name = key.partition("/")
+        begun = self._clock.monotonic()
+        world = await self._observer.observe(namespace, name)
+        decision = self._decide(world, self._clock.now(), self._memory.get(key))
+        self._sampler.watch(namespace, name, decision.sample)
+        run = Pass.of(world)
+        for act in decision.acts:
+            await self._executor.execute(run, act)
+            self._observe_rollback(act, begun)
+        # what was folded is remembered only when what follows from it is recorded, otherwise it is folded again
+        self._remember(key, world, decision)
+        self._telemetry.observe_decision(namespace, name, decision.observations)
+        if decision.requeue_after is not None:
+            self._queue.add_after(key, decision.requeue_after)
+        return run.writes > 0
+
+    async def _guarded(self, key: str) -> None:
+        begun = self._clock.monotonic()
+        try:
+            if await self.reconcile(key):
+                # our own writes are in the cache already: go on without waiting for their events
+                self._queue.add(key)
+            self._queue.forgive(key)
+            self._telemetry.observe_reconcile("ok", self._clock.monotonic() - begun)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._telemetry.observe_reconcile("error", self._clock.monotonic() - begun)
+            await self._fail(key, error)
+
+    async def _fail(self, key: str, error: Exception) -> None:
+        policy = policy_of(error)
+        delay = self._queue.add_failed(key, policy.first_seconds, policy.limit_seconds)
+        self._telemetry.observe_error(policy.reason)
+        level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
+        log.log(
+            level, "%s: %s; next try in %.2f s", policy.reason, error, delay,
+            extra={"model": key}, exc_info=None if isinstance(error, OperatorError) else error,
+        )  # fmt: skip
+        if policy.tell:
+            await self._tell(key, Announce(policy.reason, str(error), warning=True))
+
+    async def _tell(self, key: str, announce: Announce) -> None:
+        namespace, _, name = key.partition("/")
+        try:
+            world = await self._observer.observe(namespace, name)
+            await self._executor.execute(Pass.of(world), announce)
+        except OperatorError as error:
+            log.warning("the failure could not be announced: %s", error, extra={"model": key})
+
+    def _observe_rollback(self, act: Act, begun: float) -> None:
+        if isinstance(act, EnsureRoute) and act.urgent:
+            self._telemetry.observe_rollback(self._clock.monotonic() - begun)
+
+    def _remember(self, key: str, world: World, decision: Decision) -> None:
+        if world.model is None and not world.versions:
+            self._memory.pop(key, None)
+            self._telemetry.forget(world.namespace, world.name)
+        else:
+            self._memory[key] = decision.memory

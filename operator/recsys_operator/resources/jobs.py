@@ -1,0 +1,166 @@
+"""Jobs of a version (prepare, train, evaluate, report) and what they are told."""
+
+from dataclasses import dataclass
+
+from recsys_api.exit_codes import USER_ERRORS
+from recsys_api.recommender_model import RecommenderModelSpec, Training
+from recsys_api.run_spec import RunSpec, StableReference
+from recsys_operator.core import naming
+from recsys_operator.core.decision import StartJob
+from recsys_operator.core.world import VersionView
+from recsys_operator.resources.kinds import Manifest, labels_of, owner_reference
+from recsys_operator.resources.pods import (
+    CONTAINER_SECURITY,
+    build_claims,
+    build_credentials,
+    build_env,
+    build_pod_template,
+    build_tmp,
+)
+
+ANNOTATION_ATTEMPT = "recsys.dev/attempt"
+ANNOTATION_KEY = "recsys.dev/key"
+ANNOTATION_REPORTS = "recsys.dev/reports-stage"
+RUN_FOLDER, RUN_FILE = "/etc/recsys", "/etc/recsys/run.json"
+GPU = "nvidia.com/gpu"
+KILLED = 137
+"""SIGKILL, mostly the memory limit: the operator decides about a second attempt, not the Job."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """What Jobs run."""
+
+    trainer: str
+    pull_policy: str = "IfNotPresent"
+
+
+def version_uri(version: VersionView) -> str:
+    """VERSION_URI of docs/contracts.md section 1."""
+    return f"{version.spec.artifacts_uri.rstrip('/')}/{version.name}-{version.uid}"
+
+
+def build_run_spec(
+    namespace: str, version: VersionView, current: RecommenderModelSpec | None, key: str, stable: VersionView | None
+) -> RunSpec:
+    """What the Jobs of a version are told: its own spec, judged by the gates of today."""
+    source = version.spec.source
+    spec = source if current is None else source.model_copy(update={"evaluation": current.evaluation})
+    reference = None
+    if stable is not None:
+        reference = StableReference(name=stable.name, version_uri=version_uri(stable), digest=stable.status.digest)
+    return RunSpec(
+        namespace=namespace, model=version.spec.model_name, version=version.name, version_uid=version.uid,
+        number=version.spec.number, version_uri=version_uri(version), spec=spec,
+        evaluation_key=key or "h0", stable=reference,
+    )  # fmt: skip
+
+
+def build_run_config(run: RunSpec) -> Manifest:
+    """The ConfigMap `<version>-run` that holds run.json."""
+    name = naming.run_config_name(run.version)
+    return {
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": _metadata(run.namespace, name, run.model, run.version, run.version_uid, "run"),
+        "data": {"run.json": run.model_dump_json(by_alias=True, exclude_none=True)},
+    }  # fmt: skip
+
+
+def build_job(
+    namespace: str, version: VersionView, act: StartJob, current: RecommenderModelSpec | None, images: Images
+) -> Manifest:
+    """The Job of a stage. Operational settings (resources, deadline, queue) are those of today's spec."""
+    model, spec = version.spec.model_name, current or version.spec.source
+    training = spec.training
+    nodes = training.nodes if act.stage == "train" else 1
+    name = naming.job_name(version.name, act)
+    metadata = _metadata(namespace, name, model, version.name, version.uid, act.stage)
+    metadata["annotations"] = _annotations(act)
+    if training.queue_name:
+        metadata["labels"] = metadata["labels"] | {"kueue.x-k8s.io/queue-name": training.queue_name}
+    return {
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
+        "spec": {
+            "completionMode": "Indexed", "completions": nodes, "parallelism": nodes,
+            "backoffLimit": training.backoff_limit, "activeDeadlineSeconds": training.deadline_seconds,
+            "podFailurePolicy": {"rules": _failure_rules()},
+            "template": _template(name, version, act, spec, nodes, images),
+        },
+    }  # fmt: skip
+
+
+def build_headless_service(namespace: str, version: VersionView, act: StartJob) -> Manifest:
+    """The headless Service by which the ranks of a Job on several nodes find rank 0."""
+    name = naming.job_name(version.name, act)
+    selector = {"batch.kubernetes.io/job-name": name}
+    return {
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": _metadata(namespace, name, version.spec.model_name, version.name, version.uid, act.stage),
+        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": selector},
+    }  # fmt: skip
+
+
+def _metadata(namespace: str, name: str, model: str, version: str, uid: str, component: str) -> Manifest:
+    return {
+        "name": name, "namespace": namespace, "labels": labels_of(model, version, component),
+        "ownerReferences": [owner_reference("ModelVersion", version, uid)],
+    }  # fmt: skip
+
+
+def _annotations(act: StartJob) -> dict[str, str]:
+    found = {ANNOTATION_ATTEMPT: str(act.attempt), ANNOTATION_KEY: act.key, ANNOTATION_REPORTS: act.reports_stage or ""}
+    return {key: value for key, value in found.items() if value}
+
+
+def _failure_rules() -> list[Manifest]:
+    return [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {
+            "action": "FailJob",
+            "onExitCodes": {"containerName": "trainer", "operator": "In", "values": [*USER_ERRORS, KILLED]},
+        },
+    ]
+
+
+def _template(
+    job: str, version: VersionView, act: StartJob, spec: RecommenderModelSpec, nodes: int, images: Images
+) -> Manifest:
+    source = version.spec.source
+    tmp_volume, tmp_mount = build_tmp()
+    volumes, mounts = build_claims((source.data.source.uri, source.artifacts.uri), read_only=False)
+    run_volume = {"name": "run", "configMap": {"name": naming.run_config_name(version.name)}}
+    environment = {"RECSYS_RUN_FILE": RUN_FILE}
+    if nodes > 1:
+        environment |= {"RECSYS_NODES": str(nodes), "MASTER_ADDR": f"{job}-0.{job}", "MASTER_PORT": "29500"}
+    container: Manifest = {
+        "name": "trainer", "image": images.trainer, "imagePullPolicy": images.pull_policy,
+        "command": ["recsys-trainer"], "args": _arguments(act),
+        "env": build_env(environment), "resources": _resources(spec.training, act),
+        "securityContext": CONTAINER_SECURITY, "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"name": "run", "mountPath": RUN_FOLDER, "readOnly": True}, tmp_mount, *mounts],
+    }  # fmt: skip
+    if credentials := build_credentials(source, with_data=True):
+        container["envFrom"] = credentials
+    pod: Manifest = {"restartPolicy": "Never", "containers": [container], "volumes": [run_volume, tmp_volume, *volumes]}
+    if nodes > 1:
+        pod["subdomain"] = job
+    labels = labels_of(version.spec.model_name, version.name, act.stage)
+    return build_pod_template(labels, pod, spec.training.pod_template.to_dict())
+
+
+def _arguments(act: StartJob) -> list[str]:
+    if act.stage == "report":
+        return ["report", f"--stage={act.reports_stage}"]
+    return [act.stage]
+
+
+def _resources(training: Training, act: StartJob) -> Manifest:
+    gpus = training.gpus_per_node if act.stage == "train" else 0
+    chosen = {
+        side: {name: str(amount) for name, amount in quantities.items() if name != GPU}
+        for side, quantities in (("requests", training.resources.requests), ("limits", training.resources.limits))
+    }
+    if gpus:
+        chosen["limits"][GPU] = str(gpus)
+    return {side: quantities for side, quantities in chosen.items() if quantities}

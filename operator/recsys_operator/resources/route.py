@@ -1,0 +1,253 @@
+"""The HTTPRoute of a model: RouteIntent -> rules, and rules -> RouteIntent.
+
+    1  path and bucket in the candidate's range   -> candidate            (absent at weight 0)
+    2  path and any bucket                        -> stable
+    3  path                                       -> stable, candidate by weight (or stable alone)
+
+Every backendRef has a header filter of its own: only then does Envoy Gateway make a cluster, and statistics, for each.
+The order of rules and backends is part of the contract with `backend_versions`, by which counters find their version.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from recsys_api.buckets import BUCKET_HEADER, BUCKETS
+from recsys_api.recommender_model import GatewayReference, Rollout
+from recsys_operator.core import naming, weights
+from recsys_operator.core.world import RouteIntent, RouteView
+from recsys_operator.resources.kinds import Manifest, contains, labels_of, owner_reference
+from recsys_operator.resources.serving import PORT
+
+ANNOTATION_DECISION = "recsys.dev/decision"
+ANNOTATION_UNMANAGED = "recsys.dev/unmanaged"
+VERSION_HEADER = "x-recsys-version"
+ANY_BUCKET = "[0-9]{4}"
+
+
+@dataclass(frozen=True)
+class RouteSettings:
+    """What an HTTPRoute needs beside the intent: whose it is, which Gateway, how users stick."""
+
+    model_uid: str
+    gateway: GatewayReference
+    sticky: bool = True
+    weighted: bool = True
+    """Requests without a bucket are split by weight; otherwise all go to stable."""
+
+    @classmethod
+    def of(cls, model_uid: str, rollout: Rollout) -> "RouteSettings":
+        """The settings of a model's spec."""
+        stickiness = rollout.stickiness
+        sticky = stickiness.type == "UserBucket"
+        return cls(model_uid, rollout.gateway, sticky, not sticky or stickiness.without_bucket == "Weighted")
+
+
+def build_route(
+    namespace: str, model: str, intent: RouteIntent, decision: Mapping[str, object], settings: RouteSettings
+) -> Manifest:
+    """The HTTPRoute that says `intent`, with the decision that led to it as an annotation."""
+    gateway = settings.gateway
+    spec: Manifest = {"parentRefs": [_parent(namespace, gateway)], "rules": _rules(intent, settings)}
+    if gateway.hostname:
+        spec["hostnames"] = [gateway.hostname]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {
+            "name": naming.route_name(model), "namespace": namespace, "labels": labels_of(model, "", "route"),
+            "annotations": {ANNOTATION_DECISION: json.dumps(dict(decision), sort_keys=True)},
+            "ownerReferences": [owner_reference("RecommenderModel", model, settings.model_uid)],
+        },
+        "spec": spec,
+    }  # fmt: skip
+
+
+def settings_of_route(route: Manifest) -> RouteSettings | None:
+    """The settings that an existing route was made from, for when the spec cannot be read; None if foreign."""
+    spec, metadata = route["spec"], route["metadata"]
+    owners = [owner["uid"] for owner in metadata.get("ownerReferences") or () if owner["kind"] == "RecommenderModel"]
+    parents, rules = spec.get("parentRefs") or (), spec.get("rules") or ()
+    if not owners or not parents or not rules:
+        return None
+    timeout = re.fullmatch(r"(\d+)ms", (rules[-1].get("timeouts") or {}).get("request", ""))
+    gateway = GatewayReference(
+        name=parents[0]["name"], namespace=parents[0].get("namespace"), section_name=parents[0].get("sectionName"),
+        hostname=next(iter(spec.get("hostnames") or ()), None), path_prefix=rules[-1]["matches"][0]["path"]["value"],
+        request_timeout_milliseconds=int(timeout[1]) if timeout else 1000,
+    )  # fmt: skip
+    sticky = len(rules) > 1
+    return RouteSettings(owners[0], gateway, sticky, not sticky or len(rules) == 2 or len(rules[-1]["backendRefs"]) > 1)
+
+
+def read_intent(route: Manifest) -> RouteIntent:
+    """What the rules say, whoever wrote them. An unreadable route has an empty stable version."""
+    rules = route["spec"].get("rules") or ()
+    pattern, candidate = "", ""
+    for rule in rules:
+        expression = _bucket_pattern(rule)
+        if expression and expression != ANY_BUCKET:
+            pattern, candidate = expression, _versions(rule)[0]
+    present = next((rule for rule in rules if _bucket_pattern(rule) == ANY_BUCKET), None)
+    last = _weights(rules[-1]) if rules else {}
+    stable = _versions(present)[0] if present and _versions(present) else next((v for v in last if v != candidate), "")
+    if pattern:
+        offset, weight = measure_range(pattern)
+        hint = read_decision(route).get("bucketOffset")
+        # at 100 % every offset means the same buckets: only the annotation can tell which one was drawn
+        if isinstance(hint, int) and weight and pattern == weights.range_regex(hint, weight):
+            offset = hint
+        return RouteIntent(stable, candidate, weight, offset)
+    split = [version for version in last if version != stable and last[version] > 0]
+    return RouteIntent(stable, split[0], last[split[0]]) if split else RouteIntent(stable)
+
+
+def read_route(route: Manifest, gateway: Manifest | None, settings: RouteSettings | None) -> RouteView:
+    """The route as core sees it.
+
+    Args:
+        gateway: the Gateway of its parentRef, None where it is not known: then its listeners are not judged.
+        settings: today's settings; what differs from them is drift.
+    """
+    metadata = route["metadata"]
+    annotations = metadata.get("annotations") or {}
+    intent, decision = read_intent(route), read_decision(route)
+    accepted, message = _accepted(route, gateway)
+    drifted = False
+    if settings is not None:
+        wanted = build_route(metadata["namespace"], metadata["name"], intent, decision, settings)
+        drifted = not contains(route["spec"], wanted["spec"])
+    return RouteView(
+        uid=metadata["uid"], resource_version=metadata["resourceVersion"], intent=intent, decision=decision,
+        accepted=accepted, message=message, unmanaged=ANNOTATION_UNMANAGED in annotations, drifted=drifted,
+    )  # fmt: skip
+
+
+def backend_versions(route: Manifest) -> dict[tuple[int, int], str]:
+    """(rule, backend) -> version: whose counters a gateway's cluster of that position holds."""
+    return {
+        (n, m): str(backend["name"])
+        for n, rule in enumerate(route["spec"].get("rules") or ())
+        for m, backend in enumerate(rule.get("backendRefs") or ())
+    }
+
+
+def read_decision(route: Manifest) -> Mapping[str, object]:
+    """The annotation that says why the route is as it is; empty where it is absent or unreadable."""
+    try:
+        read = json.loads((route["metadata"].get("annotations") or {}).get(ANNOTATION_DECISION, "{}"))
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+@lru_cache(maxsize=4096)
+def measure_range(pattern: str) -> tuple[int, int]:
+    """(first bucket, percent) of the buckets that a pattern matches, by trying all of them; (0, 0) where none."""
+    expression = re.compile(pattern)
+    inside = [bool(expression.fullmatch(f"{bucket:04d}")) for bucket in range(BUCKETS)]
+    first = next((bucket for bucket in range(BUCKETS) if inside[bucket] and not inside[bucket - 1]), 0)
+    # a range that somebody narrowed by hand still is some weight: rounding it to 0 would hide a serving candidate
+    share = sum(inside) * 100 / BUCKETS
+    return first, max(1, round(share)) if share else 0
+
+
+def _parent(namespace: str, gateway: GatewayReference) -> Manifest:
+    parent: Manifest = {"name": gateway.name, "namespace": gateway.namespace or namespace}
+    return parent | ({"sectionName": gateway.section_name} if gateway.section_name else {})
+
+
+def _rules(intent: RouteIntent, settings: RouteSettings) -> list[Manifest]:
+    candidate = intent.candidate if intent.weight > 0 else ""
+    split = {intent.stable: 100 - intent.weight, candidate: intent.weight} if candidate else {intent.stable: 100}
+    last = split if settings.weighted else {intent.stable: 100}
+    rules = [_rule(settings, None, last)]
+    if settings.sticky:
+        rules.insert(0, _rule(settings, ANY_BUCKET, {intent.stable: 100}))
+        if candidate:
+            pattern = weights.range_regex(intent.bucket_offset, intent.weight)
+            rules.insert(0, _rule(settings, pattern, {candidate: 100}))
+    return rules
+
+
+def _rule(settings: RouteSettings, pattern: str | None, backends: Mapping[str, int]) -> Manifest:
+    gateway = settings.gateway
+    match: Manifest = {"path": {"type": "PathPrefix", "value": gateway.path_prefix}}
+    if pattern:
+        match["headers"] = [{"type": "RegularExpression", "name": BUCKET_HEADER, "value": pattern}]
+    rule: Manifest = {
+        "matches": [match],
+        "timeouts": {"request": f"{gateway.request_timeout_milliseconds}ms"},
+        "backendRefs": [_backend(version, weight) for version, weight in backends.items()],
+    }
+    if gateway.path_prefix != "/":
+        rewrite = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+        rule["filters"] = [{"type": "URLRewrite", "urlRewrite": {"path": rewrite}}]
+    return rule
+
+
+def _backend(version: str, weight: int) -> Manifest:
+    header = {"set": [{"name": VERSION_HEADER, "value": version}]}
+    return {
+        "name": version, "port": PORT, "weight": weight,
+        "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": header}],
+    }  # fmt: skip
+
+
+def _bucket_pattern(rule: Manifest) -> str:
+    for match in rule.get("matches") or ():
+        for header in match.get("headers") or ():
+            if header["name"].lower() == BUCKET_HEADER:
+                return str(header["value"])
+    return ""
+
+
+def _versions(rule: Manifest) -> list[str]:
+    return [str(backend["name"]) for backend in rule.get("backendRefs") or ()] or [""]
+
+
+def _weights(rule: Manifest) -> dict[str, int]:
+    return {str(backend["name"]): int(backend.get("weight", 1)) for backend in rule.get("backendRefs") or ()}
+
+
+def _accepted(route: Manifest, gateway: Manifest | None) -> tuple[bool, str]:
+    parent = route["spec"]["parentRefs"][0]
+    generation = route["metadata"].get("generation", 0)
+    answers = [
+        entry for entry in (route.get("status") or {}).get("parents") or ()
+        if contains(entry["parentRef"], {"name": parent["name"], "sectionName": parent.get("sectionName")})
+    ]  # fmt: skip
+    if not answers:
+        return False, f"no controller has answered for Gateway {parent['name']}"
+    for entry in answers:
+        if (problem := _problem(entry, generation)) is None:
+            return _programmed(gateway, parent)
+    return False, problem or ""
+
+
+def _problem(entry: Manifest, generation: int) -> str | None:
+    found: dict[str, Any] = {condition["type"]: condition for condition in entry.get("conditions") or ()}
+    for name, good in (("Accepted", "True"), ("ResolvedRefs", "True"), ("PartiallyInvalid", "False")):
+        condition = found.get(name)
+        if condition is None and name == "PartiallyInvalid":
+            continue
+        if condition is None or condition.get("observedGeneration", generation) < generation:
+            return f"{name} is not yet known for generation {generation}"
+        if condition["status"] != good:
+            return f"{name} is {condition['status']}: {condition.get('message') or condition.get('reason')}"
+    return None
+
+
+def _programmed(gateway: Manifest | None, parent: Manifest) -> tuple[bool, str]:
+    if gateway is None:
+        return True, ""
+    listeners = [
+        listener for listener in (gateway.get("status") or {}).get("listeners") or ()
+        if parent.get("sectionName") in (None, listener["name"])
+    ]  # fmt: skip
+    for listener in listeners:
+        if any(c["type"] == "Programmed" and c["status"] == "True" for c in listener.get("conditions") or ()):
+            return True, ""
+    return False, f"no listener of Gateway {gateway['metadata']['name']} is Programmed"
