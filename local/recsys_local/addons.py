@@ -80,7 +80,7 @@ def _apply_s3(cluster: Cluster) -> None:
 
 def s3_credentials(cluster: Cluster) -> tuple[str, str] | None:
     """Access key and secret key of the cluster's S3 server; None before it is installed."""
-    template = 'go-template={{.data.AWS_ACCESS_KEY_ID | base64decode}} {{.data.AWS_SECRET_ACCESS_KEY | base64decode}}'
+    template = "go-template={{.data.AWS_ACCESS_KEY_ID|base64decode}} {{.data.AWS_SECRET_ACCESS_KEY|base64decode}}"
     try:
         words = cluster.kubectl("-n", S3_NAMESPACE, "get", "secret", "recsys-s3-credentials", "-o", template).split()
     except CommandError:
@@ -89,7 +89,7 @@ def s3_credentials(cluster: Cluster) -> tuple[str, str] | None:
 
 
 def _install_gateway(cluster: Cluster) -> None:
-    """Envoy Gateway and all CRDs from the chart in its own module; copied from the cache, filled in, never committed."""
+    """Envoy Gateway and all CRDs, from the chart that its own Go module carries."""
     if GATEWAY_RELEASE in run(["helm", "list", "-q", "-n", GATEWAY_SYSTEM], env=cluster.env).split():
         return
     component = next(item for item in COMPONENTS if item.name == "envoy-gateway")

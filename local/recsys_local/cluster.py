@@ -109,7 +109,9 @@ class Cluster:
         needed, reasons = _GIB_RUNNING, ["a running cluster"]
         if missing_components(self.cache):
             needed, reasons = needed + _GIB_BINARIES, [*reasons, "building the binaries"]
-        missing = {image.name for image in missing_images(self.cache)} if not missing_components(self.cache) else set(IMAGES)
+        missing = (
+            {image.name for image in missing_images(self.cache)} if not missing_components(self.cache) else set(IMAGES)
+        )
         if "torch" in missing:
             needed, reasons = needed + _GIB_TORCH, [*reasons, "images with torch"]
         elif missing:
@@ -133,7 +135,13 @@ class Cluster:
         self._await_containerd()
         wait_until("the API server", self._api_ready, 60)
         addons.apply_file(self, "bootstrap.yaml")
-        for process in (components.controller_manager, components.scheduler, components.kubelet, components.proxy, components.coredns):
+        for process in (
+            components.controller_manager,
+            components.scheduler,
+            components.kubelet,
+            components.proxy,
+            components.coredns,
+        ):
             self._launch(process(state))
         self.runtime.load([IMAGES["pause"]])
         wait_until("the node", self._node_ready, 60)
@@ -223,7 +231,9 @@ def exclusive(cache: Cache) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.seek(0)
-            raise LocalError(f"{handle.read().strip() or 'another checkout'} is busy with up, down or build: wait for it") from None
+            raise LocalError(
+                f"{handle.read().strip() or 'another checkout'} is busy with up, down or build: wait for it"
+            ) from None
         handle.truncate(0)
         handle.write(f"{CHECKOUT} (process {os.getpid()})")
         handle.flush()
@@ -232,7 +242,9 @@ def exclusive(cache: Cache) -> Iterator[None]:
 
 def _mounts_below(folders: list[Path]) -> list[str]:
     """Mount points in or below the folders, the deepest first."""
-    points = [line.split()[1].encode().decode("unicode_escape") for line in Path("/proc/mounts").read_text().splitlines()]
+    points = [
+        line.split()[1].encode().decode("unicode_escape") for line in Path("/proc/mounts").read_text().splitlines()
+    ]
     found = [point for point in points if any(Path(point).is_relative_to(folder) for folder in folders)]
     return sorted(found, reverse=True)
 

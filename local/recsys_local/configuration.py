@@ -1,4 +1,4 @@
-"""The configuration files of the cluster's parts, as data; rendered by a YAML or TOML writer, never by string formatting."""
+"""The configuration files of the cluster's parts, as data; a YAML or TOML writer renders them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _CLIENTS = ("admin", "kubelet", "controller-manager", "scheduler", "proxy", "dns
 
 def kubeconfig(state: State, client: str, server: str, *, embedded: bool = False) -> dict[str, Any]:
     """A kubeconfig for one of the certificates. Embedded ones can be copied elsewhere."""
+
     def pem(key: str, path: Path) -> dict[str, str]:
         if not embedded:
             return {key: str(path)}
@@ -31,7 +32,9 @@ def kubeconfig(state: State, client: str, server: str, *, embedded: bool = False
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": NAMESPACE, "cluster": {"server": server, **pem("certificate-authority", state.pki / "ca.crt")}}],
+        "clusters": [
+            {"name": NAMESPACE, "cluster": {"server": server, **pem("certificate-authority", state.pki / "ca.crt")}}
+        ],
         "users": [{"name": client, "user": user}],
         "contexts": [{"name": NAMESPACE, "context": {"cluster": NAMESPACE, "user": client}}],
         "current-context": NAMESPACE,
@@ -59,7 +62,7 @@ def containerd(cache: Cache, state: State, sandbox_image: str) -> dict[str, Any]
 
 
 def to_toml(table: dict[str, Any], prefix: str = "") -> str:
-    """The little of TOML that containerd's configuration needs: tables, strings, numbers, booleans, lists of strings."""
+    """The little of TOML that containerd's configuration needs: tables, and what JSON writes the same way."""
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     lines = [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plain.items()]
     for key, value in table.items():
@@ -109,7 +112,7 @@ def kubelet(state: State) -> dict[str, Any]:
         "clusterDomain": CLUSTER_DOMAIN,
         "evictionHard": {},
         # the control plane runs on the same machine, outside any pod
-        "systemReserved": {"cpu": "200m", "memory": "2Gi"},
+        "systemReserved": {"memory": "2Gi"},
         # the machine's own file names servers that pods cannot reach
         "resolvConf": str(state.config / "resolv.conf"),
         # there is no registry to bring an image back from

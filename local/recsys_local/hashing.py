@@ -10,7 +10,7 @@ _SKIPPED_FOLDERS = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pyt
 
 
 def content_key(*parts: str | bytes) -> str:
-    """First 12 hex digits of a sha256 over the parts; the lengths are hashed too, so no two lists collide by joining."""
+    """First 12 hex digits of a sha256 over the parts and their lengths, so that no two lists join to the same."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

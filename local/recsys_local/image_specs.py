@@ -15,7 +15,8 @@ from recsys_local.paths import CHECKOUT
 
 REPOSITORY = "localhost/recsys"
 DOCKERFILES = CHECKOUT / "images"
-PROJECT_SOURCES = ("operator", "trainer", "model_server", "local/recsys_local", "pyproject.toml")
+PROJECT_SOURCES = ("operator", "trainer", "model_server")
+"""Source roots whose packages go into the images; recsys_local has no business there."""
 
 
 def _pinned(name: str) -> Callable[[], list[str]]:
@@ -67,8 +68,9 @@ class Image:
 
 
 def project_key() -> str:
-    """Key of the project's own code."""
-    return tree_key([CHECKOUT / source for source in PROJECT_SOURCES if (CHECKOUT / source).exists()], CHECKOUT)
+    """Key of the project's own code and of what pyproject.toml says about packaging, not about tools."""
+    packaging = requirements.packaging_metadata()
+    return content_key(packaging, tree_key([CHECKOUT / source for source in PROJECT_SOURCES], CHECKOUT))
 
 
 _ALL = (

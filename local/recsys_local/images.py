@@ -11,7 +11,7 @@ from pathlib import Path
 from recsys_local import oci, wheels
 from recsys_local.binaries import COMPONENTS, component_folder
 from recsys_local.debian import wanted_packages
-from recsys_local.image_specs import IMAGES, REPOSITORY, Image
+from recsys_local.image_specs import IMAGES, PROJECT_SOURCES, REPOSITORY, Image
 from recsys_local.paths import RUN, Cache
 from recsys_local.shell import long_part, run
 
@@ -121,7 +121,7 @@ def _stage(cache: Cache, image: Image) -> Path:
     if image.requires and not listing.exists():
         listing.write_text("".join(f"{line}\n" for line in image.requires()))
     if image.project:
-        wheels.build_project_wheel(cache, context / "dist")
+        wheels.build_project_wheel(cache, context / "dist", PROJECT_SOURCES)
     if image.component:
         _copy_program(cache, image.component, context)
     if image.name == "pause":

@@ -57,7 +57,7 @@ def image_blobs(layout: Path, descriptor: dict[str, Any]) -> list[Blob]:
 
 
 def blobs_to_send(layout: Path, descriptors: Iterable[dict[str, Any]], present: frozenset[str]) -> list[Blob]:
-    """Blobs for a thin archive: every manifest and config (containerd reads them from the archive), layers only if new."""
+    """Blobs for a thin archive: every manifest and config (they are small), layers only if new."""
     chosen: dict[str, Blob] = {}
     for descriptor in descriptors:
         manifest, config, *layers = image_blobs(layout, descriptor)

@@ -29,9 +29,9 @@ def _port(variable: str, default: int) -> int:
 def forwards() -> tuple[Forward, ...]:
     """The relay's ports; each can be moved by an environment variable."""
     return (
-        Forward("api", _port("RECSYS_LOCAL_API_PORT", 16443), NODE_ADDRESS, 6443),
-        Forward("gateway", _port("RECSYS_LOCAL_GATEWAY_PORT", 18080), GATEWAY_ADDRESS, 80),
-        Forward("s3", _port("RECSYS_LOCAL_S3_PORT", 18333), S3_ADDRESS, 8333),
+        Forward("api", _port("RECSYS_LOCAL_API_PORT", 36443), NODE_ADDRESS, 6443),
+        Forward("gateway", _port("RECSYS_LOCAL_GATEWAY_PORT", 36080), GATEWAY_ADDRESS, 80),
+        Forward("s3", _port("RECSYS_LOCAL_S3_PORT", 36333), S3_ADDRESS, 8333),
     )
 
 

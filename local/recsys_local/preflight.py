@@ -52,7 +52,10 @@ def check_disk(machine: Machine, folder: Path, needed_gib: float, why: str) -> l
 
 _FEATURES: dict[str, tuple[list[str], str]] = {
     "network namespaces": (["unshare", "--net", "true"], "the kernel needs CONFIG_NET_NS"),
-    "bridges": (_unshared := ["unshare", "--net", "ip", "link", "add", "probe", "type", "bridge"], "load the module bridge"),
+    "bridges": (
+        _unshared := ["unshare", "--net", "ip", "link", "add", "probe", "type", "bridge"],
+        "load the module bridge",
+    ),
     "veth pairs": ([*_unshared[:-1], "veth", "peer", "name", "probe2"], "load the module veth"),
     "nftables": (["unshare", "--net", "nft", "add table ip probe"], "load the module nf_tables"),
     "overlayfs": (["grep", "-qw", "overlay", "/proc/filesystems"], "load the module overlay"),
@@ -71,7 +74,11 @@ def check_features(machine: Machine) -> list[str]:
 def check_cgroups(machine: Machine) -> list[str]:
     """The controllers kubelet needs."""
     missing = {"cpu", "memory", "pids"} - machine.controllers()
-    return [f"the cgroup controllers {', '.join(sorted(missing))} are missing: mount them under /sys/fs/cgroup"] if missing else []
+    return (
+        [f"the cgroup controllers {', '.join(sorted(missing))} are missing: mount them under /sys/fs/cgroup"]
+        if missing
+        else []
+    )
 
 
 def check_ports(machine: Machine, wanted: Iterable[Forward]) -> list[str]:
@@ -89,7 +96,9 @@ def check_socket_path(folder: Path) -> list[str]:
     longest = folder / "kubelet" / "plugins_registry" / "device-plugin.sock"
     if len(str(longest)) <= _SOCKET_PATH_LIMIT:
         return []
-    return [f"the checkout's path is too long for sockets ({len(str(longest))} of {_SOCKET_PATH_LIMIT} characters): move it"]
+    return [
+        f"the checkout's path is too long for sockets ({len(str(longest))} of {_SOCKET_PATH_LIMIT} characters): move it"
+    ]
 
 
 def require(problems: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Relays ports of 127.0.0.1 into the cluster's network namespace: `python -m recsys_local.relay NETNS PORT:ADDRESS:PORT...`.
+"""Relays ports of 127.0.0.1 into the cluster's network: `python -m recsys_local.relay NETNS PORT:ADDRESS:PORT...`.
 
 A socket belongs to the namespace in which it was made, for good. So the process opens its listening sockets first, then
 enters the namespace: connections come in outside and go out inside, without any bridge between the two.
@@ -42,9 +42,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write_eof()
 
 
-async def relay_connection(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, port: int
-) -> None:
+async def relay_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, port: int) -> None:
     """Connect inside and copy both ways until both ends are done."""
     try:
         inner_reader, inner_writer = await asyncio.open_connection(address, port)

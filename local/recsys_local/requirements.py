@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from functools import cache
@@ -27,6 +28,12 @@ def build_requires(checkout: Path = CHECKOUT) -> list[str]:
     return requires
 
 
+def packaging_metadata(checkout: Path = CHECKOUT) -> str:
+    """What the wheel depends on beside the sources, in a stable form."""
+    document = _project(checkout)
+    return json.dumps([document["project"], document["tool"].get("hatch", {})], sort_keys=True)
+
+
 def of_extra(extra: str, checkout: Path = CHECKOUT) -> list[str]:
     """The project's dependencies and one extra's, sorted."""
     project = _project(checkout)["project"]
@@ -39,7 +46,9 @@ def of_torch_layer(checkout: Path = CHECKOUT) -> list[str]:
     shared = [requirement for requirement in trainer if _name(requirement) in TORCH_LAYER]
     for requirement in serving:
         if _name(requirement) in TORCH_LAYER and requirement not in shared:
-            raise LocalError(f"pyproject.toml: serving pins {requirement}, which trainer does not: they share one torch layer")
+            raise LocalError(
+                f"pyproject.toml: serving pins {requirement}, which trainer does not: they share one torch layer"
+            )
     return shared
 
 

@@ -40,8 +40,8 @@ class Runtime:
                 wanted.append((descriptor, names))
         if not wanted:
             return
-        names = ", ".join(image_names[0] for _, image_names in wanted)
-        with long_part(f"loading {names}", "2 s, with torch 1 min", "layers are kept"):
+        shown = ", ".join(names[0] for _, names in wanted)
+        with long_part(f"loading {shown}", "2 s, with torch 1 min", "layers are kept"):
             sent = self._import(wanted)
             oci.share_blobs(self._cache.layout, self._cache.containerd / _CONTENT_STORE)
         say(f"    {sent / 1e6:.1f} MB sent")
@@ -49,8 +49,11 @@ class Runtime:
     def _import(self, wanted: list[tuple[dict[str, object], list[str]]]) -> int:
         present = frozenset(self._run("content", "ls", "--quiet").split())
         command = [*self._ctr, "images", "import", "--local", "--no-unpack=false", "-"]
-        with subprocess.Popen(command, env=self._env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-            assert process.stdin is not None and process.stdout is not None
+        with subprocess.Popen(
+            command, env=self._env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
             sent = 0
             try:
                 sent = oci.write_thin_archive(process.stdin, self._cache.layout, wanted, present)
