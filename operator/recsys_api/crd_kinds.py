@@ -73,7 +73,7 @@ KINDS = (
             ("Number", "integer", ".spec.number"),
             ("Phase", "string", ".status.phase"),
             ("Reason", "string", ".status.reason"),
-            ("NDCG@10 (offline)", "number", ".status.offline['ndcg@10'].value"),
+            ("NDCG@10 (offline)", "number", r".status.offline.ndcg\@10.value"),
             _AGE,
         ),
         # A record of its day: a later schema must neither prune nor default what an older release wrote.

@@ -66,7 +66,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ("spec.rollout.slos[].objectivePercent",),
         f"!self.matches({_DECIMAL}) || (double(self) > 0.0 && double(self) < 100.0)",
-        'objectivePercent must be above 0 and below 100, because nothing is good ok.always; write "99.9"',
+        'objectivePercent must be above 0 and below 100, because nothing is good always; write "99.9"',
         between(0, 100, inside=True),
     ),
     Rule(

@@ -1,0 +1,76 @@
+"""Reading a RecommenderModel from text, with errors that name field, value and fix.
+
+The CLI reads the same files as the cluster and refuses what the API server would refuse: JSON types are strict, unknown
+fields are errors, and the rules of `rules.py` are those of the CRD.
+"""
+
+import json
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationError
+
+from recsys_api import patterns
+from recsys_api.base import Contract, Observed
+from recsys_api.manifest_errors import problems_of
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.rule_types import Problem
+from recsys_api.rules import validate_spec
+
+KIND = "RecommenderModel"
+
+
+class ManifestMetadata(Observed):
+    """The part of the metadata that means something to us."""
+
+    name: Annotated[str, StringConstraints(pattern=patterns.MODEL_NAME, max_length=40)]
+    namespace: str = "default"
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class RecommenderModelManifest(Contract):
+    """A whole manifest."""
+
+    api_version: Literal["recsys.dev/v1alpha1"]
+    kind: Literal["RecommenderModel"]
+    metadata: ManifestMetadata
+    spec: RecommenderModelSpec
+    status: dict[str, object] | None = None
+    """Ignored: so that the output of `kubectl get -o yaml` can be read."""
+
+
+class ManifestError(ValueError):
+    """The text is not a manifest that can be used. `problems` has one line for each thing to change."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def parse_manifest(text: str, *, cluster: bool = False) -> RecommenderModelManifest:
+    """The RecommenderModel in a YAML or JSON text; other documents beside it are passed over.
+
+    Raises:
+        ManifestError: with everything that is wrong, not only the first.
+    """
+    document = json.dumps(_find_document(text), default=str)
+    try:
+        manifest = RecommenderModelManifest.model_validate_json(document, strict=True)
+    except ValidationError as error:
+        raise ManifestError(problems_of(error, RecommenderModelManifest)) from error
+    if problems := validate_spec(manifest.spec, cluster=cluster):
+        raise ManifestError(problems)
+    return manifest
+
+
+def _find_document(text: str) -> dict[str, object]:
+    """The one document of our kind."""
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise ManifestError([Problem("manifest", f"is not YAML; correct this: {error}")]) from error
+    found = [item for item in documents if isinstance(item, dict) and item.get("kind") == KIND]
+    if len(found) != 1:
+        raise ManifestError([Problem("kind", f"{len(found)} documents of kind {KIND} found; give exactly one")])
+    return found[0]
