@@ -1,0 +1,90 @@
+"""Export: fitted weights and what they were fitted on become the files of docs/contracts.md section 1."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, Lineage, artifact_digest
+from recsys_api.idmap import write_idmap
+from recsys_api.recommender_model import Model
+from recsys_api.run_spec import RunSpec
+from recsys_trainer import VERSION
+from recsys_trainer.artifact.golden import write_golden
+from recsys_trainer.artifact.triton import build_config
+from recsys_trainer.data.snapshot import Snapshot, file_digests
+from recsys_trainer.training_data import Positives
+
+MANIFEST = "manifest.json"
+POPULAR = 1000
+
+
+def write_artifact(
+    folder: Path, run: RunSpec, snapshot: Snapshot, positives: Positives, weights: dict[str, Tensor]
+) -> ArtifactManifest:
+    """Write every file of an artifact but its manifest, which the caller writes last."""
+    config = folder / "triton/recommender/config.pbtxt"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(build_config(run.spec.rollout.gateway.request_timeout_milliseconds))
+    write_idmap(folder / "users.idmap", [snapshot.users[row] for row in positives.user_of])
+    write_idmap(folder / "items.idmap", [snapshot.items[row] for row in positives.item_of])
+    save_file({name: _array(values) for name, values in weights.items()}, folder / "weights.safetensors")
+    save_file({"indptr": positives.indptr, "indices": positives.indices}, folder / "seen.safetensors")
+    save_file(popularity(positives), folder / "popularity.safetensors")
+    model = artifact_model(run.spec.model, positives)
+    write_golden(folder, model)
+    files = file_digests(folder, ARTIFACT_FILES)
+    return ArtifactManifest(
+        digest=artifact_digest(files),
+        files=files,
+        model=model,
+        lineage=_lineage(run, snapshot),
+        train_cutoff_timestamp=positives.cutoff,
+        resolved=resolved(run),
+    )
+
+
+def artifact_model(model: Model, positives: Positives) -> ArtifactModel:
+    """What serving must know to score."""
+    layers = () if model.architecture == "GMF" else model.hidden_layers
+    return ArtifactModel(
+        architecture=model.architecture,
+        embedding_dim=model.embedding_dim,
+        hidden_layers=layers,
+        users=positives.users,
+        items=positives.items,
+    )
+
+
+def popularity(positives: Positives) -> dict[str, npt.NDArray[np.generic]]:
+    """The most popular items first, ties by ascending row; the score is the number of training interactions."""
+    counts = positives.counts()
+    order = np.lexsort((np.arange(len(counts)), -counts))[:POPULAR]
+    return {"items": order.astype(np.int32), "scores": counts[order].astype(np.float32)}
+
+
+def resolved(run: RunSpec) -> dict[str, object]:
+    """The parts of the spec that made this artifact, as resolved."""
+    spec = run.spec.to_dict()
+    return {name: spec[name] for name in ("data", "model", "training", "evaluation")}
+
+
+def _lineage(run: RunSpec, snapshot: Snapshot) -> Lineage:
+    return Lineage(
+        namespace=run.namespace,
+        model=run.model,
+        version=run.version,
+        version_uid=run.version_uid,
+        number=run.number,
+        snapshot_digest=snapshot.manifest.digest,
+        data_uri=run.spec.data.source.uri,
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        trainer=VERSION,
+    )
+
+
+def _array(values: Tensor) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(values.cpu().numpy(), dtype=np.float32)

@@ -1,0 +1,106 @@
+"""An artifact as it is served: read from its files, scores and answers by docs/contracts.md section 3."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.numpy import load_file
+from torch import Tensor
+
+from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, artifact_digest
+from recsys_api.recommender_model import Model
+from recsys_trainer.data.snapshot import file_digests, read_ids
+from recsys_trainer.errors import UnreadableError
+from recsys_trainer.models import Recommender, build_model
+
+Rows = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Served:
+    """The files of an artifact; also a `Scorer` over its catalogue."""
+
+    users: list[str]
+    """Ids by row."""
+    item_ids: list[str]
+    network: Recommender
+    popular: Rows
+    """Item rows, most popular first."""
+    popular_score: npt.NDArray[np.float32]
+    indptr: npt.NDArray[np.int64]
+    indices: Rows
+    device: str = "cpu"
+
+    @property
+    def items(self) -> int:
+        """Size of the catalogue."""
+        return len(self.item_ids)
+
+    def seen(self, row: int) -> Rows:
+        """Training items of a user."""
+        return self.indices[self.indptr[row] : self.indptr[row + 1]]
+
+    def popularity(self) -> Tensor:
+        """Score of every item in the popularity answer, [I]; minus infinity for items that are not in the list."""
+        scores = torch.full((self.items,), -torch.inf)
+        scores[torch.from_numpy(self.popular.astype(np.int64))] = torch.from_numpy(self.popular_score)
+        return scores.to(self.device)
+
+    @torch.no_grad()
+    def scores(self, user_B: Tensor) -> Tensor:
+        """Logits [B, I]; an unknown user (-1) is answered by popularity, as serving does."""
+        logits: Tensor = self.network(user_B.clamp(min=0), torch.arange(self.items, device=self.device))
+        return torch.where((user_B < 0).unsqueeze(1), self.popularity(), logits)
+
+    def top(self, row: int, extra_seen: Rows, k: int) -> tuple[Rows, npt.NDArray[np.float32]]:
+        """(item rows, logits) of the best k for a known user, ties by ascending row."""
+        scores = self.scores(torch.tensor([row], device=self.device))[0].cpu().numpy().astype(np.float32)
+        scores[np.concatenate((self.seen(row), extra_seen))] = -np.inf
+        order = np.lexsort((np.arange(len(scores)), -scores))[:k].astype(np.int32)
+        order = order[np.isfinite(scores[order])]
+        return order, scores[order]
+
+    def top_popular(self, extra_seen: Rows, k: int) -> Rows:
+        """Item rows of the popularity answer."""
+        return self.popular[~np.isin(self.popular, extra_seen)][:k]
+
+
+def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Served:
+    """Read the files of an artifact, whether or not its manifest is written already.
+
+    Raises:
+        UnreadableError: tensors that do not make up the architecture.
+    """
+    users, items = read_ids(folder / "users.idmap"), read_ids(folder / "items.idmap")
+    popularity, seen = load_file(folder / "popularity.safetensors"), load_file(folder / "seen.safetensors")
+    network = _network(folder / "weights.safetensors", model).to(device)
+    return Served(
+        users, items, network, popularity["items"], popularity["scores"], seen["indptr"], seen["indices"], device
+    )  # fmt: skip
+
+
+def _network(path: Path, model: ArtifactModel) -> Recommender:
+    wanted = Model(
+        architecture=model.architecture, embedding_dim=model.embedding_dim, hidden_layers=model.hidden_layers
+    )
+    with torch.device("meta"):
+        network = build_model(wanted, model.users, model.items)
+    tensors = {name: torch.from_numpy(values) for name, values in load_file(path).items()}
+    try:
+        network.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise UnreadableError(f"{path.name}: not a {model.architecture} ({error}); export it again") from error
+    return network.eval().requires_grad_(False)
+
+
+def verify(folder: Path, manifest: ArtifactManifest) -> None:
+    """Refuse files other than those that the manifest was written for.
+
+    Raises:
+        UnreadableError: a digest differs.
+    """
+    found = artifact_digest(file_digests(folder, ARTIFACT_FILES))
+    if found != manifest.digest:
+        raise UnreadableError(f"artifact: its files have digest {found}, its manifest says {manifest.digest}")

@@ -1,0 +1,150 @@
+"""`recsys-trainer`: `fit` on a machine; `prepare`, `train`, `evaluate` and `report` in the Jobs of a cluster."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from recsys_api.artifact import ArtifactManifest
+from recsys_api.exit_codes import ExitCode
+from recsys_api.run_spec import RunSpec, StableReference
+from recsys_trainer import stages
+from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
+from recsys_trainer.manifest import read_manifest, read_run_file
+from recsys_trainer.outputs import ARTIFACT, observe_report, write_json
+from recsys_trainer.progress import lines
+from recsys_trainer.store import Store
+from recsys_trainer.table import render
+from recsys_trainer.termination import RESULTS, Result, encode, write_termination
+
+VERBS = ("prepare", "train", "evaluate")
+_OUTPUTS = ("snapshot", "artifact", "reports", "report.json")
+
+
+class Terminated(SystemExit):
+    """SIGTERM arrived; the exit code makes the Job retry."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code of docs/contracts.md section 2."""
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _terminate)
+    if arguments.command == "fit":
+        return _guarded(lambda: run_fit(arguments), lambda error: None)
+    stage = arguments.stage if arguments.command == "report" else arguments.command
+    return _guarded(lambda: run_job(arguments), lambda error: write_termination(RESULTS[stage](error=error)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="recsys-trainer", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    fit = commands.add_parser("fit", help="prepare, train and evaluate a RecommenderModel manifest on this machine")
+    fit.add_argument("-f", "--file", type=Path, required=True, help="manifest; file:// URIs are accepted here")
+    fit.add_argument(
+        "--output", type=Path, required=True, help="folder for snapshot/, artifact/, reports/, report.json"
+    )
+    fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
+    fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
+    for verb in VERBS:
+        job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")
+        if verb == "evaluate":
+            job.add_argument("--key", help="name of the evaluation, default: the run file's")
+    report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
+    report.add_argument("stage", choices=VERBS)
+    return parser
+
+
+def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
+    """Run a command; every failure becomes one line and an exit code, only a bug also a traceback."""
+    try:
+        return command()
+    except TrainerError as error:
+        return _failed(error.line, error.exit_code, tell)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        fix = "lower training.batchSize or model.embeddingDim, or raise training.resources memory"
+        return _failed(f"out of memory ({one_line(str(error), 200)}); {fix}", OutOfMemoryError.exit_code, tell)
+    except Exception as error:
+        traceback.print_exc()
+        return _failed(one_line(f"{type(error).__name__}: {error}"), 1, tell)
+
+
+def _failed(line: str, code: int, tell: Callable[[str], None]) -> int:
+    print(f"error: {line}", file=sys.stderr, flush=True)
+    tell(line)
+    return int(code)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(int(ExitCode.TERMINATED))
+
+
+def run_fit(arguments: argparse.Namespace) -> int:
+    """The three functions of a version in one process, then the report."""
+    output: Path = arguments.output
+    run = read_manifest(arguments.file, output, _stable(arguments.stable))
+    _start_afresh(output)
+    store = Store(run.version_uri)
+    stages.prepare(run, store)
+    stages.train(run, store, lines())
+    stages.evaluate(run, store)
+    report = observe_report(store, run.evaluation_key)
+    assert report is not None, "evaluate wrote it"
+    write_json(store, "report.json", report)
+    print(render(report, run.spec.evaluation))
+    failed = any(gate.outcome == "Fail" for gate in report.gates)
+    return 1 if failed and arguments.fail_on_gate else 0
+
+
+def _start_afresh(output: Path) -> None:
+    """Remove an earlier fit: the stages would report it again, whatever the manifest says now."""
+    if output.exists() and not output.is_dir():
+        raise ManifestError(f"--output {output}: is a file; name a folder")
+    for name in _OUTPUTS:
+        path = output / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _stable(folder: Path | None) -> StableReference | None:
+    if folder is None:
+        return None
+    path = folder / ARTIFACT
+    if not path.exists():
+        raise ManifestError(f"--stable {folder}: has no {ARTIFACT}; name the output folder of an earlier fit")
+    digest = ArtifactManifest.model_validate_json(path.read_bytes()).digest
+    return StableReference(name=folder.name, version_uri=f"file://{folder.resolve()}", digest=digest)
+
+
+def run_job(arguments: argparse.Namespace) -> int:
+    """One stage of a version; only the pod of index 0 has something to do."""
+    if os.environ.get("JOB_COMPLETION_INDEX", "0") != "0":
+        print("not index 0: nothing to do")
+        return 0
+    run = read_run_file()
+    if getattr(arguments, "key", None):
+        run = run.model_copy(update={"evaluation_key": arguments.key})
+    result = _run_stage(arguments, run, Store(run.version_uri))
+    write_termination(result)
+    print(encode(result).decode(), flush=True)
+    return 0
+
+
+def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store) -> Result:
+    if arguments.command == "report":
+        return stages.report_stage(arguments.stage, run, store)
+    if arguments.command == "train":
+        return stages.train(run, store, lines())
+    return stages.prepare(run, store) if arguments.command == "prepare" else stages.evaluate(run, store)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

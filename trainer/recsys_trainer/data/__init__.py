@@ -1,0 +1,1 @@
+"""From files to checked interactions to an immutable snapshot."""

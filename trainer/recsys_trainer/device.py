@@ -1,0 +1,91 @@
+"""Where and how torch computes: device, threads, determinism, memory."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+
+import torch
+
+from recsys_api.recommender_model import Training
+
+_CGROUP = Path("/sys/fs/cgroup")
+NO_CUDA = "no CUDA device found: trained on the CPU"
+
+
+def choose_device() -> str:
+    """`cuda` where there is one, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """What a person calls the device."""
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
+
+
+def cpu_quota(cgroup: Path = _CGROUP) -> float | None:
+    """The cgroup's CPU limit in cores, or None."""
+    try:
+        if (cgroup / "cpu.max").exists():
+            quota, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text()
+    except (OSError, ValueError):
+        return None
+    return int(quota) / int(period) if quota not in ("max", "-1") else None
+
+
+def cores(quantity: str | int) -> float:
+    """A Kubernetes CPU quantity in cores: "500m", "2", 2."""
+    text = str(quantity)
+    return float(text.removesuffix("m")) / 1000 if text.endswith("m") else float(text)
+
+
+def thread_count(training: Training, cgroup: Path = _CGROUP) -> int:
+    """Threads for torch: the CPU limit, else the request, never more than the CPUs we may run on."""
+    available = len(os.sched_getaffinity(0))
+    limit = cpu_quota(cgroup)
+    if limit is None and (request := training.resources.requests.get("cpu")) is not None:
+        limit = cores(request)
+    return max(1, min(available, ceil(limit) if limit else available))
+
+
+@contextmanager
+def torch_settings(training: Training) -> Iterator[None]:
+    """Threads and, where asked for, deterministic algorithms; as before afterwards."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, when its first handle is made
+    torch.set_num_threads(thread_count(training))
+    torch.use_deterministic_algorithms(training.deterministic)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+
+
+def free_memory(device: str, cgroup: Path = _CGROUP) -> int:
+    """Bytes that we may still take."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    available = _meminfo_available()
+    limit = _read_int(cgroup / "memory.max")
+    return available if limit is None else min(available, limit - _resident())
+
+
+def _meminfo_available() -> int:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _read_int(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,75 @@
+"""What can go wrong for a reason that a person can act on.
+
+TrainerError
+├── ManifestError      64  the RecommenderModel asks for something that cannot be
+├── DataError          65  the interactions are not what the manifest says
+├── UnreadableError    66  a URI cannot be read or written: missing, refused, no driver
+├── DivergedError      70  a weight, loss or score is not finite
+├── OutOfMemoryError   71  the tables cannot fit
+└── UnavailableError    1  the store does not answer; trying again may help
+
+Everything else is a bug and ends with a traceback and exit code 1.
+"""
+
+from typing import ClassVar
+
+from recsys_api.exit_codes import ExitCode
+
+MAX_LINE = 1000
+
+
+def one_line(text: str, limit: int = MAX_LINE) -> str:
+    """`text` without line breaks, cut to `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+class TrainerError(Exception):
+    """The message is the one line that a person reads in status: where, what, and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def line(self) -> str:
+        """The message as one line."""
+        return one_line(str(self))
+
+
+class ManifestError(TrainerError):
+    """The manifest must be changed."""
+
+    exit_code = ExitCode.MANIFEST
+
+
+class DataError(TrainerError):
+    """The data must be changed, or what the manifest says about it."""
+
+    exit_code = ExitCode.DATA
+
+    @classmethod
+    def at(cls, file: str, column: str, what: str, fix: str) -> "DataError":
+        """The error in the order in which a person looks: file, column, what, fix."""
+        where = f"{file}: column {column}" if column else file
+        return cls(f"{where}: {what}; {fix}")
+
+
+class UnreadableError(TrainerError):
+    """A URI cannot be read or written."""
+
+    exit_code = ExitCode.UNREADABLE
+
+
+class DivergedError(TrainerError):
+    """Something that should be a number is not finite."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+class OutOfMemoryError(TrainerError):
+    """The tables do not fit."""
+
+    exit_code = ExitCode.OUT_OF_MEMORY
+
+
+class UnavailableError(TrainerError):
+    """The store does not answer; a retry may help, so the exit code is not a user error's."""

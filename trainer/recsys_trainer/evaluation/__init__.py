@@ -1,0 +1,1 @@
+"""Ranking, metrics, intervals and gates: recommending rules 3 and 4."""

@@ -1,0 +1,115 @@
+"""Gates: each decides from every user's metrics, and says so with figures."""
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_api.recommender_model import Gate
+from recsys_api.run_spec import GateResult
+from recsys_trainer.errors import ManifestError
+from recsys_trainer.evaluation.bootstrap import interval
+from recsys_trainer.evaluation.evaluate import Evaluated, Paired, Values
+
+MIN_SHARED_USERS = 30
+"""Fewer users than this cannot carry a percentile bootstrap."""
+
+
+def refuse_bad_gates(gates: tuple[Gate, ...]) -> None:
+    """Refuse gates without a limit, or with both.
+
+    Raises:
+        ManifestError: naming the gate.
+    """
+    for gate in gates:
+        if (gate.at_least is None) == (gate.max_regression_percent is None):
+            raise ManifestError(
+                f"spec.evaluation.gates[{gate.name}]: needs exactly one limit; set atLeast or maxRegressionPercent"
+            )
+
+
+def decide_gates(
+    gates: tuple[Gate, ...], evaluated: Evaluated, stable: str | None, why_not: str, seed: int
+) -> tuple[GateResult, ...]:
+    """Every gate's outcome.
+
+    Args:
+        stable: name of the serving version, None where nothing serves.
+        why_not: why there is no comparison although something serves.
+        seed: of the bootstrap.
+    """
+    return tuple(_decide(gate, evaluated, stable, why_not, seed) for gate in gates)
+
+
+def _decide(gate: Gate, evaluated: Evaluated, stable: str | None, why_not: str, seed: int) -> GateResult:
+    if gate.at_least is not None:
+        return _decide_absolute(gate, evaluated, seed)
+    if stable is None:
+        return GateResult(name=gate.name, outcome="Pass", message="nothing serves yet")
+    if evaluated.paired is None:
+        return GateResult(name=gate.name, outcome="NotComparable", message=f"{metric_name(gate)}: {stable}: {why_not}")
+    return _decide_regression(gate, evaluated.paired, stable, seed)
+
+
+def metric_name(gate: Gate) -> str:
+    """The metric as reports name it: ndcg@10."""
+    return f"{gate.metric.name.lower()}@{gate.metric.k}"
+
+
+def _population(gate: Gate, warm_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    return warm_N if gate.population == "Warm" else np.ones_like(warm_N)
+
+
+def _decide_absolute(gate: Gate, evaluated: Evaluated, seed: int) -> GateResult:
+    name, limit = metric_name(gate), float(gate.at_least or 0)
+    values = evaluated.candidate[name][_population(gate, evaluated.warm_N)]
+    if not len(values):
+        message = f"{name}: the test has no {gate.population.lower()} users"
+        return GateResult(name=gate.name, outcome="NotComparable", message=message)
+    value, (low, high) = float(values.mean()), interval(values, seed)
+    passed = value >= limit
+    message = (
+        f"{name} {value:.4f} [{low:.4f}, {high:.4f}] of {len(values)} {gate.population.lower()} users "
+        f"is {'at least' if passed else 'below'} {gate.at_least}"
+    )
+    return GateResult(name=gate.name, outcome="Pass" if passed else "Fail", message=message)
+
+
+def _decide_regression(gate: Gate, paired: Paired, stable: str, seed: int) -> GateResult:
+    name, limit = metric_name(gate), float(gate.max_regression_percent or 0)
+    users_N = _population(gate, paired.warm_N)
+    candidate_N, stable_N = (_of(values, name, users_N) for values in (paired.candidate, paired.stable))
+    if len(candidate_N) < MIN_SHARED_USERS:
+        message = (
+            f"{name}: {len(candidate_N)} {gate.population.lower()} users have test interactions later than both "
+            f"trainings, {MIN_SHARED_USERS} are needed to compare with {stable}"
+        )
+        return GateResult(name=gate.name, outcome="NotComparable", message=message)
+    # The mean of this is negative exactly where the regression is beyond the limit, also where stable scores 0.
+    margin_N = candidate_N - (1 - limit / 100) * stable_N
+    low, high = interval(margin_N, seed)
+    outcome = "Fail" if high < 0 else "Pass" if low >= 0 else "Undecided"
+    message = _regression_message(name, candidate_N, stable_N, (low, high), limit, stable)
+    return GateResult(name=gate.name, outcome=outcome, message=message)  # type: ignore[arg-type]
+
+
+def _of(values: Values, name: str, users_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    return values[name][users_N]
+
+
+def _regression_message(
+    name: str,
+    candidate_N: npt.NDArray[np.float64],
+    stable_N: npt.NDArray[np.float64],
+    margin: tuple[float, float],
+    limit: float,
+    stable: str,
+) -> str:
+    new, old, users = float(candidate_N.mean()), float(stable_N.mean()), len(candidate_N)
+    text = f"{name} {new:.4f} against {old:.4f} of {stable} on {users} users"
+    if old == 0:
+        return f"{text}: stable has nothing to lose"
+    low, high = (100 * bound / old - limit for bound in margin)
+    detectable = 100 * (margin[1] - margin[0]) / 2 / old
+    return (
+        f"{text}: change {100 * (new - old) / old:+.1f} % [{low:+.1f}, {high:+.1f}], limit -{limit:g} %; "
+        f"detectable difference {detectable:.1f} %"
+    )

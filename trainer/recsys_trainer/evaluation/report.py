@@ -1,0 +1,66 @@
+"""report.json from what was evaluated, and the short form for the termination message."""
+
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.report import EvaluationReport, MetricsBlock, RetrievalReport
+from recsys_api.run_spec import EvaluateResult, GateResult
+from recsys_trainer.data.snapshot import Snapshot
+from recsys_trainer.evaluation.evaluate import Evaluated
+from recsys_trainer.summary import TrainingSummary
+
+IN_STATUS = ("ndcg@10", "recall@20", "hr@10")
+
+
+def build_report(
+    spec: RecommenderModelSpec,
+    snapshot: Snapshot,
+    summary: TrainingSummary,
+    evaluated: Evaluated,
+    gates: tuple[GateResult, ...],
+    seconds: float,
+) -> EvaluationReport:
+    """The published report. The served path ranks the whole catalogue, so `fullRanking` says the same."""
+    seed = spec.training.seed
+    everybody = evaluated.warm_N | ~evaluated.warm_N
+    warm = evaluated.block(evaluated.candidate, evaluated.warm_N, seed)
+    return EvaluationReport(
+        metrics=warm,
+        metrics_all_users=evaluated.block(evaluated.candidate, everybody, seed),
+        full_ranking=MetricsBlock(metrics=warm),
+        cold=MetricsBlock(metrics=evaluated.block(evaluated.candidate, ~evaluated.warm_N, seed)),
+        baselines={"popularity": evaluated.block(evaluated.popularity, evaluated.warm_N, seed)},
+        baselines_all_users={"popularity": evaluated.block(evaluated.popularity, everybody, seed)},
+        gates=gates,
+        retrieval=RetrievalReport.model_validate({"candidates": evaluated.items, "overlap@50": 1.0}),
+        data=_data(spec, snapshot, evaluated),
+        model={
+            **spec.model.to_dict(),
+            "users": summary.users,
+            "items": summary.items,
+            "parameters": summary.parameters,
+        },
+        training={**spec.training.to_dict(), **summary.for_report()},
+        bootstrap_seed=seed,
+        seconds=summary.seconds,
+        samples_per_second=summary.samples_per_second,
+        evaluation_seconds=seconds,
+    )
+
+
+def _data(spec: RecommenderModelSpec, snapshot: Snapshot, evaluated: Evaluated) -> dict[str, object]:
+    users = len(evaluated.warm_N)
+    warm = int(evaluated.warm_N.sum())
+    counts = {"testUsers": users, "warmUsers": warm, "coldUsers": users - warm}
+    return {**spec.data.to_dict(), "snapshot": snapshot.manifest.to_dict(), **counts}
+
+
+def short_result(report: EvaluationReport) -> EvaluateResult:
+    """What fits into a termination message."""
+    users = report.data.get("coldUsers", 0)
+    return EvaluateResult(
+        gates=report.gates,
+        metrics={name: report.metrics[name] for name in IN_STATUS if name in report.metrics},
+        baseline={
+            name: report.baselines["popularity"][name] for name in IN_STATUS if name in report.baselines["popularity"]
+        },
+        cold_users=users if isinstance(users, int) else 0,
+    )

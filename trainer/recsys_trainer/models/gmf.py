@@ -1,0 +1,23 @@
+"""Generalized matrix factorization (He et al. 2017, Neural Collaborative Filtering, section 3.2)."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recsys_api.recommender_model import Model
+from recsys_trainer.models.base import Recommender, dot, embedding
+
+
+class GMF(Recommender):
+    """logit = w · (user * item) + b; dropout on the user's factors."""
+
+    def __init__(self, users: int, items: int, model: Model) -> None:
+        nn.Module.__init__(self)
+        self.gmf_user = embedding(users, model.embedding_dim)
+        self.gmf_item = embedding(items, model.embedding_dim)
+        self.out = nn.Linear(model.embedding_dim, 1)
+        self.dropout = model.dropout
+
+    def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
+        """Logits [B, C]."""
+        user_BD = functional.dropout(functional.embedding(user_B, self.gmf_user), self.dropout, self.training)
+        return dot(user_BD * self.out.weight[0], functional.embedding(items, self.gmf_item)) + self.out.bias

@@ -1,0 +1,25 @@
+"""Multi-layer perceptron over concatenated embeddings (He et al. 2017, section 3.3)."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recsys_api.recommender_model import Model
+from recsys_trainer.models.base import Recommender, embedding, hidden_layers, mlp_logits, mlp_width
+
+
+class MLP(Recommender):
+    """logit = w · ReLU(… ReLU(W [user; item] + b)) + b; dropout after every hidden layer."""
+
+    def __init__(self, users: int, items: int, model: Model) -> None:
+        nn.Module.__init__(self)
+        self.mlp_user = embedding(users, model.embedding_dim)
+        self.mlp_item = embedding(items, model.embedding_dim)
+        self.mlp = hidden_layers(model)
+        self.out = nn.Linear(mlp_width(model), 1)
+        self.dropout = model.dropout
+
+    def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
+        """Logits [B, C]."""
+        user_BE, item = functional.embedding(user_B, self.mlp_user), functional.embedding(items, self.mlp_item)
+        hidden = mlp_logits(self.mlp, self.out.weight[0], user_BE, item, self.dropout, self.training)
+        return hidden + self.out.bias

@@ -1,0 +1,48 @@
+"""Negatives: drawn on the device, uniform over what the user has not touched, without rejection.
+
+A user with d training positives has I - d other items. The r-th of them is r + (number of positives p_j, counted from
+j = 0, with p_j - j <= r): one binary search for each draw, and a positive cannot come out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+_DRAW = 2**62
+"""Draws are taken modulo the number of choices; against 2^62 the bias is below 1e-9 for a billion items."""
+
+
+@dataclass(frozen=True)
+class NegativeSampler:
+    """The training positives of every user, laid out for the search."""
+
+    gaps: Tensor
+    """int64 [nnz], ascending: user * (I + 1) + p_j - j."""
+    start: Tensor
+    """int64 [U], where the user's positives begin in `gaps`."""
+    choices: Tensor
+    """int64 [U], items that the user has not touched."""
+    stride: int
+
+    @classmethod
+    def of(
+        cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str
+    ) -> "NegativeSampler":
+        """From a CSR of positives with ascending, distinct items in each row."""
+        degree = np.diff(indptr)
+        user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
+        position = np.arange(len(indices), dtype=np.int64) - np.repeat(indptr[:-1], degree)
+        gaps = user * (items + 1) + indices - position
+        tensors = (torch.from_numpy(values).to(device) for values in (gaps, indptr[:-1].copy(), items - degree))
+        return cls(*tensors, stride=items + 1)
+
+    def draw(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """`count` negatives for each user, [B, count]; every user needs at least one choice."""
+        shape = (len(user_B), count)
+        user = user_B.unsqueeze(1)
+        draws = torch.randint(_DRAW, shape, generator=generator, device=user_B.device) % self.choices[user]
+        before = torch.searchsorted(self.gaps, user * self.stride + draws, right=True) - self.start[user]
+        return draws + before

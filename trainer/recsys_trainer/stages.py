@@ -1,0 +1,201 @@
+"""The three functions of a version: prepare, train, evaluate. Jobs run one each, `recsys-trainer fit` all three.
+
+Every one is idempotent: what a complete output manifest says is reported again, nothing is computed twice.
+"""
+
+import time
+
+import torch
+
+from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, SnapshotManifest
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.run_spec import EvaluateResult, PrepareResult, RunSpec, TrainResult
+from recsys_trainer.artifact import export
+from recsys_trainer.data import snapshot as snapshots
+from recsys_trainer.data.split import TRAIN, VALIDATION, split_parts
+from recsys_trainer.data.validation import load_interactions
+from recsys_trainer.device import NO_CUDA, choose_device, device_name, thread_count, torch_settings
+from recsys_trainer.errors import ManifestError, UnreadableError
+from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
+from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
+from recsys_trainer.evaluation.report import build_report, short_result
+from recsys_trainer.fit import Fitted, fit
+from recsys_trainer.outputs import (
+    ARTIFACT,
+    SNAPSHOT,
+    TRAINING,
+    fetch_artifact,
+    fetch_snapshot,
+    fetch_stable,
+    observe_report,
+    observe_snapshot,
+    observe_training,
+    report_name,
+    required_training,
+    scratch,
+    write_json,
+)
+from recsys_trainer.progress import Progress, silent
+from recsys_trainer.store import Store
+from recsys_trainer.summary import TrainingSummary
+from recsys_trainer.training_data import Positives, build_positives, build_validation
+
+
+def prepare(run: RunSpec, store: Store) -> PrepareResult:
+    """Read, check and split the data; leave snapshot/."""
+    refuse_impossible(run.spec)
+    if (manifest := observe_snapshot(store)) is None:
+        data = load_interactions(run.spec.data)
+        parts = split_parts(data, run.spec.data.split, run.spec.training.seed)
+        with scratch() as folder:
+            manifest = snapshots.write_snapshot(folder, data, parts)
+            store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
+        write_json(store, SNAPSHOT, manifest)
+    return prepare_result(manifest)
+
+
+def train(run: RunSpec, store: Store, progress: Progress = silent) -> TrainResult:
+    """Fit on the snapshot and export; leave artifact/ and reports/training.json."""
+    refuse_impossible(run.spec)
+    if (summary := observe_training(store)) is None:
+        snapshot = fetch_snapshot(store)
+        with torch_settings(run.spec.training), scratch() as folder:
+            device = choose_device()
+            positives, fitted = fit_snapshot(run.spec, snapshot, device, progress)
+            manifest = export.write_artifact(folder, run, snapshot, positives, fitted.weights)
+            store.upload(folder, "artifact", ARTIFACT_FILES)
+        summary = summarize(run.spec, manifest, positives, fitted, device)
+        write_json(store, TRAINING, summary)
+        write_json(store, ARTIFACT, manifest)
+    return summary.result()
+
+
+def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
+    """Judge the exported artifact; leave reports/evaluation-<key>.json."""
+    refuse_impossible(run.spec)
+    if (report := observe_report(store, run.evaluation_key)) is None:
+        began = time.perf_counter()
+        snapshot, candidate, summary = fetch_snapshot(store), fetch_artifact(store), required_training(store)
+        stable, why_not = fetch_stable(run)
+        with torch_settings(run.spec.training):
+            evaluated = evaluate_candidate(run.spec, snapshot, candidate, stable)
+        name = run.stable.name if run.stable else None
+        gates = decide_gates(run.spec.evaluation.gates, evaluated, name, why_not, run.spec.training.seed)
+        report = build_report(run.spec, snapshot, summary, evaluated, gates, time.perf_counter() - began)
+        write_json(store, report_name(run.evaluation_key), report)
+    return short_result(report)
+
+
+def report_stage(stage: str, run: RunSpec, store: Store) -> PrepareResult | TrainResult | EvaluateResult:
+    """The result of a stage from the store.
+
+    Raises:
+        UnreadableError: the stage has not finished.
+    """
+    found: PrepareResult | TrainResult | EvaluateResult | None = None
+    if stage == "prepare" and (manifest := observe_snapshot(store)):
+        found = prepare_result(manifest)
+    elif stage == "train" and (summary := observe_training(store)):
+        found = summary.result()
+    elif stage == "evaluate" and (report := observe_report(store, run.evaluation_key)):
+        found = short_result(report)
+    if found is None:
+        raise UnreadableError(f"{store.uri}: the output of {stage} is not complete; run {stage} again")
+    return found
+
+
+def refuse_impossible(spec: RecommenderModelSpec) -> None:
+    """Refuse what the schema allows and the trainer cannot do.
+
+    Raises:
+        ManifestError: naming the field.
+    """
+    refuse_bad_gates(spec.evaluation.gates)
+    strategy = spec.data.split.strategy
+    if spec.data.columns.timestamp is None and strategy != "Random":
+        raise ManifestError(
+            f"spec.data.columns.timestamp: not set, but split strategy {strategy} needs it; name the column"
+        )
+    if spec.training.refit == "All":
+        raise ManifestError("spec.training.refit: All would serve weights that saw the test; use TrainPlusValidation")
+
+
+def fit_snapshot(
+    spec: RecommenderModelSpec, snapshot: snapshots.Snapshot, device: str, progress: Progress
+) -> tuple[Positives, Fitted]:
+    """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best."""
+    positives = build_positives(snapshot, TRAIN)
+    validation = build_validation(snapshot, positives, spec.data.split.target, spec.training.seed)
+    fitted = fit(spec.model, spec.training, positives, validation, device, progress)
+    if spec.training.refit == "Never":
+        return positives, fitted
+    everything = build_positives(snapshot, VALIDATION)
+    again = spec.training.model_copy(update={"epochs": fitted.best_epoch, "patience": fitted.best_epoch + 1})
+    refitted = fit(spec.model, again, everything, None, device, progress)
+    refitted.history = fitted.history + refitted.history
+    refitted.samples, refitted.seconds = refitted.samples + fitted.samples, refitted.seconds + fitted.seconds
+    return everything, refitted
+
+
+def last_trained_part(spec: RecommenderModelSpec) -> int:
+    """Parts 0..this train the weights that are exported."""
+    return TRAIN if spec.training.refit == "Never" else VALIDATION
+
+
+def summarize(
+    spec: RecommenderModelSpec, manifest: ArtifactManifest, positives: Positives, fitted: Fitted, device: str
+) -> TrainingSummary:
+    """reports/training.json."""
+    return TrainingSummary(
+        digest=manifest.digest,
+        device=device,
+        device_name=device_name(device),
+        threads=thread_count(spec.training),
+        torch=torch.__version__,
+        epochs=fitted.epochs,
+        best_epoch=fitted.best_epoch,
+        refit=spec.training.refit,
+        seconds=fitted.seconds,
+        samples=fitted.samples,
+        samples_per_second=fitted.samples_per_second,
+        users=positives.users,
+        items=positives.items,
+        parameters=sum(values.numel() for values in fitted.weights.values()),
+        history=fitted.history,
+        message=training_message(spec, device),
+    )
+
+
+def training_message(spec: RecommenderModelSpec, device: str) -> str:
+    """What a person who reads status would not expect."""
+    notes = []
+    if spec.training.gpus_per_node >= 1 and device == "cpu":
+        notes.append(NO_CUDA)
+    if spec.training.nodes > 1:
+        notes.append(f"trained on 1 of {spec.training.nodes} nodes")
+    return "; ".join(notes)
+
+
+def evaluate_candidate(
+    spec: RecommenderModelSpec, snapshot: snapshots.Snapshot, candidate: LoadedArtifact, stable: LoadedArtifact | None
+) -> Evaluated:
+    """Every user's metrics at the published cut-offs and those of the gates."""
+    return evaluate_artifact(
+        snapshot,
+        candidate,
+        stable,
+        target=spec.data.split.target,
+        last_part=last_trained_part(spec),
+        cutoffs=wanted_cutoffs([gate.metric.k for gate in spec.evaluation.gates]),
+    )
+
+
+def prepare_result(manifest: SnapshotManifest) -> PrepareResult:
+    """The termination message of prepare."""
+    return PrepareResult(
+        digest=manifest.digest,
+        rows=manifest.rows,
+        users=manifest.users,
+        items=manifest.items,
+        quarantined=manifest.quarantined,
+    )

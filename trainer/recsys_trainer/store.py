@@ -1,0 +1,144 @@
+"""Object storage and local folders behind one small interface (fsspec), with errors that say what to do."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from recsys_trainer.errors import ManifestError, TrainerError, UnavailableError, UnreadableError, one_line
+
+PVC_ROOT_VARIABLE = "RECSYS_PVC_ROOT"
+_UNAVAILABLE = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError")
+
+
+def local_uri(uri: str) -> str:
+    """The URI that fsspec opens: `pvc://claim/path` lies below $RECSYS_PVC_ROOT (docs/contracts.md section 5)."""
+    if not uri.startswith("pvc://"):
+        return uri
+    root = os.environ.get(PVC_ROOT_VARIABLE, "/pvc")
+    return f"file://{root}/{uri.removeprefix('pvc://')}"
+
+
+def _options(uri: str) -> dict[str, Any]:
+    if uri.startswith("file://"):
+        return {"auto_mkdir": True}
+    if not uri.startswith("s3://"):
+        return {}
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if region := os.environ.get("AWS_REGION"):
+        options["client_kwargs"] = {"region_name": region}
+    if os.environ.get("AWS_ENDPOINT_URL"):
+        options["config_kwargs"] = {"s3": {"addressing_style": "path"}}  # bucket.host does not resolve in a cluster
+    return options
+
+
+def open_filesystem(uri: str) -> tuple[Any, str]:
+    """(filesystem, path) of a URI.
+
+    Raises:
+        UnreadableError: no driver for the scheme, or settings that the driver refuses.
+    """
+    resolved = local_uri(uri)
+    try:
+        fs, path = fsspec.core.url_to_fs(resolved, **_options(resolved))
+    except (ImportError, ValueError) as error:
+        raise UnreadableError(f"{uri}: no driver for this scheme ({error}); use s3:// or pvc://") from error
+    return fs, str(path)
+
+
+def translated(uri: str, error: Exception) -> TrainerError:
+    """The error of a storage driver as one that says what to do."""
+    kind, text = type(error).__name__, one_line(str(error), 300)
+    if kind in _UNAVAILABLE:
+        return UnavailableError(f"{uri}: the store does not answer ({text}); check AWS_ENDPOINT_URL and the network")
+    if kind in _NO_CREDENTIALS:
+        return UnreadableError(f"{uri}: no credentials; set credentialsSecretRef to a Secret with AWS_ACCESS_KEY_ID")
+    if isinstance(error, PermissionError):
+        return UnreadableError(f"{uri}: access denied ({text}); check the keys in credentialsSecretRef and the policy")
+    if isinstance(error, FileNotFoundError):
+        return UnreadableError(f"{uri}: does not exist ({text}); check bucket and path")
+    return UnreadableError(f"{uri}: cannot be read ({kind}: {text}); check the URI")
+
+
+@contextmanager
+def reading(uri: str) -> Iterator[None]:
+    """Translate whatever the driver raises inside (its own errors are not one tree)."""
+    try:
+        yield
+    except (TrainerError, MemoryError):
+        raise
+    except Exception as error:
+        raise translated(uri, error) from error
+
+
+class Store:
+    """The folder of one version: VERSION_URI of docs/contracts.md section 1."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self._fs, self._root = open_filesystem(self.uri)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """Whether a file is there."""
+        with reading(f"{self.uri}/{name}"):
+            return bool(self._fs.exists(self._path(name)))
+
+    def read(self, name: str) -> bytes:
+        """The content of a small file."""
+        with reading(f"{self.uri}/{name}"):
+            content: bytes = self._fs.cat_file(self._path(name))
+            return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file; a reader sees all of it or nothing."""
+        with reading(f"{self.uri}/{name}"):
+            if "file" not in _protocols(self._fs):
+                self._fs.pipe_file(self._path(name), content)
+                return
+            path = Path(self._path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            draft.write_bytes(content)
+            draft.replace(path)
+
+    def upload(self, folder: Path, name: str, files: Iterable[str]) -> None:
+        """Copy `files` (relative paths) of a local folder to `name`/."""
+        for file in files:
+            with reading(f"{self.uri}/{name}/{file}"):
+                self._fs.put_file(str(folder / file), self._path(f"{name}/{file}"))
+
+    def download(self, name: str, folder: Path, files: Iterable[str]) -> None:
+        """Copy `files` of `name`/ into a local folder."""
+        for file in files:
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with reading(f"{self.uri}/{name}/{file}"):
+                self._fs.get_file(self._path(f"{name}/{file}"), str(target))
+
+    def complete(self, name: str, files: Iterable[str]) -> bool:
+        """Whether every one of `files` lies in `name`/."""
+        return all(self.exists(f"{name}/{file}") for file in files)
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+def refuse_local_uris(uris: Iterable[tuple[str, str]]) -> None:
+    """Refuse file:// in Jobs: a pod has no files that a manifest could mean.
+
+    Raises:
+        ManifestError: naming the field.
+    """
+    for field, uri in uris:
+        if uri.startswith("file://"):
+            raise ManifestError(
+                f"{field}: {uri}: file:// works in `recsys-trainer fit` only; use s3:// or pvc:// in a cluster"
+            )

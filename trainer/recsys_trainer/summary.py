@@ -1,0 +1,48 @@
+"""reports/training.json: what the training Job leaves beside the artifact."""
+
+from pydantic import Field
+
+from recsys_api.base import Observed
+from recsys_api.run_spec import TrainResult
+
+
+class TrainingSummary(Observed):
+    """How the weights came to be."""
+
+    format: str = "recsys.dev/training/v1"
+    digest: str
+    """Of the artifact."""
+    device: str
+    device_name: str
+    threads: int
+    torch: str
+    epochs: int
+    """Epochs that were run before the best was known."""
+    best_epoch: int
+    refit: str
+    seconds: float
+    samples: int
+    samples_per_second: float
+    users: int
+    """Trained users."""
+    items: int
+    parameters: int
+    history: list[dict[str, float]] = Field(default_factory=list)
+    message: str = ""
+
+    def result(self) -> TrainResult:
+        """The termination message."""
+        return TrainResult(
+            digest=self.digest,
+            samples_per_second=self.samples_per_second,
+            seconds=self.seconds,
+            device=self.device,
+            epochs=self.epochs,
+            message=self.message,
+        )
+
+    def for_report(self) -> dict[str, object]:
+        """The part that report.json repeats under `training`."""
+        names = ("device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history", "message")
+        whole = self.to_dict()
+        return {("epochsRun" if name == "epochs" else name): whole[name] for name in names}

@@ -1,0 +1,67 @@
+"""A report for a person at a terminal."""
+
+from collections.abc import Iterator
+
+from recsys_api.recommender_model import Evaluation
+from recsys_api.report import EvaluationReport, Metrics
+
+SHOWN = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
+_UNDECIDED = {"Pass": "would go on", "Hold": "would wait for a person", "Reject": "would be rejected"}
+
+
+def render(report: EvaluationReport, evaluation: Evaluation) -> str:
+    """The report as text: metrics beside popularity, cold users, gates."""
+    return "\n".join([*_data(report), "", *_metrics(report), "", *_gates(report, evaluation)])
+
+
+def _data(report: EvaluationReport) -> Iterator[str]:
+    data, training = report.data, report.training
+    snapshot = data.get("snapshot")
+    if isinstance(snapshot, dict):
+        yield (
+            f"data      {snapshot['rows']:,} interactions of {snapshot['users']:,} users and {snapshot['items']:,} items: "
+            f"{snapshot['train']:,} train, {snapshot['validation']:,} validation, {snapshot['test']:,} test"
+        )
+        if snapshot["quarantined"] or snapshot.get("duplicates"):
+            yield f"          {snapshot['quarantined']:,} rows quarantined, {snapshot.get('duplicates', 0):,} duplicates dropped"
+    yield (
+        f"training  {training.get('epochsRun')} epochs, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
+        f"{report.samples_per_second:,.0f} samples/s on {training.get('deviceName')}"
+    )
+    if training.get("message"):
+        yield f"          {training['message']}"
+    yield (
+        f"test      {data.get('testUsers')} users: {data.get('warmUsers')} warm, {data.get('coldUsers')} cold "
+        f"(no training interaction); evaluated in {report.evaluation_seconds:.1f} s"
+    )
+
+
+def _metrics(report: EvaluationReport) -> Iterator[str]:
+    yield f"{'':<14}{'model':>8}  {'95 % interval':<17}{'n':>7}   {'popularity':>10}"
+    yield from _block("warm users", report.metrics, report.baselines.get("popularity", {}))
+    yield from _block("all users", report.metrics_all_users, report.baselines_all_users.get("popularity", {}))
+    if report.cold.metrics:
+        yield from _block("cold users, answered by popularity", report.cold.metrics, report.cold.metrics)
+
+
+def _block(title: str, metrics: Metrics, popularity: Metrics) -> Iterator[str]:
+    yield title + ("" if metrics else ": none")
+    for name in SHOWN:
+        if name not in metrics:
+            continue
+        found = metrics[name]
+        bounds = f"[{found.low:.4f}, {found.high:.4f}]"
+        yield f"  {name:<12}{found.value:>8.4f}  {bounds:<17}{found.n:>7}   {popularity[name].value:>10.4f}"
+
+
+def _gates(report: EvaluationReport, evaluation: Evaluation) -> Iterator[str]:
+    yield "gates" + ("" if report.gates else ": none, every version would go on")
+    for gate in report.gates:
+        yield f"  {gate.outcome:<14}{gate.name}: {gate.message}"
+    outcomes = {gate.outcome for gate in report.gates}
+    if "Fail" in outcomes:
+        yield "  In a cluster this version would be rejected."
+    elif outcomes & {"Undecided", "NotComparable"}:
+        yield f"  In a cluster this version {_UNDECIDED[evaluation.on_undecided]} (onUndecided: {evaluation.on_undecided})."
+    elif outcomes:
+        yield "  In a cluster this version would go on to its rollout."
