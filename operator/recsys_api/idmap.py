@@ -50,13 +50,14 @@ class IdMap:
     """A read-only, shared id map. `len()`, `row(id)`, `id(row)` and iteration over ids in row order."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
         size = path.stat().st_size
         if size < _HEADER.size:
             raise IdMapError(f"{path}: {size} bytes is too short for an id map")
-        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         magic, self._n, self._key, hashes, rows, offsets, self._bytes_at, length = _HEADER.unpack_from(self._map)
         if magic != MAGIC or length != size:
+            self._map.close()
             raise IdMapError(f"{path}: not a complete id map (magic {magic!r}, {size} of {length} bytes)")
         view = memoryview(self._map)
         self._hashes = view[hashes : hashes + 8 * self._n].cast("Q")
@@ -95,7 +96,6 @@ class IdMap:
         for view in (self._hashes, self._rows, self._offsets):
             view.release()
         self._map.close()
-        self._file.close()
 
     def __enter__(self) -> "IdMap":
         return self

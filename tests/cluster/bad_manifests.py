@@ -104,7 +104,11 @@ _SLO = "spec.rollout.slos.0"
 _TRAIN_META = "spec.training.podTemplate.metadata"
 
 MODEL_CASES = (
-    Case("name too long", {"metadata.name": "m" * 41}, ("metadata.name", "use 1 to 40 lowercase letters")),
+    Case(
+        "name too long",
+        {"metadata.name": "m" * 41},
+        ("metadata.name", "use 1 to 40 lowercase letters|use 40 characters or fewer"),
+    ),
     Case("name starts with a digit", {"metadata.name": "3d"}, ("metadata.name", "a letter first")),
     Case("no data", {"spec.data": ABSENT}, ("spec.data", "Required|missing; add it")),
     Case("no artifacts", {"spec.artifacts": ABSENT}, ("spec.artifacts", "Required|missing; add it")),

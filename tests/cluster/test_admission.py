@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.cluster.bad_manifests import (
     ACTION_CASES,
     MODEL_CASES,
