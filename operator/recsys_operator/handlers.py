@@ -8,6 +8,7 @@ from typing import Any
 import kopf
 
 from recsys_operator.adapters.cache import Cache
+from recsys_operator.adapters.connection import Connection
 from recsys_operator.resources.kinds import WATCHED, Kind, Manifest
 
 __all__ = ["EventSource"]
@@ -19,8 +20,11 @@ LIST_CHUNK = 500
 class EventSource:
     """kopf as an event source: watch streams of the watched kinds, filtered by the API server."""
 
-    def __init__(self, cache: Cache, namespaces: tuple[str, ...], on_change: Callable[[Manifest], None]) -> None:
+    def __init__(
+        self, cache: Cache, connection: Connection, namespaces: tuple[str, ...], on_change: Callable[[Manifest], None]
+    ) -> None:
         self._cache = cache
+        self._connection = connection
         self._namespaces = namespaces
         self._on_change = on_change
         self._stop = asyncio.Event()
@@ -45,10 +49,20 @@ class EventSource:
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
+        kopf.on.login(id="login", registry=registry)(self._log_in)
         for kind in WATCHED:
             group, _, version = kind.api_version.rpartition("/")
             kopf.on.event(group, version, kind.plural, id=kind.plural, registry=registry)(self._handler(kind))
         return registry
+
+    async def _log_in(self, **_kwargs: Any) -> kopf.ConnectionInfo:
+        # asked again after a 401, so a rotated token is read again
+        scheme, _, token = self._connection.headers().get("Authorization", "").partition(" ")
+        return kopf.ConnectionInfo(
+            server=self._connection.server, ca_path=self._connection.ca_file or None,
+            insecure=self._connection.insecure, certificate_path=self._connection.certificate_file or None,
+            private_key_path=self._connection.key_file or None, scheme=scheme or None, token=token or None,
+        )  # fmt: skip
 
     def _handler(self, kind: Kind) -> Callable[..., Any]:
         async def handle(event: dict[str, Any], **_: Any) -> None:

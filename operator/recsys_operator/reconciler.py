@@ -10,7 +10,7 @@ from typing import Protocol
 from recsys_operator.acts import ActExecutor, Pass
 from recsys_operator.adapters.metrics.sampler import Sampler
 from recsys_operator.adapters.observer import Observer
-from recsys_operator.core.decision import Act, Announce, Decision, EnsureRoute
+from recsys_operator.core.decision import Announce, Decision, EnsureRoute
 from recsys_operator.core.world import World
 from recsys_operator.errors import Conflict, OperatorError, policy_of
 from recsys_operator.metrics import Telemetry
@@ -72,8 +72,9 @@ class Reconciler:
         self._sampler.watch(namespace, name, decision.sample)
         run = Pass.of(world)
         for act in decision.acts:
-            await self._executor.execute(run, act)
-            self._observe_rollback(act, begun)
+            wrote = await self._executor.execute(run, act)
+            if wrote and isinstance(act, EnsureRoute) and act.urgent:
+                self._telemetry.observe_rollback(self._clock.monotonic() - begun)
         # what was folded is remembered only when what follows from it is recorded, otherwise it is folded again
         self._remember(key, world, decision)
         self._telemetry.observe_decision(namespace, name, decision.observations)
@@ -114,10 +115,6 @@ class Reconciler:
             await self._executor.execute(Pass.of(world), announce)
         except OperatorError as error:
             log.warning("the failure could not be announced: %s", error, extra={"model": key})
-
-    def _observe_rollback(self, act: Act, begun: float) -> None:
-        if isinstance(act, EnsureRoute) and act.urgent:
-            self._telemetry.observe_rollback(self._clock.monotonic() - begun)
 
     def _remember(self, key: str, world: World, decision: Decision) -> None:
         if world.model is None and not world.versions:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from recsys_operator.errors import SettingsError
 from recsys_operator.metrics import Telemetry
 
 __all__ = ["STUCK_SECONDS", "start_server"]
@@ -36,5 +37,9 @@ async def start_server(
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, address, port)
-    await site.start()
+    try:
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        raise SettingsError(f"RECSYS_METRICS_PORT={port}: {error.strerror}; choose a free port") from None
     return runner, int(runner.addresses[0][1])

@@ -16,6 +16,10 @@ class Connection:
 
     server: str
     tls: ssl.SSLContext | bool
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    insecure: bool = False
     _configuration: client.Configuration | None = field(default=None, repr=False)
 
     def headers(self) -> dict[str, str]:
@@ -43,7 +47,11 @@ def load_connection() -> Connection:
             config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException as error:
             raise SettingsError(f"no service account and no kubeconfig: {error}; set KUBECONFIG") from None
-    return Connection(str(configuration.host).rstrip("/"), _tls(configuration), configuration)
+    return Connection(
+        str(configuration.host).rstrip("/"), _tls(configuration), ca_file=configuration.ssl_ca_cert or "",
+        certificate_file=configuration.cert_file or "", key_file=configuration.key_file or "",
+        insecure=not configuration.verify_ssl, _configuration=configuration,
+    )  # fmt: skip
 
 
 def _tls(configuration: client.Configuration) -> ssl.SSLContext | bool:
