@@ -36,8 +36,8 @@ class NegativeSampler:
         user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
         position = np.arange(len(indices), dtype=np.int64) - np.repeat(indptr[:-1], degree)
         gaps = user * (items + 1) + indices - position
-        tensors = (torch.from_numpy(values).to(device) for values in (gaps, indptr[:-1].copy(), items - degree))
-        return cls(*tensors, stride=items + 1)
+        gap, start, choices = (torch.from_numpy(each).to(device) for each in (gaps, indptr[:-1].copy(), items - degree))
+        return cls(gap, start, choices, items + 1)
 
     def draw(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """`count` negatives for each user, [B, count]; every user needs at least one choice."""

@@ -6,6 +6,8 @@ from recsys_trainer.models.gmf import GMF
 from recsys_trainer.models.mlp import MLP
 from recsys_trainer.models.neumf import NeuMF
 
+__all__ = ["REGISTRY", "Recommender", "build_model"]
+
 REGISTRY: dict[str, type[Recommender]] = {"GMF": GMF, "MLP": MLP, "NeuMF": NeuMF}
 
 

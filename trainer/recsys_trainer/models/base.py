@@ -4,6 +4,8 @@ Shapes: B users, C items for each of them, I the catalogue, D factors, E embeddi
 """
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +48,7 @@ def dot(user_BD: Tensor, item: Tensor) -> Tensor:
 def hidden_layers(model: Model) -> nn.ModuleList:
     """The layers between concat(user, item) and the output."""
     widths = (2 * model.embedding_dim, *model.hidden_layers)
-    return nn.ModuleList(nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False))
+    return nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
 
 
 def mlp_width(model: Model) -> int:
@@ -68,7 +70,7 @@ def mlp_logits(
     width = user_BE.shape[1]
     if not layers:
         return (user_BE @ weight_H[:width]).unsqueeze(1) + item @ weight_H[width:]
-    first, *rest = layers
+    first, *rest = cast("list[nn.Linear]", list(layers))
     of_users = functional.linear(user_BE, first.weight[:, :width], first.bias).unsqueeze(1)
     hidden = functional.relu(of_users + functional.linear(item, first.weight[:, width:]))
     for layer in rest:
