@@ -14,6 +14,7 @@ from recsys_trainer.store import refuse_local_uris
 
 RUN_FILE_VARIABLE = "RECSYS_RUN_FILE"
 DEFAULT_RUN_FILE = "/etc/recsys/run.json"
+_KIND = "RecommenderModel"
 
 
 def read_run_file() -> RunSpec:
@@ -74,14 +75,10 @@ def _only_model(path: Path) -> dict[str, Any]:
         documents = list(yaml.safe_load_all(_read(path, "check -f")))
     except yaml.YAMLError as error:
         raise ManifestError(f"{path}: not YAML ({error}); fix the syntax") from error
-    models = [document for document in documents if _is_model(document)]
+    models: list[dict[str, Any]] = [each for each in documents if isinstance(each, dict) and each.get("kind") == _KIND]
     if len(models) != 1:
-        raise ManifestError(f"{path}: has {len(models)} documents of kind RecommenderModel; give a file with one")
+        raise ManifestError(f"{path}: has {len(models)} documents of kind {_KIND}; give a file with one")
     return models[0]
-
-
-def _is_model(document: object) -> bool:
-    return isinstance(document, dict) and document.get("kind") == "RecommenderModel"
 
 
 def _read(path: Path, fix: str) -> str:

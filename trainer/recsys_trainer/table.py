@@ -19,11 +19,14 @@ def _data(report: EvaluationReport) -> Iterator[str]:
     snapshot = data.get("snapshot")
     if isinstance(snapshot, dict):
         yield (
-            f"data      {snapshot['rows']:,} interactions of {snapshot['users']:,} users and {snapshot['items']:,} items: "
-            f"{snapshot['train']:,} train, {snapshot['validation']:,} validation, {snapshot['test']:,} test"
+            f"data      {snapshot['rows']:,} interactions of {snapshot['users']:,} users and {snapshot['items']:,} "
+            f"items: {snapshot['train']:,} train, {snapshot['validation']:,} validation, {snapshot['test']:,} test"
         )
         if snapshot["quarantined"] or snapshot.get("duplicates"):
-            yield f"          {snapshot['quarantined']:,} rows quarantined, {snapshot.get('duplicates', 0):,} duplicates dropped"
+            yield (
+                f"          {snapshot['quarantined']:,} rows quarantined, "
+                f"{snapshot.get('duplicates', 0):,} duplicates dropped"
+            )
     yield (
         f"training  {training.get('epochsRun')} epochs, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
         f"{report.samples_per_second:,.0f} samples/s on {training.get('deviceName')}"
@@ -62,6 +65,7 @@ def _gates(report: EvaluationReport, evaluation: Evaluation) -> Iterator[str]:
     if "Fail" in outcomes:
         yield "  In a cluster this version would be rejected."
     elif outcomes & {"Undecided", "NotComparable"}:
-        yield f"  In a cluster this version {_UNDECIDED[evaluation.on_undecided]} (onUndecided: {evaluation.on_undecided})."
+        policy = evaluation.on_undecided
+        yield f"  In a cluster this version {_UNDECIDED[policy]} (onUndecided: {policy})."
     elif outcomes:
         yield "  In a cluster this version would go on to its rollout."

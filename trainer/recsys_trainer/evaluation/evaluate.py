@@ -52,11 +52,6 @@ class Evaluated:
     """None where nothing serves, or its artifact is gone."""
     items: int
 
-    @property
-    def warm_N(self) -> npt.NDArray[np.bool_]:
-        """Users with training interactions."""
-        return self.test.warm_N
-
     def block(self, values: Values, users_N: npt.NDArray[np.bool_], seed: int) -> dict[str, MetricValue]:
         """Metrics with intervals of a population."""
         return with_intervals({name: of_user[users_N] for name, of_user in values.items()}, seed)

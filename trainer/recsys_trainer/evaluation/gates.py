@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.recommender_model import Gate
-from recsys_api.run_spec import GateResult
+from recsys_api.run_spec import GateOutcome, GateResult
 from recsys_trainer.errors import ManifestError
 from recsys_trainer.evaluation.bootstrap import interval
 from recsys_trainer.evaluation.evaluate import Evaluated, Paired, Values
@@ -60,7 +60,7 @@ def _population(gate: Gate, warm_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.boo
 
 def _decide_absolute(gate: Gate, evaluated: Evaluated, seed: int) -> GateResult:
     name, limit = metric_name(gate), float(gate.at_least or 0)
-    values = evaluated.candidate[name][_population(gate, evaluated.warm_N)]
+    values = evaluated.candidate[name][_population(gate, evaluated.test.warm_N)]
     if not len(values):
         message = f"{name}: the test has no {gate.population.lower()} users"
         return GateResult(name=gate.name, outcome="NotComparable", message=message)
@@ -86,9 +86,9 @@ def _decide_regression(gate: Gate, paired: Paired, stable: str, seed: int) -> Ga
     # The mean of this is negative exactly where the regression is beyond the limit, also where stable scores 0.
     margin_N = candidate_N - (1 - limit / 100) * stable_N
     low, high = interval(margin_N, seed)
-    outcome = "Fail" if high < 0 else "Pass" if low >= 0 else "Undecided"
+    outcome: GateOutcome = "Fail" if high < 0 else "Pass" if low >= 0 else "Undecided"
     message = _regression_message(name, candidate_N, stable_N, (low, high), limit, stable)
-    return GateResult(name=gate.name, outcome=outcome, message=message)  # type: ignore[arg-type]
+    return GateResult(name=gate.name, outcome=outcome, message=message)
 
 
 def _of(values: Values, name: str, users_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -86,10 +86,9 @@ def rank(questions: Questions, scorer: Scorer, device: str = "cpu") -> Ranks:
         DivergedError: a score is not a number.
     """
     chunks = [_rank_chunk(questions, scorer, start, end, device) for start, end in _chunks(questions, scorer)]
-    columns = (
-        [np.concatenate(values) for values in zip(*chunks, strict=True)] if chunks else [np.zeros(0, np.int64)] * 3
-    )
-    return _grouped(*columns, questions.total_N)
+    nothing = np.zeros(0, dtype=np.int64)
+    user_R, greater_R, tied_R = (np.concatenate(values) for values in zip((nothing,) * 3, *chunks, strict=True))
+    return _grouped(user_R, greater_R, tied_R, questions.total_N)
 
 
 def _chunks(questions: Questions, scorer: Scorer) -> Iterator[tuple[int, int]]:

@@ -20,14 +20,14 @@ def build_report(
 ) -> EvaluationReport:
     """The published report. The served path ranks the whole catalogue, so `fullRanking` says the same."""
     seed = spec.training.seed
-    everybody = evaluated.warm_N | ~evaluated.warm_N
-    warm = evaluated.block(evaluated.candidate, evaluated.warm_N, seed)
+    everybody = evaluated.test.warm_N | ~evaluated.test.warm_N
+    warm = evaluated.block(evaluated.candidate, evaluated.test.warm_N, seed)
     return EvaluationReport(
         metrics=warm,
         metrics_all_users=evaluated.block(evaluated.candidate, everybody, seed),
         full_ranking=MetricsBlock(metrics=warm),
-        cold=MetricsBlock(metrics=evaluated.block(evaluated.candidate, ~evaluated.warm_N, seed)),
-        baselines={"popularity": evaluated.block(evaluated.popularity, evaluated.warm_N, seed)},
+        cold=MetricsBlock(metrics=evaluated.block(evaluated.candidate, ~evaluated.test.warm_N, seed)),
+        baselines={"popularity": evaluated.block(evaluated.popularity, evaluated.test.warm_N, seed)},
         baselines_all_users={"popularity": evaluated.block(evaluated.popularity, everybody, seed)},
         gates=gates,
         retrieval=RetrievalReport.model_validate({"candidates": evaluated.items, "overlap@50": 1.0}),
@@ -47,8 +47,8 @@ def build_report(
 
 
 def _data(spec: RecommenderModelSpec, snapshot: Snapshot, evaluated: Evaluated) -> dict[str, object]:
-    users = len(evaluated.warm_N)
-    warm = int(evaluated.warm_N.sum())
+    users = len(evaluated.test.warm_N)
+    warm = int(evaluated.test.warm_N.sum())
     counts = {"testUsers": users, "warmUsers": warm, "coldUsers": users - warm}
     return {**spec.data.to_dict(), "snapshot": snapshot.manifest.to_dict(), **counts}
 
