@@ -85,6 +85,8 @@ def ensure_artifact(settings: ArtifactSettings) -> ArtifactManifest:
 
 def _copy_artifact(store: Store, settings: ArtifactSettings) -> ArtifactManifest:
     names = store.names()
+    if not names:
+        raise UnreadableError(f"RECSYS_ARTIFACT_URI: {settings.uri} does not exist or is empty; was it exported?")
     if MANIFEST not in names:
         raise ArtifactError(f"{settings.uri} has no {MANIFEST}: it is written last, so the export did not finish")
     check_files(names)

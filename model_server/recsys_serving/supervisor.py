@@ -139,10 +139,8 @@ class Supervisor:
         else:
             self._failures += 1
         self._next_probe = self._now() + self._policy.probe_period_seconds
-        if self._hangs() and self._server is not None:
-            _say(f"{self._failures} probes failed, killing tritonserver")
-            self._server.destroy()
-            self._lost("hung")
+        if self._hangs():
+            self._lost(f"{self._failures} probes failed: killed tritonserver")
 
     def _hangs(self) -> bool:
         if self._served_since is None:

@@ -1,10 +1,11 @@
-"""A synthetic artifact whose right answers are computed by a second, naive implementation (numpy, one user at a time)."""
+"""A synthetic artifact whose right answers come from a second, naive implementation (numpy, one user at a time)."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ dynamic_batching {
 class Recipe:
     """What the artifact is made of."""
 
-    architecture: str = "NeuMF"
+    architecture: Literal["GMF", "MLP", "NeuMF"] = "NeuMF"
     users: int = 40
     items: int = 200
     dim: int = 8
@@ -102,7 +103,7 @@ def make(recipe: Recipe = Recipe()) -> Made:
         seen=seen,
         users=[f"u{row}" for row in range(recipe.users)],
         items=[f"i{row}" for row in range(recipe.items)],
-        popularity=np.bincount(np.concatenate(seen), minlength=recipe.items).astype(np.float32),
+        popularity=np.bincount(np.concatenate(seen).astype(np.int64), minlength=recipe.items).astype(np.float32),
     )
     made.golden = golden_of(made)
     return made
@@ -110,7 +111,7 @@ def make(recipe: Recipe = Recipe()) -> Made:
 
 def _weights(recipe: Recipe, rng: np.random.Generator) -> dict[str, Floats]:
     def normal(*shape: int) -> Floats:
-        return (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
+        return np.asarray(rng.standard_normal(shape) / np.sqrt(shape[-1]), np.float32)
 
     weights: dict[str, Floats] = {}
     width = 0
@@ -121,7 +122,10 @@ def _weights(recipe: Recipe, rng: np.random.Generator) -> dict[str, Floats]:
         weights |= {"mlp_user": normal(recipe.users, recipe.dim), "mlp_item": normal(recipe.items, recipe.dim)}
         layer_in = 2 * recipe.dim
         for layer, layer_out in enumerate(recipe.hidden):
-            weights[f"mlp.{layer}.weight"], weights[f"mlp.{layer}.bias"] = normal(layer_out, layer_in), normal(layer_out)
+            weights[f"mlp.{layer}.weight"], weights[f"mlp.{layer}.bias"] = (
+                normal(layer_out, layer_in),
+                normal(layer_out),
+            )
             layer_in = layer_out
         width += layer_in
     return weights | {"out.weight": normal(1, width), "out.bias": normal(1)}
@@ -179,7 +183,7 @@ def write_manifest(root: Path, made: Made) -> str:
         digest=artifact_digest(files),
         files=files,
         model=ArtifactModel(
-            architecture=recipe.architecture,  # type: ignore[arg-type]
+            architecture=recipe.architecture,
             embedding_dim=recipe.dim,
             hidden_layers=recipe.hidden,
             users=recipe.users,

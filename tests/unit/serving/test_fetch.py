@@ -1,0 +1,161 @@
+"""What the init container refuses, and how it says so."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from recsys_serving import fetch
+from recsys_serving.errors import ServingError, run_main
+from recsys_serving.repository import build_config
+from recsys_serving.testing.artifacts import CONFIG, make, write, write_manifest
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """An artifact in a store."""
+    root = tmp_path / "store/artifact"
+    write(make(), root)
+    return root
+
+
+def env_for(store: Path, **changes: str) -> dict[str, str]:
+    manifest = store / "manifest.json"
+    digest = json.loads(manifest.read_text())["digest"] if manifest.exists() else "sha256:" + "0" * 64
+    return {
+        "RECSYS_ARTIFACT_URI": f"file://{store}",
+        "RECSYS_ARTIFACT_DIGEST": digest,
+        "RECSYS_MODELS_DIR": str(store.parent.parent / "models"),
+        "RECSYS_MEMORY_LIMIT_BYTES": str(2**30),
+        **changes,
+    }
+
+
+def models(store: Path) -> Path:
+    return store.parent.parent / "models"
+
+
+def test_the_artifact_and_tritons_repository_are_laid(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env = env_for(store)
+    fetch.fetch(env)
+    model = models(store) / "repository/recommender"
+    assert env["RECSYS_ARTIFACT_DIGEST"] in (model / "config.pbtxt").read_text()
+    assert "TritonPythonModel" in (model / "1/model.py").read_text()
+    assert (models(store) / "artifact/manifest.json").exists()
+    assert "memory: items" in capsys.readouterr().out
+
+
+def test_a_second_run_copies_nothing(store: Path) -> None:
+    env = env_for(store)
+    fetch.fetch(env)
+    env["RECSYS_ARTIFACT_URI"] = "file:///nowhere"
+    fetch.fetch(env)
+
+
+def test_a_damaged_local_copy_is_replaced(store: Path) -> None:
+    env = env_for(store)
+    fetch.fetch(env)
+    copy = models(store) / "artifact/items.idmap"
+    copy.write_bytes(b"x")
+    fetch.fetch(env)
+    assert copy.read_bytes() == (store / "items.idmap").read_bytes()
+
+
+def code_file(store: Path) -> None:
+    (store / "triton/recommender/1").mkdir()
+    (store / "triton/recommender/1/model.py").write_text("import os")
+
+
+def listed_code_file(store: Path) -> None:
+    code_file(store)
+    manifest = json.loads((store / "manifest.json").read_text())
+    manifest["files"]["triton/recommender/1/model.py"] = "0" * 64
+    (store / "manifest.json").write_text(json.dumps(manifest))
+
+
+def missing_file(store: Path) -> None:
+    (store / "seen.safetensors").unlink()
+
+
+def half_written(store: Path) -> None:
+    (store / "manifest.json").unlink()
+
+
+def truncated(store: Path) -> None:
+    weights = store / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def other_manifest(store: Path) -> None:
+    (store / "manifest.json").write_text("[]")
+
+
+def gone(store: Path) -> None:
+    for path in sorted(store.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    store.rmdir()
+
+
+REFUSALS = [
+    (code_file, {}, 65, "triton/recommender/1/model.py"),
+    (listed_code_file, {}, 65, "triton/recommender/1/model.py"),
+    (missing_file, {}, 65, "seen.safetensors"),
+    (half_written, {}, 65, "did not finish"),
+    (truncated, {}, 65, "weights.safetensors: sha256"),
+    (other_manifest, {"RECSYS_ARTIFACT_DIGEST": "sha256:" + "1" * 64}, 65, "manifest.json"),
+    (gone, {}, 66, "does not exist"),
+    (lambda store: None, {"RECSYS_ARTIFACT_DIGEST": "sha256:" + "1" * 64}, 65, "must be equal"),
+    (lambda store: None, {"RECSYS_ARTIFACT_DIGEST": "abc"}, 64, "64 hex digits"),
+    (lambda store: None, {"RECSYS_ARTIFACT_URI": ""}, 64, "RECSYS_ARTIFACT_URI is not set"),
+    (lambda store: None, {"RECSYS_ARTIFACT_URI": "nosuch://x/y"}, 66, "nosuch"),
+    (lambda store: None, {"RECSYS_MEMORY_LIMIT_BYTES": "1000000"}, 71, "1.0 MiB"),
+]
+
+
+@pytest.mark.parametrize(("change", "env", "code", "words"), REFUSALS, ids=[str(i) for i in range(len(REFUSALS))])
+def test_refusals_are_one_line_with_an_exit_code(
+    store: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Path], None],
+    env: dict[str, str],
+    code: int,
+    words: str,
+) -> None:
+    before = env_for(store)
+    change(store)
+
+    def main() -> int:
+        fetch.fetch({**before, **env})
+        return 0
+
+    assert run_main("recsys-fetch", main) == code
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert words in error
+    assert not (models(store) / "repository").exists()
+
+
+BAD_CONFIGS = [
+    (CONFIG + 'parameters { key: "EXECUTION_ENV_PATH" value { string_value: "/models/artifact/x" } }', "parameters"),
+    (CONFIG + 'model_operations { op_library_filename: "x.so" }', "model_operations"),
+    (CONFIG + 'default_model_filename: "../../artifact/weights.safetensors"', "default_model_filename"),
+    (CONFIG.replace('"python"', '"../../x"'), "on '../../x'"),
+    (CONFIG.replace('"recommender"', '"other"'), "'other'"),
+    (CONFIG.replace('"k"', '"n"'), "inputs"),
+    ("this is no configuration", "config.pbtxt"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_CONFIGS, ids=[str(i) for i in range(len(BAD_CONFIGS))])
+def test_a_configuration_cannot_run_code(text: str, words: str) -> None:
+    with pytest.raises(ServingError, match=words):
+        build_config(text, "sha256:0")
+
+
+def test_a_file_that_was_changed_after_the_manifest_is_refused(store: Path) -> None:
+    (store / "triton/recommender/config.pbtxt").write_text(CONFIG + "# changed\n")
+    with pytest.raises(ServingError, match="sha256"):
+        fetch.fetch(env_for(store))
+    write_manifest(store, make())
+    fetch.fetch(env_for(store))
