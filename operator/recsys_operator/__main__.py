@@ -25,7 +25,13 @@ async def run_operator(settings: Settings, decide: Decide) -> None:
         OperatorError: it cannot go on.
     """
     stop = asyncio.Event()
-    operator = Operator(settings, load_connection(), decide, SystemClock(), on_started=lambda: _on_signals(stop))
+    operator = Operator(
+        settings,
+        load_connection(os.environ.get("KUBECONFIG")),
+        decide,
+        SystemClock(),
+        on_started=lambda: _on_signals(stop),
+    )
     await operator.run(stop)
 
 

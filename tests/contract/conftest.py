@@ -5,7 +5,6 @@ import socket
 import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,11 +52,11 @@ def _openssl(folder: Path, *arguments: str) -> None:
 def _make_certificates(folder: Path) -> None:
     _openssl(folder, "genrsa", "-out", "sa.key", "2048")
     _openssl(folder, "rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub")
-    subject = ("-subj", "/CN=test-ca")
-    _openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, "-keyout", "ca.key", "-out", "ca.crt")
+    new = ("req", "-newkey", "rsa:2048", "-nodes")
+    _openssl(folder, *new, "-x509", "-days", "2", "-subj", "/CN=test-ca", "-keyout", "ca.key", "-out", "ca.crt")
     for name, who in (("apiserver", "/CN=kube-apiserver"), ("admin", "/O=system:masters/CN=admin")):
         (folder / f"{name}.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        _openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-subj", who, "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        _openssl(folder, *new, "-subj", who, "-keyout", f"{name}.key", "-out", f"{name}.csr")
         signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext")
         _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.crt")
 

@@ -33,8 +33,8 @@ class Connection:
         return {}
 
 
-def load_connection() -> Connection:
-    """The connection of this process.
+def load_connection(kubeconfig: str | None = None) -> Connection:
+    """The connection of this process: a service account where there is one, else the kubeconfig file.
 
     Raises:
         SettingsError: neither a service account nor a kubeconfig was found.
@@ -44,7 +44,7 @@ def load_connection() -> Connection:
         config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException:
         try:
-            config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            config.load_kube_config(kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException as error:
             raise SettingsError(f"no service account and no kubeconfig: {error}; set KUBECONFIG") from None
     return Connection(
