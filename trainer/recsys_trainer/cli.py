@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -18,14 +17,14 @@ from recsys_api.run_spec import RunSpec, StableReference
 from recsys_trainer import stages
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
 from recsys_trainer.manifest import read_manifest, read_run_file
-from recsys_trainer.outputs import ARTIFACT, observe_report, write_json
+from recsys_trainer.outputs import ARTIFACT, SNAPSHOT, TRAINING, observe_report, report_name, write_json
 from recsys_trainer.progress import lines
-from recsys_trainer.store import Store
+from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
 
 VERBS = ("prepare", "train", "evaluate")
-_OUTPUTS = ("snapshot", "artifact", "reports", "report.json")
+REPORT = "report.json"
 
 
 class Terminated(SystemExit):
@@ -70,6 +69,8 @@ def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
     except (MemoryError, torch.OutOfMemoryError) as error:
         fix = "lower training.batchSize or model.embeddingDim, or raise training.resources memory"
         return _failed(f"out of memory ({one_line(str(error), 200)}); {fix}", OutOfMemoryError.exit_code, tell)
+    except KeyboardInterrupt:
+        return _failed("interrupted", 130, tell)
     except Exception as error:
         traceback.print_exc()
         return _failed(one_line(f"{type(error).__name__}: {error}"), 1, tell)
@@ -89,29 +90,32 @@ def run_fit(arguments: argparse.Namespace) -> int:
     """The three functions of a version in one process, then the report."""
     output: Path = arguments.output
     run = read_manifest(arguments.file, output, _stable(arguments.stable))
-    _start_afresh(output)
     store = Store(run.version_uri)
-    stages.prepare(run, store)
-    stages.train(run, store, lines())
-    stages.evaluate(run, store)
+    _start_afresh(output, run)
+    _say(stages.prepare(run, store))
+    _say(stages.train(run, store, lines()))
+    _say(stages.evaluate(run, store))
     report = observe_report(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
-    write_json(store, "report.json", report)
+    write_json(store, REPORT, report)
     print(render(report, run.spec.evaluation))
     failed = any(gate.outcome == "Fail" for gate in report.gates)
     return 1 if failed and arguments.fail_on_gate else 0
 
 
-def _start_afresh(output: Path) -> None:
-    """Remove an earlier fit: the stages would report it again, whatever the manifest says now."""
+def _start_afresh(output: Path, run: RunSpec) -> None:
+    """Remove the manifests of an earlier fit: the stages would report it again, whatever the manifest says now."""
     if output.exists() and not output.is_dir():
         raise ManifestError(f"--output {output}: is a file; name a folder")
-    for name in _OUTPUTS:
-        path = output / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    with reading(str(output)):
+        for name in (SNAPSHOT, ARTIFACT, TRAINING, report_name(run.evaluation_key), REPORT):
+            (output / name).unlink(missing_ok=True)
+
+
+def _say(result: Result) -> None:
+    """What a stage did, for machines; a person gets the table at the end."""
+    if not sys.stderr.isatty():
+        print(encode(result).decode(), file=sys.stderr, flush=True)
 
 
 def _stable(folder: Path | None) -> StableReference | None:

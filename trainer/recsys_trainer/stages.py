@@ -111,8 +111,10 @@ def refuse_impossible(spec: RecommenderModelSpec) -> None:
         ManifestError: naming the field.
     """
     refuse_bad_gates(spec.evaluation.gates)
-    strategy = spec.data.split.strategy
-    if spec.data.columns.timestamp is None and strategy != "Random":
+    columns, strategy = spec.data.columns, spec.data.split.strategy
+    if len({columns.user, columns.item, columns.timestamp}) < 3:
+        raise ManifestError("spec.data.columns: user, item and timestamp must be three columns; name the right ones")
+    if columns.timestamp is None and strategy != "Random":
         raise ManifestError(
             f"spec.data.columns.timestamp: not set, but split strategy {strategy} needs it; name the column"
         )

@@ -45,12 +45,11 @@ def id_column(column: Any, file: str, name: str, *, text: bool = False) -> IdCol
     """
     column = _decoded(column)
     _refuse_type(column, file, name)
-    encoded = pc.dictionary_encode(column.combine_chunks())
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    values = _as_text(encoded.dictionary, file, name)
+    distinct, indices = _encoded(column)
+    values = _as_text(distinct, file, name)
     if text:
         _refuse_decimals(values, len(column), file, name)
-    codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
+    codes = pc.fill_null(pc.cast(indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
     empty = pc.equal(values, "").to_numpy(zero_copy_only=False)
     return IdColumn(codes, values, _good(values), empty)
 
@@ -59,6 +58,14 @@ def _decoded(column: Any) -> Any:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     return column.cast(pa.string()) if pa.types.is_null(column.type) else column
+
+
+def _encoded(column: Any) -> tuple[Any, Any]:
+    """(distinct values, index of each row); the strings themselves are never copied into one buffer."""
+    chunks = pc.dictionary_encode(column).unify_dictionaries().chunks
+    if not chunks:
+        return pa.array([], column.type), pa.array([], pa.int64())
+    return chunks[0].dictionary, pa.concat_arrays([chunk.indices for chunk in chunks])
 
 
 def _refuse_type(column: Any, file: str, name: str) -> None:

@@ -70,6 +70,7 @@ def _read_file(format_: str, stream: Any, uri: str, wanted: list[str]) -> Source
         pa.ArrowNotImplementedError,
         pa.ArrowKeyError,
         UnicodeDecodeError,
+        csv.Error,
     ) as error:
         raise DataError.at(
             uri, "", f"not readable as {format_} ({error})", "check data.source.format and the file"
@@ -127,7 +128,7 @@ def _header(stream: Any, uri: str, delimiter: str, quote: str | bool) -> list[st
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
     )
     stream.seek(0)
-    return [name.strip() for name in next(rows)]
+    return [name.strip() for name in next(rows, [])]
 
 
 def _refuse_float_ids(header: list[str], names: list[str], ids: list[str], uri: str) -> None:

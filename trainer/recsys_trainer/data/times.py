@@ -1,5 +1,6 @@
 """Timestamps by the column: whole seconds since the epoch."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -58,10 +59,10 @@ def _from_text(column: Any, file: str, name: str) -> Any:
     number = pc.fill_null(pc.match_substring_regex(column, _NUMBER), True)
     if pc.all(number, min_count=0).as_py():
         return pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
-    try:
-        return _since_epoch(pc.cast(column, pa.timestamp("us")))
-    except pa.ArrowInvalid:
-        wrong = column.filter(pc.invert(number))
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        with suppress(pa.ArrowInvalid):
+            return _since_epoch(pc.cast(column, kind))
+    wrong = column.filter(pc.invert(number))
     what = f"{len(wrong)} rows hold text such as {wrong[0].as_py()!r}"
     raise DataError.at(file, name, what, "use seconds since the epoch or a timestamp type")
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from recsys_trainer.errors import DivergedError
 
 Ints = npt.NDArray[np.int64]
-CHUNK_SCORES = 4_000_000
-"""Scores of one chunk; bounds memory (a hidden layer of width 64 makes 1 GB of them)."""
+CHUNK_SCORES = 1_000_000
+"""Scores of one chunk; bounds memory (a hidden layer of width 64 makes 256 MB of them)."""
 
 
 class Scorer(Protocol):

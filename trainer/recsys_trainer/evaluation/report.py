@@ -1,8 +1,8 @@
 """report.json from what was evaluated, and the short form for the termination message."""
 
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_api.report import EvaluationReport, MetricsBlock, RetrievalReport
-from recsys_api.run_spec import EvaluateResult, GateResult
+from recsys_api.report import EvaluationReport, Metrics, MetricsBlock, RetrievalReport
+from recsys_api.run_spec import EvaluateResult, GateResult, MetricValue
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.evaluation.evaluate import Evaluated
 from recsys_trainer.summary import TrainingSummary
@@ -58,9 +58,15 @@ def short_result(report: EvaluationReport) -> EvaluateResult:
     users = report.data.get("coldUsers", 0)
     return EvaluateResult(
         gates=report.gates,
-        metrics={name: report.metrics[name] for name in IN_STATUS if name in report.metrics},
-        baseline={
-            name: report.baselines["popularity"][name] for name in IN_STATUS if name in report.baselines["popularity"]
-        },
+        metrics=_short(report.metrics),
+        baseline=_short(report.baselines.get("popularity", {})),
         cold_users=users if isinstance(users, int) else 0,
     )
+
+
+def _short(metrics: Metrics) -> Metrics:
+    return {name: _rounded(metrics[name]) for name in IN_STATUS if name in metrics}
+
+
+def _rounded(metric: MetricValue) -> MetricValue:
+    return MetricValue(value=round(metric.value, 6), low=round(metric.low, 6), high=round(metric.high, 6), n=metric.n)
