@@ -107,7 +107,7 @@ MODEL_CASES = (
     Case(
         "name too long",
         {"metadata.name": "m" * 41},
-        ("metadata.name", "use 1 to 40 lowercase letters|use 40 characters or fewer"),
+        ("metadata.name", "use 1 to 40 lowercase|use 40 characters or fewer"),
     ),
     Case("name starts with a digit", {"metadata.name": "3d"}, ("metadata.name", "a letter first")),
     Case("no data", {"spec.data": ABSENT}, ("spec.data", "Required|missing; add it")),
