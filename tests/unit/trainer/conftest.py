@@ -1,0 +1,117 @@
+"""Synthetic interactions, manifests and one finished fit that many tests read."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import recsys_trainer  # noqa: F401  first: it sets OpenMP's wait policy before torch is loaded
+
+import numpy as np  # isort: skip
+import pyarrow as pa  # isort: skip
+import pyarrow.parquet as pq  # isort: skip
+import pytest  # isort: skip
+import torch  # isort: skip
+import yaml  # isort: skip
+from recsys_trainer import cli  # isort: skip
+
+USERS, ITEMS = 60, 40
+Manifest = Callable[..., Path]
+
+
+def interactions(rows: int = 1500, seed: int = 0) -> pa.Table:
+    """Two groups of users who like two halves of the catalogue; late users appear in the test only."""
+    random = np.random.default_rng(seed)
+    user = random.integers(0, USERS, rows)
+    item = (random.zipf(1.5, rows) % (ITEMS // 2)) + (user % 2) * (ITEMS // 2)
+    order = np.arange(rows)
+    late = order > rows * 0.95
+    user = np.where(late & (order % 2 == 0), USERS + order % 7, user)
+    item = np.where(late & (order % 9 == 0), ITEMS + 1, item)
+    return pa.table({"user_id": user, "item_id": item, "ts": 1_600_000_000 + order})
+
+
+def deep_update(target: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes with dotted names, for example {"training.epochs": 3}."""
+    for name, value in changes.items():
+        *path, last = name.split(".")
+        at = target
+        for part in path:
+            at = at.setdefault(part, {})
+        at[last] = value
+    return target
+
+
+def spec(uri: str, **changes: Any) -> dict[str, Any]:
+    """A small spec."""
+    base: dict[str, Any] = {
+        "data": {
+            "source": {"uri": uri},
+            "columns": {"timestamp": "ts"},
+            "validation": {"minInteractions": 10},
+        },
+        "artifacts": {"uri": "s3://models/"},
+        "model": {"embeddingDim": 8, "hiddenLayers": [16, 8]},
+        "training": {"epochs": 3, "batchSize": 256, "optimizer": {"learningRate": 0.01}},
+        "rollout": {"gateway": {"name": "public"}},
+    }
+    return deep_update(base, changes)
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """torch's threads as they were, whatever a test set."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def table() -> pa.Table:
+    """The interactions."""
+    return interactions()
+
+
+@pytest.fixture(scope="session")
+def parquet(tmp_path_factory: pytest.TempPathFactory, table: pa.Table) -> Path:
+    """A folder with the interactions."""
+    folder = tmp_path_factory.mktemp("data")
+    pq.write_table(table, folder / "part-0.parquet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_manifest(tmp_path_factory: pytest.TempPathFactory, parquet: Path) -> Manifest:
+    """Writes a RecommenderModel manifest with changes in dotted names."""
+
+    def write(uri: str | None = None, **changes: Any) -> Path:
+        path = tmp_path_factory.mktemp("manifest") / "model.yaml"
+        document = {
+            "apiVersion": "recsys.dev/v1alpha1",
+            "kind": "RecommenderModel",
+            "metadata": {"name": "movies"},
+            "spec": spec(uri or f"file://{parquet}", **changes),
+        }
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory, write_manifest: Manifest) -> Path:
+    """The output folder of one `recsys-trainer fit`."""
+    output = tmp_path_factory.mktemp("fitted") / "out"
+    gates = [
+        {"name": "floor", "metric": {"name": "NDCG", "k": 10}, "atLeast": "0.01"},
+        {"name": "no-worse", "metric": {"name": "Recall", "k": 20}, "maxRegressionPercent": "2"},
+    ]
+    assert cli.main(["fit", "-f", str(write_manifest(**{"evaluation.gates": gates})), "--output", str(output)]) == 0
+    return output
+
+
+@pytest.fixture(scope="session")
+def fitted_report(fitted: Path) -> dict[str, Any]:
+    """Its report.json."""
+    report: dict[str, Any] = json.loads((fitted / "report.json").read_text())
+    return report

@@ -1,0 +1,138 @@
+"""One behavioural suite for every model family."""
+
+import numpy as np
+import pytest
+import torch
+
+from recsys_api.recommender_model import Model, Training
+from recsys_trainer.device import torch_settings
+from recsys_trainer.errors import DataError, DivergedError, OutOfMemoryError
+from recsys_trainer.evaluation.metrics import metric_values
+from recsys_trainer.evaluation.ranking import Pairs, Questions, rank
+from recsys_trainer.fit import NetworkScorer, fit
+from recsys_trainer.models import REGISTRY, build_model
+from recsys_trainer.progress import EpochProgress
+from recsys_trainer.training_data import Positives
+
+FAMILIES = sorted(REGISTRY)
+NAMES = {
+    "GMF": {"gmf_user", "gmf_item", "out.weight", "out.bias"},
+    "MLP": {
+        "mlp_user",
+        "mlp_item",
+        "mlp.0.weight",
+        "mlp.0.bias",
+        "mlp.1.weight",
+        "mlp.1.bias",
+        "out.weight",
+        "out.bias",
+    },
+}
+NAMES["NeuMF"] = NAMES["GMF"] | NAMES["MLP"]
+
+
+def model(family: str, **changes: object) -> Model:
+    return Model.model_validate({"architecture": family, "embeddingDim": 8, "hiddenLayers": [16, 8], **changes})
+
+
+def two_tastes(users: int = 40, items: int = 30) -> Positives:
+    """Even users know 10 of the even items, odd users 10 of the odd ones; the other 5 are the answer."""
+    random = np.random.default_rng(0)
+    rows = [np.sort(random.choice(np.arange(user % 2, items, 2), 10, replace=False)) for user in range(users)]
+    indptr = np.arange(users + 1, dtype=np.int64) * 10
+    names = np.arange(users, dtype=np.int32), np.arange(items, dtype=np.int32)
+    return Positives(*names, indptr, np.concatenate(rows).astype(np.int32), 0)
+
+
+def answers(positives: Positives) -> Questions:
+    """The items of each user's taste that the training does not have."""
+    users = np.repeat(np.arange(positives.users), 10)
+    seen = Pairs.ordered(users, positives.indices.astype(np.int64))
+    known = set(zip(users.tolist(), positives.indices.tolist(), strict=True))
+    wanted = [
+        (user, item)
+        for user in range(positives.users)
+        for item in range(user % 2, positives.items, 2)
+        if (user, item) not in known
+    ]
+    pairs = Pairs.ordered(*(np.array(column, dtype=np.int64) for column in zip(*wanted, strict=True)))
+    return Questions(np.arange(positives.users), seen, pairs, np.full(positives.users, 5))
+
+
+def training(**changes: object) -> Training:
+    base = {"epochs": 40, "batchSize": 200, "optimizer": {"learningRate": 0.02}, "patience": 40}
+    return Training.model_validate({**base, **changes})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_finds_the_taste_that_the_data_was_made_with(family: str) -> None:
+    positives = two_tastes()
+    fitted = fit(model(family), training(), positives, answers(positives), "cpu")
+    assert set(fitted.weights) == NAMES[family]
+    assert max(entry["ndcg@10"] for entry in fitted.history) > 0.9
+    network = build_model(model(family), positives.users, positives.items)
+    network.load_state_dict(fitted.weights)
+    ranks = rank(answers(positives), NetworkScorer(network.eval(), positives.items, "cpu"))
+    found = float(metric_values(ranks, (10,))["ndcg@10"].mean())
+    assert found == pytest.approx(max(entry["ndcg@10"] for entry in fitted.history)), "the best epoch is kept"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_seed_gives_the_same_bits(family: str) -> None:
+    positives, settings = two_tastes(), training(epochs=2, seed=3)
+    weights = []
+    for seed in (3, 3, 4):
+        with torch_settings(settings):
+            weights.append(
+                fit(
+                    model(family, dropout=0.2), settings.model_copy(update={"seed": seed}), positives, None, "cpu"
+                ).weights
+            )
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("layers", [[], [4], [16, 8]])
+def test_scoring_chosen_items_equals_scoring_the_catalogue(family: str, layers: list[int]) -> None:
+    network = build_model(model(family, hiddenLayers=layers), 5, 7).eval()
+    users, items = torch.tensor([4, 0, 2]), torch.tensor([[1, 6], [0, 3], [5, 5]])
+    catalogue = network(users, torch.arange(7))
+    torch.testing.assert_close(network(users, items), catalogue.gather(1, items))
+
+
+def test_training_stops_after_patience_epochs_without_gain() -> None:
+    positives = two_tastes()
+    told: list[EpochProgress] = []
+    fitted = fit(model("GMF"), training(patience=2, epochs=200), positives, answers(positives), "cpu", told.append)
+    assert fitted.epochs == fitted.best_epoch + 2 == len(told)
+
+
+def test_weights_that_explode_end_with_advice() -> None:
+    steep = training(optimizer={"learningRate": 10.0, "weightDecay": 0.0}, epochs=300)
+    positives = two_tastes()
+    poisoned = Positives(positives.user_of, positives.item_of, positives.indptr, positives.indices, 0)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(DivergedError, match="learningRate"):
+        patch.setattr("recsys_trainer.fit.binary_cross_entropy", lambda logits: logits.sum() * torch.nan)
+        fit(model("GMF"), steep, poisoned, None, "cpu")
+
+
+def test_users_who_know_everything_cannot_be_trained_on() -> None:
+    everything = Positives(
+        np.arange(2, dtype=np.int32),
+        np.arange(2, dtype=np.int32),
+        np.array([0, 2, 4]),
+        np.array([0, 1, 0, 1], np.int32),
+        0,
+    )
+    with pytest.raises(DataError, match="all 2 items"):
+        fit(model("GMF"), training(), everything, None, "cpu")
+
+
+def test_tables_that_cannot_fit_are_refused_with_both_numbers() -> None:
+    huge = Positives(
+        np.zeros(2_000_000_000 // 4096, dtype=np.int32), np.zeros(1_000_000, dtype=np.int32), np.zeros(1, np.int64),
+        np.zeros(0, np.int32), 0,
+    )  # fmt: skip
+    with pytest.raises(OutOfMemoryError, match=r"need [\d,]+ MiB to train and [\d,]+ MiB are free"):
+        fit(model("NeuMF", embeddingDim=4096), training(), huge, None, "cpu")
