@@ -1,0 +1,124 @@
+"""The cache under what watch streams do: late, doubled, missing and reordered events."""
+
+from typing import Any
+
+from recsys_operator.adapters.cache import Cache
+from recsys_operator.resources.kinds import Manifest, labels_of
+
+
+def pod(uid: str, version: int, *, name: str = "p", model: str = "movies", of: str = "v1", **more: Any) -> Manifest:
+    """A pod at a resourceVersion."""
+    metadata = {"name": name, "namespace": "shop", "uid": uid, "resourceVersion": str(version)}
+    return {"kind": "Pod", "metadata": metadata | {"labels": labels_of(model, of, "serving")}, **more}
+
+
+def test_an_older_event_does_not_undo_a_newer_one() -> None:
+    cache = Cache()
+    assert cache.put(pod("a", 5, x="new"))
+    assert not cache.put(pod("a", 4, x="old"))
+    assert cache.get("Pod", "shop", "p")["x"] == "new"  # type: ignore[index]
+
+
+def test_deleting_an_old_uid_leaves_the_new_object_of_that_name() -> None:
+    cache = Cache()
+    cache.put(pod("old", 5))
+    cache.put(pod("new", 9))
+    cache.drop("old")
+    assert cache.get("Pod", "shop", "p")["metadata"]["uid"] == "new"  # type: ignore[index]
+
+
+def test_a_late_event_of_an_old_uid_does_not_hide_the_new_object() -> None:
+    cache = Cache()
+    cache.put(pod("new", 9))
+    cache.put(pod("old", 5))
+    assert cache.get("Pod", "shop", "p")["metadata"]["uid"] == "new"  # type: ignore[index]
+
+
+def test_a_deleted_uid_never_comes_back() -> None:
+    cache = Cache()
+    cache.put(pod("a", 5))
+    cache.drop("a")
+    assert not cache.put(pod("a", 6))
+    assert cache.get("Pod", "shop", "p") is None
+
+
+def test_own_writes_are_seen_before_their_event() -> None:
+    cache = Cache()
+    cache.put(pod("a", 5))
+    cache.put(pod("a", 7, x="mine"))
+    assert not cache.put(pod("a", 6, x="event that was under way"))
+    assert cache.get("Pod", "shop", "p")["x"] == "mine"  # type: ignore[index]
+
+
+def test_a_list_drops_what_it_does_not_hold_but_nothing_younger_than_itself() -> None:
+    cache = Cache()
+    cache.put(pod("gone", 5, name="gone"))
+    cache.put(pod("there", 5, name="there"))
+    cache.put(pod("young", 50, name="young"))
+    dropped = cache.drop_absent("Pod", {"there"}, listed_at=40)
+    assert [item["metadata"]["name"] for item in dropped] == ["gone"]
+    assert sorted(item["metadata"]["name"] for item in cache.of_kind("Pod")) == ["there", "young"]
+
+
+def test_a_list_of_one_namespace_drops_nothing_elsewhere() -> None:
+    cache = Cache()
+    cache.put(pod("a", 5))
+    assert cache.drop_absent("Pod", (), listed_at=40, namespace="other") == ()
+
+
+def test_what_no_event_told_of_is_stale() -> None:
+    cache = Cache()
+    cache.put(pod("a", 5))
+    assert cache.stale([pod("a", 5)]) == ()
+    assert cache.stale([pod("a", 6)]) == (pod("a", 6),)
+    assert cache.stale([pod("b", 1)]) == (pod("b", 1),)
+
+
+def test_objects_are_found_by_model_and_version() -> None:
+    cache = Cache()
+    cache.put(pod("a", 1, name="a", of="v1"))
+    cache.put(pod("b", 2, name="b", of="v2"))
+    cache.put(pod("c", 3, name="c", model="books"))
+    assert [item["metadata"]["name"] for item in cache.of_model("shop", "movies", "Pod")] == ["a", "b"]
+    assert [item["metadata"]["name"] for item in cache.of_version("shop", "movies", "v2", "Pod")] == ["b"]
+    assert set(cache.models()) == {("shop", "movies"), ("shop", "books")}
+    for uid in "abc":
+        cache.drop(uid)
+    assert cache.models() == ()
+
+
+def test_a_label_that_changes_moves_the_object() -> None:
+    cache = Cache()
+    cache.put(pod("a", 1))
+    cache.put(pod("a", 2, model="books"))
+    assert cache.of_model("shop", "movies", "Pod") == []
+    assert len(cache.of_model("shop", "books", "Pod")) == 1
+
+
+def test_models_versions_and_actions_belong_by_name_not_by_label() -> None:
+    cache = Cache()
+    meta = {"namespace": "shop", "resourceVersion": "1"}
+    cache.put({"kind": "RecommenderModel", "metadata": meta | {"name": "movies", "uid": "m"}})
+    action = {"kind": "ModelAction", "metadata": meta | {"name": "x", "uid": "a"}, "spec": {"modelName": "movies"}}
+    cache.put(action)
+    assert [item["metadata"]["uid"] for item in cache.of_model("shop", "movies", "ModelAction")] == ["a"]
+
+
+def test_a_view_is_made_once_for_each_state() -> None:
+    cache = Cache()
+    made = []
+    cache.put(pod("a", 1))
+    for _ in range(3):
+        cache.view(cache.of_model("shop", "movies", "Pod")[0], made.append)
+    cache.put(pod("a", 2))
+    cache.view(cache.of_model("shop", "movies", "Pod")[0], made.append)
+    assert len(made) == 2
+
+
+def test_managed_fields_are_not_kept_and_the_event_is_not_changed() -> None:
+    cache = Cache()
+    event = pod("a", 1)
+    event["metadata"]["managedFields"] = [{}]
+    cache.put(event)
+    assert "managedFields" not in cache.get("Pod", "shop", "p")["metadata"]  # type: ignore[index]
+    assert "managedFields" in event["metadata"]
