@@ -371,3 +371,37 @@ UPDATE_CASES = (
     (good_version, Case("another number", {"spec.number": 2}, ("spec", "is immutable", "change the RecommenderModel"))),
 )
 """(how the object is, what is changed afterwards)."""
+
+ACCEPTED_CASES = (
+    Case("name of 40 characters", {"metadata.name": "m" * 40}, ()),
+    Case("a claim", {"spec.data.source.uri": "pvc://claim/folder/x.parquet", "spec.artifacts.uri": "pvc://claim"}, ()),
+    Case("other stores", {"spec.data.source.uri": "gs://bucket/x", "spec.artifacts.uri": "az://container/x"}, ()),
+    Case("random split without times", {"spec.data.columns": {}, "spec.data.split.strategy": "Random"}, ()),
+    Case("largest parts", {"spec.data.split": {"testFraction": 0.45, "validationFraction": 0.44}}, ()),
+    Case("GMF", {"spec.model": {"architecture": "GMF"}}, ()),
+    Case("GMF that says it has no layers", {"spec.model": {"architecture": "GMF", "hiddenLayers": []}}, ()),
+    Case("MLP with default layers", {"spec.model": {"architecture": "MLP"}}, ()),
+    Case("schedule with lists and steps", {"spec.training.schedule": "*/15 3-5,22 1,15 * 0-6/2"}, ()),
+    Case("refit on everything with absolute gates", {"spec.training.refit": "All"}, ()),
+    Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi", "nvidia.com/gpu": "1"}}, ()),
+    Case("amounts in other units", {"spec.serving.resources": {"limits": {"cpu": "1e1", "memory": 2000000000}}}, ()),
+    Case(
+        "labels and annotations of pods",
+        {_TRAIN_META: {"labels": {"team": "ml", "x.dev/y": ""}, "annotations": {"note": "any text at all"}}},
+        (),
+    ),
+    Case("limits at the ends", {f"{_GATE}.atLeast": "1", "spec.data.validation.maxNullFraction": "1"}, ()),
+    Case("no gates", {"spec.evaluation": {}}, ()),
+    Case("autoscaling", {"spec.serving": {"autoscaling": {"minReplicas": 3, "maxReplicas": 3}}}, ()),
+    Case("one step", {_STEPS: [{"name": "all", "weight": 100}]}, ()),
+    Case("default steps", {_STEPS: ABSENT}, ()),
+    Case("strictest objective", {f"{_SLO}.objectivePercent": "99.999999999", f"{_SLO}.tolerance": "1"}, ()),
+    Case(
+        "tight fallback objective",
+        {_SLO: {"name": "model", "sli": {"type": "Fallback"}, "objectivePercent": "99.5"}},
+        (),
+    ),
+    Case("pin", {"spec.rollout.pinnedVersion": "movies-0123456789", "spec.rollout.paused": True}, ()),
+    Case("wildcard host and root path", {"spec.rollout.gateway": {"name": "p", "hostname": "*.example.com"}}, ()),
+)
+"""The nearest good ones: a rule that refuses too much is as wrong as one that is missing."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.bad_manifests import (
+    ACCEPTED_CASES,
     ACTION_CASES,
     MODEL_CASES,
     UPDATE_CASES,
@@ -33,6 +34,12 @@ def test_good_manifest_is_accepted(kubectl: Kubectl, good: Callable[[], Manifest
 def test_example_is_accepted(kubectl: Kubectl, example: Path) -> None:
     """Every file that a user starts from."""
     result = kubectl("create", "--dry-run=server", "--filename", str(example))
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("case", ACCEPTED_CASES, ids=lambda case: case.name)
+def test_good_neighbour_is_accepted(kubectl: Kubectl, case: Case) -> None:
+    result = _dry_run(kubectl, case.apply(good_model()))
     assert result.returncode == 0, result.stderr
 
 

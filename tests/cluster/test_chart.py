@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,7 +20,7 @@ def _as_list(objects: list[Manifest]) -> str:
 @pytest.fixture(scope="module")
 def granted(kubectl: Kubectl) -> Iterator[str]:
     """The permissions of a release in one watched namespace, bound under other names than a running release's."""
-    name = "recsys-rbac-test"
+    name = f"test-{uuid.uuid4().hex[:8]}"
     objects = render(scope="Namespaced", watchNamespaces=[name], gateway={"metrics": {"enabled": False}})
     mine = [item for item in objects if item["kind"] in RBAC and item["metadata"].get("namespace") == name]
     assert kubectl("create", "namespace", name).returncode == 0

@@ -1,0 +1,88 @@
+"""Every rule has a manifest that breaks it, and the patterns mean what their sentences say."""
+
+import json
+import re
+
+import pytest
+from tests.cluster.bad_manifests import ACCEPTED_CASES, MODEL_CASES, Case, good_model
+
+from recsys_api import patterns
+from recsys_api.manifest import parse_manifest
+from recsys_api.predicates import always
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.rule_types import Rule, values_at
+from recsys_api.rules import NAME_RULE, RULES, validate_spec
+
+BROKEN_SPECS = tuple(case.apply(good_model())["spec"] for case in MODEL_CASES)
+
+
+def _messages() -> set[str]:
+    """What the rules say to those bad manifests that parse at all."""
+    found = set()
+    for spec in BROKEN_SPECS:
+        try:
+            parsed = RecommenderModelSpec.model_validate(spec)
+        except ValueError:
+            continue
+        found |= {problem.message for problem in validate_spec(parsed, cluster=True)}
+    return found
+
+
+SAID = _messages()
+BY_SCHEMA = {"spec.rollout.pinnedVersion"}
+"""Here pydantic's own bound comes first; the rule gives the API server a better sentence."""
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in RULES if rule.holds is not always and not BY_SCHEMA & {*rule.paths}],
+    ids=lambda rule: rule.message[:40],
+)
+def test_rule_is_broken_by_a_bad_manifest(rule: Rule) -> None:
+    assert rule.message in SAID
+
+
+@pytest.mark.parametrize("rule", [*RULES, NAME_RULE], ids=lambda rule: rule.message[:40])
+def test_message_says_what_is_wrong_and_what_to_do(rule: Rule) -> None:
+    problem, _, remedy = rule.message.partition(";")
+    assert problem
+    assert remedy or "remove it" in problem
+    assert "\n" not in rule.message
+
+
+@pytest.mark.parametrize("case", ACCEPTED_CASES, ids=lambda case: case.name)
+def test_good_neighbour_is_accepted(case: Case) -> None:
+    parse_manifest(json.dumps(case.apply(good_model())), cluster=True)
+
+
+def test_values_are_found_with_their_places() -> None:
+    spec = RecommenderModelSpec.model_validate(good_model()["spec"])
+    assert list(values_at(spec, "rollout.steps[].weight")) == [
+        ("rollout.steps[0].weight", 5),
+        ("rollout.steps[1].weight", 100),
+    ]
+    assert list(values_at(spec, "serving.autoscaling.maxReplicas")) == []
+
+
+PATTERNS = {
+    "DECIMAL": (("0", "0.05", "99.9", "100"), ("", "-1", ".5", "5.", "05", "1e3", "1,5", "0.1234567890")),
+    "NAME": (("a", "0", "no-worse"), ("", "-a", "a-", "A", "a.b", "a" * 41)),
+    "MODEL_NAME": (("m", "movies-2"), ("2-movies", "", "m-", "M")),
+    "URI": (("s3://b/x", "gs://b", "az://c", "pvc://c/x", "file:///x"), ("s3://", "/x", "pvc:///x", "s3://a b")),
+    "CRON": (
+        ("0 3 * * *", "*/5 0-6 1,15 1-12/3 7", "59 23 31 12 0"),
+        ("0 3 * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "@daily", "* * * * MON"),
+    ),
+    "QUANTITY": (("0", "1.5", "500m", "4Gi", "2e9", "1E3"), ("", "-1", "4 GB", "Gi", "1KiB")),
+    "RESOURCE_NAME": (("cpu", "hugepages-2Mi", "nvidia.com/gpu"), ("mem", "gpu", "CPU", "nvidia.com/")),
+    "PATH_PREFIX": (("/", "/movies", "/a/b/"), ("", "movies", "//", "/a//b", "/a?b", "/a b")),
+    "HOSTNAME": (("example.com", "*.example.com"), ("Example.com", "https://x", "x:80", "*")),
+}
+"""{constant of recsys_api.patterns: (what it takes, what it refuses)}."""
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_pattern_takes_the_good_and_refuses_the_bad(name: str) -> None:
+    pattern, (good, bad) = getattr(patterns, name), PATTERNS[name]
+    assert [text for text in good if not re.search(pattern, text)] == []
+    assert [text for text in bad if re.search(pattern, text)] == []
