@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.chart.rendering import Manifest, render
+from tests.chart.rendering import RELEASE_NAMESPACE, Manifest, render
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
-ACCOUNT = "system:serviceaccount:recsys-system:recsys-recsys-operator"
+ACCOUNT_NAME = "rbac-test"
+ACCOUNT = f"system:serviceaccount:{RELEASE_NAMESPACE}:{ACCOUNT_NAME}"
 RBAC = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 
@@ -19,9 +20,9 @@ def _as_list(objects: list[Manifest]) -> str:
 
 @pytest.fixture(scope="module")
 def granted(kubectl: Kubectl) -> Iterator[str]:
-    """The permissions of a release in one watched namespace, bound under other names than a running release's."""
+    """The permissions of a release in one watched namespace, for an account that no running release has."""
     name = f"test-{uuid.uuid4().hex[:8]}"
-    objects = render(scope="Namespaced", watchNamespaces=[name], gateway={"metrics": {"enabled": False}})
+    objects = render(scope="Namespaced", watchNamespaces=[name], serviceAccount={"name": ACCOUNT_NAME})
     mine = [item for item in objects if item["kind"] in RBAC and item["metadata"].get("namespace") == name]
     assert kubectl("create", "namespace", name).returncode == 0
     applied = kubectl("create", "--filename", "-", stdin=_as_list(mine))
