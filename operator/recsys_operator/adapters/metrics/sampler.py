@@ -78,6 +78,7 @@ class Sampler:
         self._on_tick = on_tick
         self._watched: dict[str, _Watched] = {}
         self._gateway = GatewayIncrements()
+        self._gateway_paged = False
         self._gateway_read_at = clock.now()
         self._woken = asyncio.Event()
         self.last_tick_seconds = 0.0
@@ -157,6 +158,7 @@ class Sampler:
         return dict(zip(targets, pages, strict=True))
 
     async def _read_gateway(self, watched: Mapping[str, _Watched]) -> dict[Backend, BackendCounts] | None:
+        self._gateway_paged = False
         if self._gateway_pods is None:
             return None
         path = statistics_path((entry.namespace, naming.route_name(entry.model)) for entry in watched.values())
@@ -166,8 +168,11 @@ class Sampler:
             pages = {uid: backends_of_page(text) for uid, text in zip(proxies, texts, strict=True)}
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError) as error:
             log.debug("statistics of the gateway cannot be read: %s", error)
+            # what was counted during the gap cannot be told from what the route sent elsewhere before
+            self._gateway = GatewayIncrements()
             return None
         if pages:
+            self._gateway_paged = True
             self._gateway_read_at = self._clock.now()
         return self._gateway.advance(pages)
 
@@ -180,7 +185,7 @@ class Sampler:
         mine = None
         if gateway is not None and entry.gateway_known:
             mine = {key[2:]: count for key, count in gateway.items() if key[:2] == (entry.namespace, route_name)}
-        entry.gateway_known = gateway is not None
+        entry.gateway_known = self._gateway_paged
         for version in entry.versions:
             of_version = [pod for pod in pods if pod.version == version]
             counts = entry.positions.count(version, mine) if mine is not None else None

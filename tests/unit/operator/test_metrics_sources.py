@@ -1,0 +1,165 @@
+"""From pages of pods and gateways to seconds of versions."""
+
+import math
+
+import pytest
+from tests.unit.operator.pages import page
+from tests.unit.operator.views import model_spec
+
+from recsys_operator.adapters.metrics.gateway import (
+    SETTLE_SECONDS,
+    BackendCounts,
+    GatewayIncrements,
+    RoutePositions,
+    backends_of_page,
+    statistics_path,
+)
+from recsys_operator.adapters.metrics.pods import PodCounters, PodIncrements, counters_of_page
+from recsys_operator.adapters.metrics.prometheus_text import samples_of
+from recsys_operator.core.world import RouteIntent
+from recsys_operator.resources.kinds import Manifest
+from recsys_operator.resources.route import RouteSettings, build_route
+
+
+def test_a_page_becomes_counters() -> None:
+    counters = counters_of_page(page(10, deadline=2, unknown=3, slow=4, started=9.0))
+    assert (counters.started, counters.answers, counters.bad_fallbacks, counters.unknown_users) == (9.0, 15, 2, 3)
+    assert counters.latency[0] == 6
+    assert counters.latency[10] == 4
+    assert sum(counters.latency) == 10
+    assert counters.errors == ()
+
+
+MODEL_SERIES = 'source="Model",version="v"}'
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"),
+    [
+        (page().replace(f"{MODEL_SERIES} 10.0", f"{MODEL_SERIES} NaN", 1), "nan is not a count"),
+        (page().replace(f"{MODEL_SERIES} 10.0", f"{MODEL_SERIES} -1.0", 1), "is negative"),
+        (page() + page().splitlines()[2] + "\n", "twice"),
+        (page().replace(" 10.0", " ten", 1), "unreadable"),
+        ("", "no recsys metrics"),
+    ],
+)
+def test_what_is_not_a_count_is_an_error_and_no_number(spoilt: str, words: str) -> None:
+    assert any(words in error for error in counters_of_page(spoilt).errors)
+
+
+def test_the_first_look_at_a_process_is_a_baseline() -> None:
+    increments = PodIncrements()
+    assert increments.advance("p", counters_of_page(page(10)))[0].answers == 0
+    delta, renewed = increments.advance("p", counters_of_page(page(14, slow=1)))
+    assert (delta.answers, delta.latency[10], sum(delta.latency), renewed) == (4, 1, 4, False)
+
+
+def test_a_restarted_process_is_a_new_baseline() -> None:
+    increments = PodIncrements()
+    increments.advance("p", counters_of_page(page(10, started=1.0)))
+    delta, renewed = increments.advance("p", counters_of_page(page(3, started=2.0)))
+    assert (delta.answers, renewed) == (0, True)
+    assert increments.advance("p", counters_of_page(page(5, started=2.0)))[0].answers == 2
+
+
+def test_a_counter_that_falls_without_a_restart_is_an_error() -> None:
+    increments = PodIncrements()
+    increments.advance("p", counters_of_page(page(10)))
+    delta, _ = increments.advance("p", counters_of_page(page(9)))
+    assert delta.answers == 0
+    assert "fell" in delta.errors[0]
+
+
+def test_a_bad_page_is_no_baseline() -> None:
+    increments = PodIncrements()
+    increments.advance("p", counters_of_page(page(10)))
+    assert increments.advance("p", PodCounters(errors=("x",)))[0].errors == ("x",)
+    assert increments.advance("p", counters_of_page(page(12)))[0].answers == 2
+
+
+def test_labels_are_unescaped() -> None:
+    text = 'm{a="x\\"y",b="l\\n2",c=""} 1 1700000000\nm_other{a="z"} 2\nm NaN\n'
+    found = list(samples_of(text, ("m",)))
+    assert found[0] == ("m", {"a": 'x"y', "b": "l\n2", "c": ""}, 1.0)
+    assert len(found) == 2
+    assert math.isnan(found[1][2])
+
+
+GATEWAY_PAGE = """# TYPE envoy_cluster_upstream_rq_xx counter
+NAME{envoy_response_code_class="2",envoy_cluster_name="httproute/shop/movies/rule/0/backend/0"} 90
+NAME{envoy_response_code_class="5",envoy_cluster_name="httproute/shop/movies/rule/0/backend/0"} 10
+NAME{envoy_response_code_class="2",envoy_cluster_name="httproute/shop/movies/rule/2/backend/1"} 7
+NAME{envoy_response_code_class="2",envoy_cluster_name="xds_cluster"} 5
+OTHER{envoy_response_code_class="2",envoy_cluster_name="httproute/shop/movies/rule/0/backend/0"} 90
+""".replace("NAME", "envoy_cluster_upstream_rq_xx").replace("OTHER", "envoy_cluster_external_upstream_rq_xx")
+
+
+def test_the_gateways_page_becomes_counts_by_position() -> None:
+    assert backends_of_page(GATEWAY_PAGE) == {
+        ("shop", "movies", 0, 0): BackendCounts(100, 10),
+        ("shop", "movies", 2, 1): BackendCounts(7, 0),
+    }
+
+
+def test_a_gateways_count_that_is_none_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not a count"):
+        backends_of_page(GATEWAY_PAGE.replace(" 90", " NaN"))
+
+
+def test_the_proxy_is_asked_for_the_watched_routes_alone() -> None:
+    few = statistics_path([("shop", "movies"), ("shop", "books")])
+    assert "shop/books%7Cshop/movies" in few
+    assert "shop" not in statistics_path([("shop", f"m{n}") for n in range(40)])
+
+
+KEY = ("shop", "movies", 0, 0)
+
+
+def test_increments_add_up_over_proxies() -> None:
+    increments = GatewayIncrements()
+    assert increments.advance({"a": {KEY: BackendCounts(5)}, "b": {}}) is None
+    found = increments.advance({"a": {KEY: BackendCounts(8, 1)}, "b": {KEY: BackendCounts(2)}})
+    assert found == {KEY: BackendCounts(5, 1)}
+
+
+@pytest.mark.parametrize(
+    "then",
+    [{"a": {KEY: BackendCounts(3)}}, {"a": {KEY: BackendCounts(9)}, "new": {}}, {"other": {KEY: BackendCounts(9)}}, {}],
+    ids=["counter-fell", "proxy-came", "proxy-replaced", "proxy-gone"],
+)
+def test_a_proxy_that_came_went_or_was_reset_makes_the_second_unknown(then: dict[str, object]) -> None:
+    increments = GatewayIncrements()
+    increments.advance({"a": {KEY: BackendCounts(5)}})
+    assert increments.advance(then) is None  # type: ignore[arg-type]
+
+
+def http_route(intent: RouteIntent) -> Manifest:
+    """A route of the usual model."""
+    return build_route("shop", "movies", intent, {}, RouteSettings.of("m", model_spec().rollout))
+
+
+def test_a_position_that_changed_hands_says_nothing_until_the_proxies_surely_know() -> None:
+    positions = RoutePositions()
+    positions.observe(http_route(RouteIntent("v1")), 10.0)
+    counts = {(0, 0): BackendCounts(50, 5), (1, 0): BackendCounts(50, 0)}
+    assert positions.count("v1", counts) == BackendCounts(100, 5)
+    positions.observe(http_route(RouteIntent("v1", "v2", 5, 0)), 11.0)
+    assert positions.count("v2", counts) is None
+    assert positions.count("v1", counts) is None
+    positions.observe(http_route(RouteIntent("v1", "v2", 5, 0)), 11.0 + SETTLE_SECONDS)
+    assert positions.count("v2", counts) == BackendCounts(50, 5)
+
+
+def test_a_weight_that_grows_leaves_the_positions_alone() -> None:
+    positions = RoutePositions()
+    for now, weight in ((10.0, 5), (20.0, 5), (20.5, 25)):
+        positions.observe(http_route(RouteIntent("v1", "v2", weight, 0)), now)
+    assert positions.count("v2", {(2, 1): BackendCounts(3)}) == BackendCounts(3)
+
+
+def test_after_a_rollback_the_candidate_has_no_positions() -> None:
+    positions = RoutePositions()
+    positions.observe(http_route(RouteIntent("v1", "v2", 5, 0)), 10.0)
+    positions.observe(http_route(RouteIntent("v1")), 20.0)
+    positions.observe(http_route(RouteIntent("v1")), 30.0)
+    assert positions.count("v2", {(0, 0): BackendCounts(9, 9)}) == BackendCounts()

@@ -1,0 +1,175 @@
+"""The sampler over a cache, with pages from memory."""
+
+from collections.abc import Mapping
+
+import aiohttp
+import pytest
+from tests.unit.operator.clocks import FakeClock
+from tests.unit.operator.pages import gateway_line, page
+from tests.unit.operator.views import model_spec
+
+from recsys_operator.adapters.cache import Cache
+from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, READABLE_SECONDS, Sampler
+from recsys_operator.core.world import RouteIntent, VersionSecond
+from recsys_operator.resources.kinds import Manifest, labels_of
+from recsys_operator.resources.route import RouteSettings, build_route
+
+KEY = "shop/movies"
+
+
+class Bench:
+    """A sampler with everything that it reads."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.cache = Cache()
+        self.pages: dict[str, str | Exception] = {}
+        self.ticks: list[str] = []
+        self.version = 0
+        self.sampler = Sampler(self.cache, self.fetch, self.proxies, self.clock, self.ticks.append)
+
+    async def fetch(self, url: str) -> str:
+        """The page of a URL's host."""
+        found = self.pages[url.split("/")[2]]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def proxies(self) -> Mapping[str, str]:
+        """One proxy."""
+        return {"proxy": "http://proxy:19001"}
+
+    def pod(self, name: str, version: str, *, ready: bool = True, restarts: int = 0) -> None:
+        """A pod in the cache."""
+        self.version += 1
+        labels = labels_of("movies", version, "serving")
+        status = {
+            "podIP": name, "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [{"name": "api", "restartCount": restarts}],
+        }  # fmt: skip
+        metadata = {
+            "name": name,
+            "namespace": "shop",
+            "uid": name,
+            "resourceVersion": str(self.version),
+            "labels": labels,
+        }
+        self.cache.put({"kind": "Pod", "metadata": metadata, "status": status})
+
+    def route(self, intent: RouteIntent) -> None:
+        """The route in the cache."""
+        self.version += 1
+        made: Manifest = build_route("shop", "movies", intent, {}, RouteSettings.of("m", model_spec().rollout))
+        made["metadata"] |= {"uid": "route", "resourceVersion": str(self.version)}
+        self.cache.put(made)
+
+    async def second(self, version: str = "v2") -> VersionSecond:
+        """One tick; what it said of a version."""
+        self.clock.advance(1.0)
+        await self.sampler.tick()
+        return [found for found in self.sampler.seconds(KEY) if found.version == version][-1]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Two versions with a pod each, a route and a proxy."""
+    made = Bench()
+    made.pod("a", "v1")
+    made.pod("b", "v2")
+    made.route(RouteIntent("v1", "v2", 5, 0))
+    made.pages = {"a:8080": page(100), "b:8080": page(10), "proxy:19001": gateway_line(2, 0, 10)}
+    made.sampler.watch("shop", "movies", ("v1", "v2"))
+    return made
+
+
+async def test_increments_of_pods_and_gateway_make_a_second(bench: Bench) -> None:
+    await bench.second()
+    bench.pages |= {
+        "b:8080": page(14, deadline=1, slow=2),
+        "proxy:19001": gateway_line(2, 0, 14) + gateway_line(5, 0, 1),
+    }
+    second = await bench.second()
+    assert (second.pods_expected, second.pods_scraped, second.answers, second.bad_fallbacks) == (1, 1, 5, 1)
+    assert (second.model_latency[10], sum(second.model_latency)) == (2, 4)
+    assert (second.gateway_requests, second.gateway_bad) == (5, 1)
+    assert bench.ticks == [KEY, KEY]
+
+
+async def test_what_was_counted_before_the_watch_is_not_evidence(bench: Bench) -> None:
+    second = await bench.second()
+    assert (second.answers, second.gateway_requests) == (0, None)
+
+
+async def test_a_model_watched_later_does_not_count_its_past(bench: Bench) -> None:
+    bench.sampler.watch("shop", "movies", ())
+    bench.sampler.watch("shop", "books", ("x",))
+    await bench.sampler.tick()
+    bench.sampler.watch("shop", "movies", ("v1", "v2"))
+    bench.pages["proxy:19001"] = gateway_line(5, 0, 1000)
+    assert (await bench.second()).gateway_bad is None
+    assert (await bench.second()).gateway_bad == 0
+
+
+async def test_a_pod_that_does_not_answer_is_expected_but_not_scraped(bench: Bench) -> None:
+    await bench.second()
+    bench.pages["b:8080"] = TimeoutError()
+    second = await bench.second()
+    assert (second.pods_expected, second.pods_scraped) == (1, 0)
+    bench.pages["b:8080"] = page(16)
+    assert (await bench.second()).answers == 6
+
+
+async def test_a_restart_counts_once_however_it_is_noticed(bench: Bench) -> None:
+    await bench.second()
+    bench.pages["b:8080"] = page(0, started=2.0)
+    assert (await bench.second()).restarts == 1
+    bench.pod("b", "v2", restarts=1)
+    assert (await bench.second()).restarts == 0
+
+
+async def test_a_container_that_restarts_unready_counts(bench: Bench) -> None:
+    await bench.second()
+    bench.pod("b", "v2", ready=False, restarts=1)
+    second = await bench.second()
+    assert (second.pods_expected, second.restarts) == (0, 1)
+
+
+async def test_an_unreadable_gateway_is_no_data_and_after_a_while_says_so(bench: Bench) -> None:
+    await bench.second()
+    bench.pages["proxy:19001"] = aiohttp.ClientConnectionError()
+    assert (await bench.second()).gateway_requests is None
+    assert bench.sampler.gateway_readable()
+    bench.clock.advance(READABLE_SECONDS)
+    await bench.second()
+    assert not bench.sampler.gateway_readable()
+
+
+async def test_after_a_gap_the_gateways_counts_start_anew(bench: Bench) -> None:
+    await bench.second()
+    bench.pages["proxy:19001"] = aiohttp.ClientConnectionError()
+    await bench.second()
+    bench.pages["proxy:19001"] = gateway_line(5, 0, 500)
+    assert (await bench.second()).gateway_bad is None
+    assert (await bench.second()).gateway_bad == 0
+
+
+async def test_a_data_error_is_told_with_its_pod(bench: Bench) -> None:
+    await bench.second()
+    bench.pages["b:8080"] = page(9)
+    assert "b: a counter fell" in (await bench.second()).errors[0]
+
+
+async def test_seconds_are_kept_for_two_minutes(bench: Bench) -> None:
+    for _ in range(5):
+        await bench.second()
+    bench.clock.advance(KEEP_SECONDS)
+    await bench.second()
+    assert len(bench.sampler.seconds(KEY)) == 2
+
+
+async def test_an_ended_watch_forgets(bench: Bench) -> None:
+    await bench.second()
+    assert bench.sampler.since(KEY) is not None
+    bench.sampler.watch("shop", "movies", ())
+    assert bench.sampler.seconds(KEY) == ()
+    assert bench.sampler.since(KEY) is None
