@@ -28,9 +28,10 @@ def silent(epoch: EpochProgress) -> None:
     """No progress."""
 
 
-def lines(stream: TextIO = sys.stderr) -> Progress:
-    """A line for each epoch: prose on a terminal, JSON elsewhere."""
-    return lambda epoch: print(_prose(epoch) if stream.isatty() else _json(epoch), file=stream, flush=True)
+def lines(stream: TextIO | None = None) -> Progress:
+    """A line for each epoch on `stream` (standard error): prose on a terminal, JSON elsewhere."""
+    to = stream or sys.stderr
+    return lambda epoch: print(_prose(epoch) if to.isatty() else _json(epoch), file=to, flush=True)
 
 
 def _prose(epoch: EpochProgress) -> str:

@@ -15,15 +15,16 @@ import torch  # isort: skip
 import yaml  # isort: skip
 from recsys_trainer import cli  # isort: skip
 
-USERS, ITEMS = 60, 40
+USERS, ITEMS = 120, 60
 Manifest = Callable[..., Path]
 
 
-def interactions(rows: int = 1500, seed: int = 0) -> pa.Table:
+def interactions(rows: int = 3000, seed: int = 0) -> pa.Table:
     """Two groups of users who like two halves of the catalogue; late users appear in the test only."""
     random = np.random.default_rng(seed)
     user = random.integers(0, USERS, rows)
-    item = (random.zipf(1.5, rows) % (ITEMS // 2)) + (user % 2) * (ITEMS // 2)
+    liked = (random.random(rows) ** 2 * (ITEMS // 2)).astype(int)
+    item = liked + (user % 2) * (ITEMS // 2)
     order = np.arange(rows)
     late = order > rows * 0.95
     user = np.where(late & (order % 2 == 0), USERS + order % 7, user)

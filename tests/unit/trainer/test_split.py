@@ -38,9 +38,8 @@ def test_temporal_parts_follow_each_other_in_time(times: list[int]) -> None:
     known = data([0] * len(times), times)
     try:
         parts = split_parts(known, Split(test_fraction=0.2, validation_fraction=0.2), 0)
-    except DataError as error:
-        assert "part of" in error.line
-        return
+    except DataError:
+        return  # too many ties: test_an_empty_part_is_refused_with_the_fix
     by_part = [known.timestamp_I[parts == part] for part in (TRAIN, VALIDATION, TEST)]
     assert by_part[0].max() < by_part[1].min()
     assert by_part[1].max() < by_part[2].min()

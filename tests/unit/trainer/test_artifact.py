@@ -1,0 +1,148 @@
+"""The artifact: files, digests, rows, golden answers, and what serving may never see."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, SnapshotManifest, artifact_digest
+from recsys_trainer.artifact.served import Served, load_served, verify
+from recsys_trainer.artifact.triton import build_config
+from recsys_trainer.data.snapshot import Snapshot, file_digests, read_snapshot
+from recsys_trainer.errors import UnreadableError
+
+
+@pytest.fixture
+def manifest(fitted: Path) -> ArtifactManifest:
+    return ArtifactManifest.model_validate_json((fitted / "artifact/manifest.json").read_bytes())
+
+
+@pytest.fixture
+def served(fitted: Path, manifest: ArtifactManifest) -> Served:
+    return load_served(fitted / "artifact", manifest.model)
+
+
+@pytest.fixture
+def snapshot(fitted: Path) -> Snapshot:
+    folder = fitted / "snapshot"
+    return read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))
+
+
+@pytest.fixture
+def golden(fitted: Path) -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = json.loads((fitted / "artifact/golden.json").read_text())
+    return answers
+
+
+def test_the_files_are_those_of_the_contract_and_their_digest_is_the_artifacts(
+    fitted: Path, manifest: ArtifactManifest
+) -> None:
+    folder = fitted / "artifact"
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == sorted([*ARTIFACT_FILES, "manifest.json"])
+    assert manifest.files == file_digests(folder, ARTIFACT_FILES)
+    assert manifest.digest == artifact_digest(manifest.files)
+
+
+def test_a_changed_file_is_refused(fitted: Path, manifest: ArtifactManifest, tmp_path: Path) -> None:
+    for file in ARTIFACT_FILES:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes((fitted / "artifact" / file).read_bytes())
+    verify(tmp_path, manifest)
+    (tmp_path / "golden.json").write_text("[]")
+    with pytest.raises(UnreadableError, match="its manifest says sha256:"):
+        verify(tmp_path, manifest)
+
+
+def test_tensors_of_another_architecture_are_refused(fitted: Path, manifest: ArtifactManifest, tmp_path: Path) -> None:
+    for file in ARTIFACT_FILES:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes((fitted / "artifact" / file).read_bytes())
+    save_file({"gmf_user": np.zeros((1, 1), np.float32)}, tmp_path / "weights.safetensors")
+    with pytest.raises(UnreadableError, match="not a NeuMF"):
+        load_served(tmp_path, manifest.model)
+
+
+def test_maps_have_trained_ids_only_and_seen_is_the_training_part(served: Served, snapshot: Snapshot) -> None:
+    trained = snapshot.part_I == 0
+    pairs = {
+        (snapshot.users[user], snapshot.items[item])
+        for user, item in zip(snapshot.user_I[trained], snapshot.item_I[trained], strict=True)
+    }
+    assert set(served.users) == {user for user, _ in pairs}
+    assert set(served.item_ids) == {item for _, item in pairs}
+    assert len(served.users) < len(snapshot.users), "the synthetic data has users of the test alone"
+    assert len(served.item_ids) < len(snapshot.items)
+    seen = {(served.users[row], served.item_ids[item]) for row in range(len(served.users)) for item in served.seen(row)}
+    assert seen == pairs
+
+
+def test_popularity_counts_training_interactions_ties_by_row(fitted: Path, served: Served) -> None:
+    popularity = load_file(fitted / "artifact/popularity.safetensors")
+    counts = np.bincount(served.indices, minlength=served.items)
+    assert popularity["scores"].tolist() == counts[popularity["items"]].tolist()
+    keys = list(zip(-popularity["scores"], popularity["items"], strict=True))
+    assert keys == sorted(keys)
+
+
+def test_golden_answers_are_what_the_files_say(golden: list[dict[str, Any]], served: Served) -> None:
+    kinds = {"unknown": 0, "empty": 0, "extra": 0}
+    for answer in golden:
+        assert answer["items"] == [served.item_ids[row] for row in answer["rows"]]
+        kinds["extra" if answer["seen"] else "empty"] += 1
+        assert not set(answer["seen"]) & set(answer["items"])
+        if answer["row"] < 0:
+            kinds["unknown"] += 1
+            assert answer["user"] not in served.users
+            assert answer["scores"] == []
+            continue
+        assert served.users[answer["row"]] == answer["user"]
+        assert not set(answer["rows"]) & set(served.seen(answer["row"]).tolist())
+        with torch.no_grad():
+            logits = served.network(torch.tensor([answer["row"]]), torch.tensor(answer["rows"]))[0]
+        np.testing.assert_allclose(answer["scores"], logits.numpy(), rtol=1e-4, atol=1e-5)
+        assert answer["scores"] == sorted(answer["scores"], reverse=True)
+    assert len(golden) == min(64, len(served.users) + 4)
+    assert all(kinds.values())
+
+
+def test_the_golden_tensors_are_the_known_users_of_the_golden_answers(
+    fitted: Path, golden: list[dict[str, Any]]
+) -> None:
+    tensors = load_file(fitted / "artifact/golden.safetensors")
+    known = [answer for answer in golden if answer["row"] >= 0]
+    assert tensors["user_rows"].tolist() == [answer["row"] for answer in known]
+    for row, answer in enumerate(known):
+        size = len(answer["rows"])
+        assert tensors["item_rows"][row].tolist() == answer["rows"] + [-1] * (50 - size)
+        np.testing.assert_array_equal(tensors["scores"][row, :size], np.float32(answer["scores"]))
+    assert {name: values.dtype.name for name, values in tensors.items()} == {
+        "user_rows": "int32", "extra_seen": "int32", "item_rows": "int32", "scores": "float32",
+    }  # fmt: skip
+
+
+def test_a_full_catalogue_answer_leaves_nothing_seen_and_nothing_out(served: Served) -> None:
+    rows, _ = served.top(0, np.array([1], dtype=np.int32), served.items)
+    assert sorted(rows) == sorted(set(range(served.items)) - set(served.seen(0).tolist()) - {1})
+
+
+def test_the_triton_config_has_the_contracts_signature() -> None:
+    text = build_config(250)
+    for expected in (
+        'name: "recommender"', 'backend: "python"', "max_batch_size: 64", "default_timeout_microseconds: 250000",
+        "max_queue_size: 256", "timeout_action: REJECT", '"rows" data_type: TYPE_INT32 dims: [ 1 ]',
+        '"extra_seen" data_type: TYPE_INT32 dims: [ -1 ]', '"item_rows" data_type: TYPE_INT32 dims: [ -1 ]',
+        '"scores" data_type: TYPE_FP32 dims: [ -1 ]',
+    ):  # fmt: skip
+        assert expected in text
+    assert text.count("{") == text.count("}")
+
+
+def test_the_lineage_names_snapshot_and_data(manifest: ArtifactManifest, snapshot: Snapshot) -> None:
+    assert manifest.lineage.snapshot_digest == snapshot.manifest.digest
+    assert manifest.train_cutoff_timestamp == snapshot.manifest.train_cutoff_timestamp
+    assert manifest.resolved["training"]["seed"] == 0  # type: ignore[index]

@@ -1,0 +1,147 @@
+"""`recsys-trainer fit`: files, table, exit codes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys_trainer import cli
+from recsys_trainer.evaluation.report import EvaluationReport
+from recsys_trainer.progress import EpochProgress, lines
+from recsys_trainer.table import render
+
+Manifest = Callable[..., Path]
+
+
+def fit(manifest: Path, output: Path, *more: str) -> int:
+    return cli.main(["fit", "-f", str(manifest), "--output", str(output), *more])
+
+
+def test_fit_leaves_snapshot_artifact_reports_and_the_report(fitted: Path, fitted_report: dict[str, Any]) -> None:
+    assert {path.name for path in fitted.iterdir()} == {"snapshot", "artifact", "reports", "report.json"}
+    report = EvaluationReport.model_validate(fitted_report)
+    assert [gate.outcome for gate in report.gates] == ["Pass", "Pass"]
+    assert fitted_report["data"]["source"]["uri"].startswith("file://")
+
+
+def test_fit_prints_metrics_beside_popularity_and_what_the_gates_would_do(
+    write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gates = [{"name": "high", "metric": {"name": "NDCG"}, "atLeast": "2"}]
+    manifest = write_manifest(**{"evaluation.gates": gates, "training.epochs": 1})
+    assert fit(manifest, tmp_path / "out") == 0
+    captured = capsys.readouterr()
+    for words in (
+        "warm users",
+        "all users",
+        "cold users, answered by popularity",
+        "popularity",
+        "95 % interval",
+        "Fail",
+    ):
+        assert words in captured.out
+    assert "In a cluster this version would be rejected." in captured.out
+    told = [json.loads(line) for line in captured.err.splitlines()]
+    assert [line.get("epoch", line.get("kind")) for line in told] == ["prepare", 1, "train", "evaluate"]
+    assert fit(manifest, tmp_path / "out", "--fail-on-gate") == 1
+
+
+def test_fit_compares_with_an_earlier_fit(
+    write_manifest: Manifest, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gates = [{"name": "no-worse", "metric": {"name": "NDCG"}, "maxRegressionPercent": "0"}]
+    assert fit(write_manifest(**{"evaluation.gates": gates}), tmp_path / "new", "--stable", str(fitted)) == 0
+    assert "Pass          no-worse: ndcg@10" in capsys.readouterr().out
+
+
+def test_a_second_fit_says_what_the_second_manifest_asks_for(write_manifest: Manifest, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out/mine.txt").write_text("stays")
+        assert fit(write_manifest(**{"training.seed": seed, "training.epochs": 1}), tmp_path / "out") == 0
+        assert json.loads((tmp_path / "out/report.json").read_text())["training"]["seed"] == seed
+    assert (tmp_path / "out/mine.txt").read_text() == "stays"
+
+
+def test_a_refit_trains_on_validation_too_and_the_test_judges_it(write_manifest: Manifest, tmp_path: Path) -> None:
+    manifest = write_manifest(**{"training.refit": "TrainPlusValidation", "training.epochs": 2})
+    assert fit(manifest, tmp_path / "out") == 0
+    snapshot = json.loads((tmp_path / "out/snapshot/snapshot.json").read_text())
+    artifact = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
+    assert artifact["trainCutoffTimestamp"] == snapshot["validationCutoffTimestamp"] > snapshot["trainCutoffTimestamp"]
+
+
+@pytest.mark.parametrize("strategy", ["LeaveOneOut", "Random"])
+@pytest.mark.parametrize("architecture", ["GMF", "MLP"])
+def test_every_split_and_family_goes_through(
+    write_manifest: Manifest, tmp_path: Path, strategy: str, architecture: str
+) -> None:
+    changes = {"data.split": {"strategy": strategy, "target": "First"}, "model.architecture": architecture}
+    assert fit(write_manifest(**changes, **{"training.epochs": 1}), tmp_path / "out") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot be read (No such file or directory); check -f"),
+        ("a: [", "not YAML"),
+        ("", "has 0 documents of kind RecommenderModel"),
+        ("kind: Pod\n", "has 0 documents of kind RecommenderModel"),
+        ("kind: RecommenderModel\n---\nkind: RecommenderModel\n", "has 2 documents"),
+        ("kind: RecommenderModel\n", "spec.data: Field required (and 2 more)"),
+        ("kind: RecommenderModel\nspec: 3\n", "spec: 3: "),
+    ],
+)
+def test_a_bad_manifest_is_one_line_and_64(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
+) -> None:
+    path = tmp_path / "model.yaml"
+    if text is not None:
+        path.write_text(text)
+    assert fit(path, tmp_path / "out") == 64
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {path}: ")
+    assert error.count("\n") == 1
+    assert words in error
+
+
+def test_bad_arguments_are_one_line(
+    write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert fit(write_manifest(), tmp_path / "file") == 64
+    assert fit(write_manifest(), tmp_path / "out", "--stable", str(tmp_path)) == 64
+    assert fit(write_manifest(), tmp_path / "file/below") == 66
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error"] * 3
+
+
+def test_a_terminal_gets_prose(capsys: pytest.CaptureFixture[str]) -> None:
+    import io
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    lines(stream)(EpochProgress(2, 20, 0.5, 0.25, 1000.0, 0.1, True))
+    assert stream.getvalue() == "epoch   2/20  loss 0.5000  validation NDCG@10 0.2500 *  1,000 samples/s  0.1 s\n"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "policy", "words"),
+    [
+        ("Undecided", "Hold", "would wait for a person (onUndecided: Hold)"),
+        ("NotComparable", "Pass", "would go on (onUndecided: Pass)"),
+        ("Undecided", "Reject", "would be rejected (onUndecided: Reject)"),
+    ],
+)
+def test_the_table_says_what_an_undecided_gate_would_do(
+    fitted_report: dict[str, Any], outcome: str, policy: str, words: str
+) -> None:
+    from recsys_api.recommender_model import Evaluation
+
+    gates = [{"name": "g", "outcome": outcome, "message": "m"}]
+    report = EvaluationReport.model_validate({**fitted_report, "gates": gates})
+    assert words in render(report, Evaluation.model_validate({"onUndecided": policy}))

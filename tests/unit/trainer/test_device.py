@@ -1,0 +1,47 @@
+"""Threads follow what the pod may use."""
+
+from pathlib import Path
+
+import pytest
+
+from recsys_api.recommender_model import Training
+from recsys_trainer import device
+
+
+def request(cpu: str | int) -> Training:
+    return Training.model_validate({"resources": {"requests": {"cpu": cpu}}})
+
+
+@pytest.mark.parametrize(
+    ("quota", "training", "threads"),
+    [
+        ("150000 100000", Training(), 2),
+        ("max 100000", request("500m"), 1),
+        ("max 100000", request(3), 3),
+        ("max 100000", Training(), 8),
+        ("6400000 100000", Training(), 8),
+        ("50000 100000", request(4), 1),
+    ],
+)
+def test_the_limit_counts_then_the_request_then_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, training: Training, threads: int
+) -> None:
+    (tmp_path / "cpu.max").write_text(quota + "\n")
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)))
+    assert device.thread_count(training, tmp_path) == threads
+
+
+def test_the_older_cgroup_is_understood_and_none_is_no_limit(tmp_path: Path) -> None:
+    assert device.cpu_quota(tmp_path) is None
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("-1\n")
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    assert device.cpu_quota(tmp_path) is None
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("200000\n")
+    assert device.cpu_quota(tmp_path) == 2.0
+
+
+def test_a_memory_limit_is_what_counts(tmp_path: Path) -> None:
+    whole = device.free_memory("cpu", tmp_path)
+    (tmp_path / "memory.max").write_text(str(2**20))
+    assert device.free_memory("cpu", tmp_path) < min(whole, 2**20)

@@ -1,0 +1,62 @@
+"""Nothing of the test part reaches the weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_api.artifact import SnapshotManifest
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_trainer.data.snapshot import Snapshot, read_snapshot
+from recsys_trainer.data.split import TEST
+from recsys_trainer.device import torch_settings
+from recsys_trainer.progress import silent
+from recsys_trainer.stages import fit_snapshot
+
+SPEC = RecommenderModelSpec.model_validate(
+    {
+        "data": {"source": {"uri": "s3://x/"}},
+        "artifacts": {"uri": "s3://x/"},
+        "model": {"embeddingDim": 4, "hiddenLayers": [8], "dropout": 0.1},
+        "training": {"epochs": 3, "batchSize": 512},
+        "rollout": {"gateway": {"name": "g"}},
+    }
+)
+
+
+def weights(snapshot: Snapshot) -> dict[str, torch.Tensor]:
+    with torch_settings(SPEC.training):
+        return fit_snapshot(SPEC, snapshot, "cpu", silent)[1].weights
+
+
+def test_permuting_the_test_part_leaves_the_weights_bitwise_identical(fitted: Path) -> None:
+    folder = fitted / "snapshot"
+    original = read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))
+    expected = weights(original)
+
+    @settings(max_examples=8, deadline=None)
+    @given(st.integers(0, 2**31), st.booleans())
+    def holds(seed: int, other_times: bool) -> None:
+        random = np.random.default_rng(seed)
+        test = np.flatnonzero(original.part_I == TEST)
+        users, items, times = original.user_I.copy(), original.item_I.copy(), original.timestamp_I.copy()
+        users[test] = random.integers(0, len(original.users), len(test))
+        items[test] = random.permutation(items[test])
+        if other_times:
+            times[test] += random.integers(0, 10**6, len(test))
+        found = weights(replace(original, user_I=users, item_I=items, timestamp_I=times))
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+    holds()
+
+
+def test_the_validation_part_chooses_the_epoch_and_only_that(fitted: Path) -> None:
+    folder = fitted / "snapshot"
+    original = read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))
+    moved = replace(original, item_I=np.where(original.part_I == 1, original.item_I[::-1], original.item_I))
+    first, other = (fit_snapshot(SPEC, each, "cpu", silent)[1] for each in (original, moved))
+    assert [entry["loss"] for entry in first.history] == [entry["loss"] for entry in other.history]
+    assert [entry["ndcg@10"] for entry in first.history] != [entry["ndcg@10"] for entry in other.history]

@@ -1,0 +1,297 @@
+"""Readers and validation: what is read, and for every bad input the message with file, column, count and fix."""
+
+import gzip
+import io
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recsys_api.recommender_model import Data
+from recsys_trainer.data.validation import Interactions, load_interactions
+from recsys_trainer.errors import DataError, TrainerError, UnreadableError
+
+GOOD = {"user_id": [1, 2, 1], "item_id": ["a", "b", "c"], "ts": [30, 20, 10]}
+
+
+def load(path: Path | str, format_: str = "Parquet", **changes: Any) -> Interactions:
+    uri = str(path) if "://" in str(path) else f"file://{path}"
+    validation = {"minInteractions": 1, **changes.pop("validation", {})}
+    columns = {"timestamp": "ts", **changes.pop("columns", {})}
+    source = {"uri": uri, "format": format_}
+    return load_interactions(Data.model_validate({"source": source, "columns": columns, "validation": validation}))
+
+
+def parquet(folder: Path, **columns: Any) -> Path:
+    path = folder / "a.parquet"
+    pq.write_table(pa.table({**GOOD, **columns}), path)
+    return path
+
+
+def rows(data: Interactions) -> list[tuple[str, str, int]]:
+    return [
+        (data.users[user], data.items[item], int(time))
+        for user, item, time in zip(data.user_I, data.item_I, data.timestamp_I, strict=True)
+    ]
+
+
+EXPECTED = [("1", "c", 10), ("2", "b", 20), ("1", "a", 30)]
+
+
+def test_parquet_is_read_in_time_order(tmp_path: Path) -> None:
+    assert rows(load(parquet(tmp_path))) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("name", "format_", "text"),
+    [
+        ("a.csv", "CSV", "x,user_id,item_id,ts\n,1,a,30\n,2,b,20\n,1,c,10\n"),
+        ("a.csv", "CSV", '\ufeffuser_id,"item_id",ts\r\n1,"a",30\r\n2,b,20.0\r\n1,c,1e1\r\n'),
+        (
+            "a.csv",
+            "CSV",
+            "user_id,item_id,ts\n1,a,1970-01-01 00:00:30\n2,b,1970-01-01T00:00:20\n1,c,1970-01-01 00:00:10\n",
+        ),
+        (
+            "a.csv",
+            "CSV",
+            "user_id,item_id,ts\n1,a,1970-01-01T00:00:30Z\n2,b,1970-01-01T00:00:20Z\n1,c,1970-01-01T02:00:10+02:00\n",
+        ),
+        (
+            "a.inter",
+            "RecBole",
+            "user_id:token\titem_id:token\trating:float\tts:float\n1\ta\t3\t30\n2\tb\t3\t20\n1\tc\t3\t10\n",
+        ),
+    ],
+    ids=["csv", "bom-quotes-floats", "iso", "iso-zones", "recbole"],
+)
+def test_text_formats_say_the_same(tmp_path: Path, name: str, format_: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+    assert rows(load(tmp_path / name, format_)) == EXPECTED
+
+
+def test_text_ids_stay_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user_id,item_id,ts\n007,NULL,1\n7,1.0,2\n")
+    assert rows(load(tmp_path / "a.csv", "CSV")) == [("007", "NULL", 1), ("7", "1.0", 2)]
+
+
+def test_a_folder_is_read_whole_whatever_lies_beside_and_in_whatever_order(tmp_path: Path) -> None:
+    (tmp_path / "day=1").mkdir()
+    (tmp_path / "_SUCCESS").write_text("")
+    (tmp_path / ".hidden.csv").write_text("no")
+    (tmp_path / "notes.txt").write_text("no")
+    (tmp_path / "b.csv").write_text("user_id,item_id,ts\n1,a,30\n")
+    with gzip.open(tmp_path / "day=1/c.csv.gz", "wt") as file:
+        file.write("ts,item_id,user_id\n10,c,1\n20,b,2\n")
+    assert rows(load(tmp_path, "CSV")) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [datetime(1970, 1, 1, 0, 0, second, tzinfo=UTC) for second in (30, 20, 10)],
+        [datetime(1970, 1, 1, 0, 0, second, 500) for second in (30, 20, 10)],
+        pa.array([30.9, 20.5, 10.1]),
+        pa.array(["30", "20", "10"]).dictionary_encode(),
+        pa.array([30, 20, 10], pa.uint32()),
+    ],
+    ids=["zoned", "naive", "float", "dictionary", "uint"],
+)
+def test_times_of_every_kind_become_whole_seconds(tmp_path: Path, times: Any) -> None:
+    assert rows(load(parquet(tmp_path, ts=times))) == EXPECTED
+
+
+def test_dates_are_times_too(tmp_path: Path) -> None:
+    data = load(parquet(tmp_path, ts=[date(1970, 1, day) for day in (4, 3, 2)]))
+    assert data.timestamp_I.tolist() == [86400, 172800, 259200]
+
+
+def test_of_duplicates_the_last_is_kept_and_they_are_counted(tmp_path: Path) -> None:
+    data = load(parquet(tmp_path, user_id=[1, 1, 1], item_id=["a", "a", "c"]))
+    assert rows(data) == [("1", "c", 10), ("1", "a", 30)]
+    assert data.duplicates == 1
+
+
+def test_bad_rows_within_the_limit_are_set_aside_and_counted_by_kind(tmp_path: Path) -> None:
+    users: list[str | None] = [None, "", " x", "u" * 257, *(f"u{row}" for row in range(16))]
+    times = [None if row in (0, 9) else row for row in range(20)]
+    path = parquet(tmp_path, user_id=users, item_id=list(range(20)), ts=times)
+    data = load(path, validation={"maxNullFraction": "0.25"})
+    assert (len(data), data.quarantined) == (15, 5)
+    assert data.problems == {"emptyUser": 1, "invalidUser": 2, "nullTimestamp": 2, "nullUser": 1}
+    with pytest.raises(DataError, match=r"5 of 20 rows have no usable user_id or ts \(emptyUser 1, invalidUser 2"):
+        load(path, validation={"maxNullFraction": "0.24"})
+
+
+def corrupted(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[:-40])
+    return path
+
+
+def text(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+HEADER = "user_id,item_id,ts\n"
+BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]] = {
+    "no file": (
+        lambda p: p / "no.parquet",
+        "Parquet",
+        UnreadableError,
+        "no.parquet: does not exist .*; check bucket and path",
+    ),
+    "empty folder": (lambda p: p, "Parquet", DataError, r"the folder has no \*.parquet file among its 0; check"),
+    "empty parquet": (
+        lambda p: text(p / "a.parquet", ""),
+        "Parquet",
+        DataError,
+        "a.parquet: the file is empty; remove it",
+    ),
+    "not parquet": (
+        lambda p: text(p / "a.parquet", "hello, world"),
+        "Parquet",
+        DataError,
+        "a.parquet: not readable as Parquet",
+    ),
+    "cut parquet": (lambda p: corrupted(parquet(p)), "Parquet", DataError, "a.parquet: not readable as Parquet"),
+    "missing column": (
+        lambda p: parquet_of(p, {"user": [1], "item_id": [1], "ts": [1]}),
+        "Parquet",
+        DataError,
+        "a.parquet: column user_id: is missing; the file has user, item_id, ts; set data.columns",
+    ),
+    "float ids": (
+        lambda p: parquet(p, user_id=[1.0, 2.0, None]),
+        "Parquet",
+        DataError,
+        "column user_id: 3 rows hold double values",
+    ),
+    "text time": (
+        lambda p: parquet(p, ts=["now", "1", "2"]),
+        "Parquet",
+        DataError,
+        "column ts: 1 rows hold text such as 'now'; use seconds",
+    ),
+    "bool time": (
+        lambda p: parquet(p, ts=[True, True, False]),
+        "Parquet",
+        DataError,
+        "column ts: 3 rows hold bool values, which are no time",
+    ),
+    "milliseconds": (
+        lambda p: parquet(p, ts=[1, 2, 1_700_000_000_000]),
+        "Parquet",
+        DataError,
+        "1 rows hold times such as 1700000000000.*by 1000",
+    ),
+    "nulls": (
+        lambda p: parquet(p, item_id=["a", None, "b"]),
+        "Parquet",
+        DataError,
+        "1 of 3 rows have no usable item_id .nullItem 1.*maxNullFraction above 0.33",
+    ),
+    "infinite time": (
+        lambda p: parquet(p, ts=[1.0, 2.0, float("inf")]),
+        "Parquet",
+        DataError,
+        "1 of 3 rows have no usable ts",
+    ),
+    "no rows": (
+        lambda p: parquet_of(p, {name: pa.array([], pa.int64()) for name in GOOD}),
+        "Parquet",
+        DataError,
+        "there are no rows",
+    ),
+    "all null": (lambda p: parquet(p, user_id=pa.nulls(3)), "Parquet", DataError, "3 of 3 rows have no usable user_id"),
+    "empty csv": (lambda p: text(p / "a.csv", ""), "CSV", DataError, "a.csv: the file is empty"),
+    "bom only": (
+        lambda p: text(p / "a.csv", b"\xef\xbb\xbf\n"),
+        "CSV",
+        DataError,
+        "column user_id: is missing; the file has no columns",
+    ),
+    "header only": (lambda p: text(p / "a.csv", HEADER), "CSV", DataError, "there are no rows"),
+    "twice": (
+        lambda p: text(p / "a.csv", "user_id,user_id,item_id,ts\n1,1,1,1\n"),
+        "CSV",
+        DataError,
+        "column user_id: is there twice",
+    ),
+    "ragged": (
+        lambda p: text(p / "a.csv", HEADER + "1,2\n"),
+        "CSV",
+        DataError,
+        "a.csv: not readable as CSV .*Expected 3 columns, got 2",
+    ),
+    "latin-1": (
+        lambda p: text(p / "a.csv", HEADER.encode() + b"\xe9,1,1\n"),
+        "CSV",
+        DataError,
+        "a.csv: not readable as CSV .*UTF8",
+    ),
+    "csv decimals": (
+        lambda p: text(p / "a.csv", HEADER + "1.0,1,1\n2.0,1,1\n"),
+        "CSV",
+        DataError,
+        "column user_id: 2 rows hold decimal numbers such as 1.0",
+    ),
+    "csv time": (
+        lambda p: text(p / "a.csv", HEADER + "1,1,yesterday\n"),
+        "CSV",
+        DataError,
+        "column ts: 1 rows hold text such as 'yesterday'",
+    ),
+    "inter float": (
+        lambda p: text(p / "a.inter", "user_id:float\titem_id:token\tts:float\n1\t1\t1\n"),
+        "RecBole",
+        DataError,
+        "the header says user_id:float.*write user_id:token",
+    ),
+    "no driver": (lambda p: "gs://lake/x", "Parquet", UnreadableError, "gs://lake/x: no driver for this scheme"),
+}
+
+
+def parquet_of(folder: Path, columns: dict[str, Any]) -> Path:
+    pq.write_table(pa.table(columns), folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_with_file_column_and_fix(tmp_path: Path, name: str) -> None:
+    make, format_, kind, message = BAD[name]
+    with pytest.raises(kind, match=message) as caught:
+        load(make(tmp_path), format_)
+    assert "\n" not in caught.value.line
+    assert caught.value.exit_code == {DataError: 65, UnreadableError: 66}[kind]
+
+
+def test_too_few_interactions_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"3 interactions are fewer than data.validation.minInteractions = 4"):
+        load(parquet(tmp_path), validation={"minInteractions": 4})
+
+
+def test_duplicates_can_be_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="1 of 3 rows repeat a user and item"):
+        load(parquet(tmp_path, user_id=[1, 1, 1], item_id=["a", "a", "c"]), validation={"onDuplicates": "Refuse"})
+
+
+def test_invalid_utf8_in_parquet_is_refused(tmp_path: Path) -> None:
+    broken = pa.array([b"\xff", b"a", b"b"]).cast(pa.binary()).view(pa.string())
+    with pytest.raises(DataError, match=r"user_id: not valid UTF-8|not readable as Parquet"):
+        load(parquet(tmp_path, user_id=broken))
+
+
+def test_the_digest_inputs_do_not_depend_on_how_rows_lie_in_files(tmp_path: Path) -> None:
+    table = pa.table(GOOD)
+    for name, part in (("one", [table]), ("two", [table.slice(2), table.slice(0, 2)])):
+        (tmp_path / name).mkdir()
+        for number, piece in enumerate(part):
+            buffer = io.BytesIO()
+            pq.write_table(piece, buffer)
+            (tmp_path / name / f"{number}.parquet").write_bytes(buffer.getvalue())
+    assert rows(load(tmp_path / "one")) == rows(load(tmp_path / "two"))

@@ -1,0 +1,61 @@
+"""The store's errors and its two promises: whole files, and pvc below one root."""
+
+from pathlib import Path
+
+import pytest
+
+from recsys_trainer.errors import ManifestError, UnavailableError, UnreadableError
+from recsys_trainer.store import Store, local_uri, refuse_local_uris, translated
+
+
+def error_named(name: str) -> Exception:
+    return type(name, (Exception,), {})("text\nof the driver")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code", "message"),
+    [
+        (error_named("NoCredentialsError"), UnreadableError, 66, "credentialsSecretRef to a Secret"),
+        (PermissionError("Access Denied"), UnreadableError, 66, "access denied .*check the keys"),
+        (
+            FileNotFoundError("The specified bucket does not exist"),
+            UnreadableError,
+            66,
+            "bucket does not exist.*check bucket",
+        ),
+        (error_named("EndpointConnectionError"), UnavailableError, 1, "does not answer .*AWS_ENDPOINT_URL"),
+        (error_named("SomethingElse"), UnreadableError, 66, "SomethingElse: text of the driver"),
+    ],
+    ids=["no-credentials", "denied", "no-bucket", "no-answer", "other"],
+)
+def test_a_drivers_error_says_what_to_do(error: Exception, kind: type, code: int, message: str) -> None:
+    found = translated("s3://lake/x", error)
+    assert isinstance(found, kind)
+    assert found.exit_code == code
+    assert found.line.startswith("s3://lake/x: ")
+    with pytest.raises(kind, match=message):
+        raise found
+
+
+def test_a_claim_lies_below_its_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local_uri("pvc://lake/a/b") == "file:///pvc/lake/a/b"
+    monkeypatch.setenv("RECSYS_PVC_ROOT", "/mnt")
+    assert local_uri("pvc://lake/a/b") == "file:///mnt/lake/a/b"
+
+
+def test_jobs_refuse_files_of_the_machine() -> None:
+    with pytest.raises(ManifestError, match=r"spec.data.source.uri: file:///x: .* use s3:// or pvc://"):
+        refuse_local_uris([("spec.data.source.uri", "file:///x")])
+
+
+def test_files_come_back_as_they_were_written(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}/v")
+    assert not store.exists("a/b.json")
+    store.write("a/b.json", b"{}")
+    assert store.read("a/b.json") == b"{}"
+    assert [path.name for path in (tmp_path / "v/a").iterdir()] == ["b.json"], "no draft stays"
+    store.download("a", tmp_path / "copy", ["b.json"])
+    store.upload(tmp_path / "copy", "c/d", ["b.json"])
+    assert store.complete("c/d", ["b.json"])
+    with pytest.raises(UnreadableError, match=r"nothing.json: does not exist"):
+        store.read("nothing.json")
