@@ -114,3 +114,5 @@ class RecommenderModelStatus(Observed):
     """Step, evidence and verdict."""
     pinned: PinnedState | None = None
     """State of a pin; absent when nothing is pinned."""
+    paused_by: str = ""
+    """The Pause action that stops raises, until a Resume; empty when none does. `rollout.paused` in the spec is apart."""

@@ -124,6 +124,8 @@ class ServingView:
     settled: bool
     """The Deployment controller has seen the newest generation."""
     has_autoscaler: bool = False
+    autoscaler_minimum: int | None = None
+    """minReplicas of its HorizontalPodAutoscaler; None where that is not known or there is none."""
     deleting: bool = False
 
 

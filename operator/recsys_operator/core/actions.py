@@ -1,0 +1,276 @@
+"""What people ask for: ModelActions and the annotation recsys.dev/action, each carried out once.
+
+Precedence: the spec's pin, then the newest action, then the automatic. Rollback and Abort go before everything else that
+waits. A request marks the version that it changed, in the same write, so that a crash before the action's own record does
+not carry it out twice; the annotation's value is remembered in the model's status.
+
+    Rollback   canary or bake: weight 0, RolledBack; else stable goes back to previous in one route change. Never blocked.
+    Abort      weight 0, Superseded, not quarantined      Approve   the running step may be left
+    Promote    100 % and bake; in the bake: Stable; a gate in doubt: passed
+    Retry      takes back a rollback, a failure or an abort   Retrain   another version of today's spec
+    Pause, Resume, Pin, Unpin   kept in the model's status
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+
+from recsys_api.model_action import ModelActionStatus, Verb
+from recsys_api.model_status import PinnedState
+from recsys_api.model_version import Condition
+from recsys_operator.core import clock, reasons
+from recsys_operator.core.decision import Act, Announce, EnsureRoute, RecordAction
+from recsys_operator.core.phases.creation import create_version
+from recsys_operator.core.phases.evaluating import pass_gates
+from recsys_operator.core.phases.promotion import make_stable
+from recsys_operator.core.phases.rollback import describe_decision, end_rollout
+from recsys_operator.core.records import announce, keep, move, request_condition, was_requested, with_condition
+from recsys_operator.core.rollout_state import Leave
+from recsys_operator.core.scene import EARLY, ROLLING, Scene, passed_gates
+from recsys_operator.core.world import ActionView, RouteIntent, VersionView
+
+ANNOTATION = "recsys.dev/action"
+VERBS: tuple[str, ...] = get_args(Verb)
+URGENT = ("Rollback", "Abort", "Pause")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One wish, wherever it came from."""
+
+    key: str
+    """Unique and lasting: the action's uid, or the annotation's value."""
+    verb: str
+    version: str = ""
+    by: str = ""
+    why: str = ""
+    action: ActionView | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What carrying a request out means."""
+
+    message: str
+    acts: tuple[Act, ...] = ()
+    refused: bool = False
+    model: Mapping[str, object] = field(default_factory=dict)
+    """Changes of the model's status."""
+
+
+def pending_requests(scene: Scene) -> tuple[Request, ...]:
+    """What is still to be carried out: towards safety first, then by age."""
+    found = [
+        Request(a.uid, a.spec.verb, a.spec.version or "", a.spec.requested_by or "", a.spec.reason or "", a)
+        for a in sorted(scene.world.actions, key=lambda a: (a.created_at, a.name))
+        if a.status.phase == "Pending"
+    ]
+    if (annotated := _annotated(scene)) is not None:
+        found.append(annotated)
+    return tuple(sorted(found, key=lambda request: request.verb not in URGENT))
+
+
+def decide_request(scene: Scene, request: Request) -> Answer:
+    """Carry one request out, and finish its record."""
+    if any(was_requested(version, request.key) for version in scene.versions):
+        answer = Answer("carried out")
+    elif request.verb not in HANDLERS:
+        answer = _refuse(f"{request.verb!r} is not a verb; use one of {', '.join(VERBS)}")
+    else:
+        answer = HANDLERS[request.verb](scene, request)
+    model = dict(answer.model)
+    if request.action is None:
+        model["last_action"] = scene.model.annotations[ANNOTATION]
+    return Answer(answer.message, (*answer.acts, *_finish(scene, request, answer)), answer.refused, model)
+
+
+def _annotated(scene: Scene) -> Request | None:
+    value = scene.model.annotations.get(ANNOTATION, "")
+    if not value or value == scene.model.status.last_action:
+        return None
+    wish = value.partition("#")[0]
+    verb, _, version = wish.partition("/")
+    return Request(f"annotation:{value}", verb.strip(), version.strip(), "annotation")
+
+
+def _finish(scene: Scene, request: Request, answer: Answer) -> tuple[Act, ...]:
+    said = Announce(f"{request.verb[:40]}{'Refused' if answer.refused else 'Done'}", answer.message, answer.refused)
+    if request.action is None:
+        return (said,)
+    status = ModelActionStatus(
+        phase="Refused" if answer.refused else "Done", message=answer.message, finished_at=clock.to_text(scene.now)
+    )
+    return (RecordAction(request.action.name, request.action.resource_version, status), said)
+
+
+def _refuse(message: str) -> Answer:
+    return Answer(message, refused=True)
+
+
+def _who(request: Request) -> str:
+    by = f" by {request.by}" if request.by else ""
+    return f"requested{by}" + (f": {request.why}" if request.why else "")
+
+
+def _rollback(scene: Scene, request: Request) -> Answer:
+    candidate, stable = scene.candidate, scene.stable
+    if candidate is not None and request.version in ("", candidate.name):
+        step = end_rollout(
+            scene, candidate, "RolledBack", reasons.REQUESTED, _who(request), request=request.key, verb=request.verb
+        )
+        return Answer(f"{candidate.name} was rolled back", step.acts)
+    if stable is None or request.version not in ("", stable.name):
+        return _refuse(f"{request.version or 'no version'} has no traffic that could be rolled back")
+    if scene.previous is None:
+        return _refuse(f"no previous version of {stable.name} is loaded; use Pin with the version that you want")
+    return _rollback_stable(scene, request, stable, scene.previous)
+
+
+def _rollback_stable(scene: Scene, request: Request, stable: VersionView, previous: VersionView) -> Answer:
+    state = scene.state(stable)
+    intent = RouteIntent(previous.name)
+    decision = describe_decision(
+        scene, stable, intent, state.segment if state is not None else 0,
+        reason=reasons.REQUESTED, outcome="RolledBack", request=request.key,
+    )  # fmt: skip
+    acts: list[Act] = [] if scene.unmanaged else [EnsureRoute(intent, decision, raises=False, urgent=True)]
+    if scene.candidate is not None:
+        acts.append(move(scene, scene.candidate, "Superseded", reasons.REQUESTED, f"{stable.name} was rolled back"))
+    acts += [
+        move(
+            scene, stable, "RolledBack", reasons.REQUESTED, _who(request), quarantined=True,
+            condition=request_condition(scene, request.verb, request.key),
+        ),
+        move(scene, previous, "Stable", reasons.RESTORED, f"{stable.name} was rolled back"),
+        announce(stable, reasons.REQUESTED, f"rolled back to {previous.name}, {_who(request)}", warning=True),
+    ]  # fmt: skip
+    return Answer(f"{stable.name} was rolled back to {previous.name}", tuple(acts))
+
+
+def _abort(scene: Scene, request: Request) -> Answer:
+    version = _running(scene, request)
+    if version is None:
+        return _refuse("no rollout runs")
+    if version.status.phase in ROLLING:
+        step = end_rollout(
+            scene, version, "Superseded", reasons.ABORTED, _who(request), request=request.key, verb=request.verb
+        )
+        return Answer(f"{version.name} was aborted", step.acts)
+    condition = request_condition(scene, request.verb, request.key)
+    done = move(scene, version, "Superseded", reasons.ABORTED, _who(request), condition=condition)
+    return Answer(f"{version.name} was aborted", (done, announce(version, reasons.ABORTED, _who(request))))
+
+
+def _promote(scene: Scene, request: Request) -> Answer:
+    version = _running(scene, request)
+    if version is None:
+        return _refuse(f"{request.version or 'no version'} is not being rolled out")
+    state = scene.state(version)
+    if version.status.phase == "Baking" and state is not None:
+        left = Leave(step=state.current.name if state.current else "", by="Promote")
+        step = make_stable(
+            scene, version, reasons.PROMOTED, _who(request), left=left, request=request.key, verb=request.verb
+        )
+        return Answer(f"{version.name} is stable", step.acts)
+    if version.status.phase in ("Canary", "Warming") and state is not None and state.started_at > 0:
+        done = keep(version, state.changed(promoted=True), conditions=_marked(scene, version, request))
+        return Answer(f"{version.name} goes to 100 % when its pods are ready", (done,))
+    if version.status.reason == reasons.GATE_UNDECIDED and version.status.phase == "Evaluating":
+        step = pass_gates(scene, version, _who(request), extra=request_condition(scene, request.verb, request.key))
+        return Answer(f"{version.name} passes its gates on request", step.acts)
+    return _refuse(f"{version.name} is {version.status.phase}: there is nothing to promote yet")
+
+
+def _approve(scene: Scene, request: Request) -> Answer:
+    version = scene.candidate
+    state = scene.state(version) if version is not None else None
+    if version is None or state is None or state.current is None or request.version not in ("", version.name):
+        return _refuse("no step of a rollout waits for an approval")
+    approved = state.changed(approvals=(*state.approvals, state.current.name))
+    done = keep(version, approved, conditions=_marked(scene, version, request))
+    return Answer(f"step {state.current.name} of {version.name} is approved", (done,))
+
+
+def _retry(scene: Scene, request: Request) -> Answer:
+    version = scene.version(request.version) if request.version else _newest_ended(scene)
+    if version is None:
+        return _refuse(f"there is no version {request.version or 'to retry'}")
+    status = version.status
+    if not (status.quarantined or status.phase in ("Failed", "Invalid", "Rejected", "Superseded")):
+        return _refuse(f"{version.name} is {status.phase}: there is nothing to retry")
+    condition = request_condition(scene, request.verb, request.key)
+    message = _who(request)
+    if passed_gates(version):
+        done = move(scene, version, "Superseded", reasons.RETRYING, message, condition=condition, quarantined=False)
+    elif status.digest:
+        attempts = _one_more(status.attempts, "evaluate")
+        done = move(scene, version, "Evaluating", reasons.RETRYING, message, condition=condition, attempts=attempts,
+                    quarantined=False)  # fmt: skip
+    else:
+        attempts = _one_more(_one_more(status.attempts, "prepare"), "train")
+        done = move(scene, version, "Pending", reasons.RETRYING, message, condition=condition, attempts=attempts,
+                    quarantined=False)  # fmt: skip
+    return Answer(f"{version.name} is tried again", (done, announce(version, reasons.RETRYING, message)))
+
+
+def _retrain(scene: Scene, request: Request) -> Answer:
+    if scene.model.spec is None:
+        return _refuse(f"the spec is not valid: {scene.model.invalid}")
+    return Answer("another version of the spec is made", create_version(scene, f"action/{request.key}"))
+
+
+def _pause(scene: Scene, request: Request) -> Answer:
+    return Answer("no weight is raised until Resume", model={"paused_by": request.by or request.key})
+
+
+def _resume(scene: Scene, request: Request) -> Answer:
+    if scene.model.spec is not None and scene.model.spec.rollout.paused:
+        return Answer("resumed, but spec.rollout.paused is true: remove it there", model={"paused_by": ""})
+    return Answer("weight may be raised again", model={"paused_by": ""})
+
+
+def _pin(scene: Scene, request: Request) -> Answer:
+    known = next((v for v in scene.versions if request.version in (v.name, v.status.digest)), None)
+    if known is None or not request.version:
+        return _refuse(f"there is no version {request.version!r}; kubectl get modelversions shows them")
+    if scene.pin is not None and scene.pin.source == "Spec":
+        return _refuse("spec.rollout.pinnedVersion is set and wins; change it there")
+    if known.status.quarantined:
+        return _refuse(f"{known.name} was rolled back; Retry it first")
+    pinned = PinnedState(version=known.name, phase="Pinning", source="Action")
+    return Answer(f"{known.name} is pinned", model={"pinned": pinned})
+
+
+def _unpin(scene: Scene, request: Request) -> Answer:
+    if scene.pin is not None and scene.pin.source == "Spec":
+        return _refuse("spec.rollout.pinnedVersion is set; remove it there")
+    return Answer("nothing is pinned", model={"pinned": None})
+
+
+HANDLERS: Mapping[str, Callable[[Scene, Request], Answer]] = {
+    "Rollback": _rollback, "Abort": _abort, "Promote": _promote, "Approve": _approve, "Retry": _retry,
+    "Retrain": _retrain, "Pause": _pause, "Resume": _resume, "Pin": _pin, "Unpin": _unpin,
+}  # fmt: skip
+
+
+def _running(scene: Scene, request: Request) -> VersionView | None:
+    """The version of a rollout: the named one, else the candidate, else the newest on its way."""
+    on_the_way = [v for v in scene.versions if v.status.phase in EARLY | ROLLING | {"Warming"}]
+    if request.version:
+        return next((v for v in on_the_way if v.name == request.version), None)
+    return scene.candidate or (on_the_way[-1] if on_the_way else None)
+
+
+def _newest_ended(scene: Scene) -> VersionView | None:
+    ended = [v for v in scene.versions if v.status.quarantined or v.status.phase in ("Failed", "Invalid", "Rejected")]
+    return ended[-1] if ended else None
+
+
+def _marked(scene: Scene, version: VersionView, request: Request) -> tuple[Condition, ...]:
+    condition = request_condition(scene, request.verb, request.key)
+    assert condition is not None
+    return with_condition(version.status.conditions, condition)
+
+
+def _one_more(attempts: Mapping[str, int], stage: str) -> dict[str, int]:
+    return {**attempts, stage: max(1, attempts.get(stage, 1)) + 1}

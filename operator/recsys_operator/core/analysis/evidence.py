@@ -1,0 +1,235 @@
+"""The fold over seconds: what is known about a candidate in its segment, and how healthy stable is.
+
+Evidence starts anew at every weight change (a segment). A second is folded once: `folded_until` remembers. What is lost
+with the process is at most what was not yet banked into the version's status: fewer events, never wrong ones.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from pydantic import Field
+
+from recsys_api.base import Observed
+from recsys_operator.core.analysis import sequential
+from recsys_operator.core.analysis.objectives import Objective, count_events
+from recsys_operator.core.world import VersionSecond
+
+STABLE_BREACH = 20.0
+"""Evidence (an e-value) from which stable counts as outside its objective."""
+GAP_SECONDS = 15.0
+"""Longer without a reading of stable: its health has to be shown anew."""
+_LOG_BREACH = 2.995732273553991
+
+
+class Counts(Observed):
+    """Bad events of valid events."""
+
+    n: int = 0
+    bad: int = 0
+
+    def plus(self, n: int, bad: int) -> "Counts":
+        """With the events of one more second."""
+        return self if n == 0 else Counts(n=self.n + n, bad=self.bad + bad)
+
+
+class Line(Observed):
+    """One objective in one segment."""
+
+    name: str
+    candidate: Counts = Counts()
+    stable: Counts = Counts()
+    seconds: int = 0
+    """Seconds in which the candidate had valid events."""
+    paired: int = 0
+    """Seconds in which both arms had."""
+    stable_seconds: int = 0
+    objective: tuple[float, ...] = ()
+    """ln M of the test against the limit, per rate."""
+    difference: tuple[float, ...] = ()
+    """ln M of the comparison with stable, per bet."""
+    stable_objective: tuple[float, ...] = ()
+    """ln M of stable's own test against the limit."""
+    worst_objective: float = sequential.NOTHING
+    """Most evidence that there ever was: a Fail once shown stays shown."""
+    worst_difference: float = sequential.NOTHING
+
+
+class Evidence(Observed):
+    """Everything about one segment of one version; banked into status as it is."""
+
+    version: str
+    segment: int
+    since: float
+    """Seconds after this belong to the segment."""
+    folded_until: float = 0.0
+    lines: tuple[Line, ...] = ()
+    answers: int = 0
+    """Requests that the candidate answered (or that the gateway sent it)."""
+    seen_at: float = 0.0
+    """Last second in which the candidate had requests."""
+    read_at: float = 0.0
+    """Last second in which it could be read at all."""
+    errors: int = Field(0, ge=0)
+    """Seconds with data errors: in no count."""
+
+    def line(self, name: str) -> Line:
+        """The objective's line; an empty one before its first event."""
+        return next((line for line in self.lines if line.name == name), Line(name=name))
+
+
+@dataclass(frozen=True)
+class Health:
+    """Stable's own record: since when it was read without a gap and kept its objectives."""
+
+    version: str
+    since: float
+    read_at: float
+    folded_until: float
+    logs: Mapping[str, tuple[int, tuple[float, ...]]] = field(default_factory=dict)
+    breached: str = ""
+    """Objective that was breached last, since `since`; empty when none was."""
+    requests: int = 0
+    seconds: int = 0
+    """Requests in so many seconds: the traffic that is to be expected."""
+
+    def healthy_seconds(self) -> float:
+        """How long it has been healthy, up to its last reading."""
+        return max(0.0, self.read_at - self.since)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one process remembers between passes."""
+
+    since: float = 0.0
+    """When this process first decided about this model."""
+
+    evidence: Evidence | None = None
+    health: Health | None = None
+
+
+def fold_evidence(
+    evidence: Evidence, stable: str, objectives: Sequence[Objective], seconds: Iterable[VersionSecond]
+) -> Evidence:
+    """Add the seconds that were not yet folded."""
+    new = [second for second in seconds if second.at > max(evidence.folded_until, evidence.since)]
+    for at, group in groupby(sorted(new, key=lambda second: second.at), key=lambda second: second.at):
+        arms = {second.version: second for second in group}
+        evidence = _fold_second(evidence, at, arms.get(evidence.version), arms.get(stable), objectives)
+    return evidence
+
+
+def fold_health(
+    health: Health | None, version: str, objectives: Sequence[Objective], seconds: Iterable[VersionSecond]
+) -> Health | None:
+    """Add stable's seconds; a gap, a data error or a breach starts its healthy time anew."""
+    if health is not None and health.version != version:
+        health = None
+    done = health.folded_until if health else 0.0
+    for second in sorted((s for s in seconds if s.version == version and s.at > done), key=lambda s: s.at):
+        health = _fold_health(health, second, objectives)
+    return health
+
+
+def stable_breach(evidence: Evidence, name: str) -> bool:
+    """Whether stable is outside this objective too, now."""
+    return sequential.log_evidence(evidence.line(name).stable_objective) >= _LOG_BREACH
+
+
+def was_read(second: VersionSecond) -> bool:
+    """Whether the second says anything: a pod was scraped or the gateway could be read."""
+    return not second.errors and (second.pods_scraped > 0 or second.gateway_requests is not None)
+
+
+def _fold_second(
+    evidence: Evidence,
+    at: float,
+    own: VersionSecond | None,
+    other: VersionSecond | None,
+    objectives: Sequence[Objective],
+) -> Evidence:
+    if own is None:
+        return evidence.model_copy(update={"folded_until": at})
+    if own.errors:
+        return evidence.model_copy(update={"folded_until": at, "errors": evidence.errors + 1})
+    # an outage of reading takes both arms at once; a failed scrape of the candidate alone is harm
+    if not was_read(own) and (other is None or not was_read(other)):
+        return evidence.model_copy(update={"folded_until": at})
+    usable = other if other is not None and was_read(other) else None
+    requests = max(own.answers, own.gateway_requests or 0)
+    return evidence.model_copy(
+        update={
+            "folded_until": at,
+            "lines": tuple(_fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
+            "answers": evidence.answers + requests,
+            "seen_at": at if requests else evidence.seen_at,
+            "read_at": at if was_read(own) else evidence.read_at,
+        }
+    )
+
+
+def _fold_line(line: Line, objective: Objective, own: VersionSecond, other: VersionSecond | None) -> Line:
+    n, bad = count_events(objective, own)
+    stable_n, stable_bad = count_events(objective, other) if other is not None else (0, 0)
+    change: dict[str, object] = {}
+    if n:
+        change |= {"candidate": line.candidate.plus(n, bad), "seconds": line.seconds + 1}
+    if stable_n:
+        change |= {"stable": line.stable.plus(stable_n, stable_bad), "stable_seconds": line.stable_seconds + 1}
+    if not objective.compares_only:
+        change |= _objective_change(line, objective, (n, bad), (stable_n, stable_bad))
+    if n and stable_n:
+        logs = sequential.update_difference(
+            line.difference, line.paired + 1, bad / n, stable_bad / stable_n, objective.margin
+        )
+        worst = max(line.worst_difference, sequential.log_evidence(logs))
+        change |= {"difference": _rounded(logs), "paired": line.paired + 1, "worst_difference": round(worst, 4)}
+    return line.model_copy(update=change) if change else line
+
+
+def _objective_change(
+    line: Line, objective: Objective, own: tuple[int, int], other: tuple[int, int]
+) -> dict[str, object]:
+    change: dict[str, object] = {}
+    if own[0]:
+        logs = sequential.update_objective(line.objective, line.seconds + 1, *own, objective.limit)
+        worst = max(line.worst_objective, sequential.log_evidence(logs))
+        change |= {"objective": _rounded(logs), "worst_objective": round(worst, 4)}
+    if other[0]:
+        stable = sequential.update_objective(line.stable_objective, line.stable_seconds + 1, *other, objective.limit)
+        change |= {"stable_objective": _rounded(stable)}
+    return change
+
+
+def _fold_health(health: Health | None, second: VersionSecond, objectives: Sequence[Objective]) -> Health | None:
+    if not was_read(second) or second.pods_expected == 0:
+        return None if health is None else replace(health, folded_until=second.at)
+    if health is None:
+        health = Health(second.version, second.at, second.at, second.at)
+    requests = max(second.answers, second.gateway_requests or 0)
+    health = replace(health, requests=health.requests + requests, seconds=health.seconds + 1)
+    if second.at - health.read_at > GAP_SECONDS:
+        health = replace(health, since=second.at, logs={})
+    logs = {
+        o.name: _health_line(health.logs.get(o.name, (0, ())), o, second) for o in objectives if not o.compares_only
+    }
+    broken = [name for name, (_, log) in logs.items() if sequential.log_evidence(log) >= _LOG_BREACH]
+    if broken:
+        return replace(
+            health, since=second.at, read_at=second.at, folded_until=second.at, logs=logs, breached=broken[0]
+        )
+    return replace(health, read_at=second.at, folded_until=second.at, logs=logs)
+
+
+def _health_line(
+    known: tuple[int, tuple[float, ...]], objective: Objective, second: VersionSecond
+) -> tuple[int, tuple[float, ...]]:
+    n, bad = count_events(objective, second)
+    if n == 0:
+        return known
+    return known[0] + 1, sequential.update_objective(known[1], known[0] + 1, n, bad, objective.limit)
+
+
+def _rounded(logs: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(round(log, 4) for log in logs)

@@ -1,0 +1,203 @@
+"""decide: one frozen picture of a model in, the next acts out.
+
+    Pending -> Preparing -> Training -> Evaluating -> Warming -> Canary(step i) -> Baking -> Stable -> Previous -> Retired
+                  |            |            |            |            |              |
+               Invalid      Failed      Rejected      Failed      RolledBack     RolledBack     (Superseded: overtaken)
+               NoNewData                                          parked at 0 -> Canary(first step), once
+
+The first version goes from Warming to Stable. A version that was served before goes from Previous to Stable in one route
+change, or from Retired or Superseded to Warming; it is never trained again. Every arrow is a rule in `phases/`, one file
+per phase; every wait says when it ends.
+
+`rollback.mode`: Auto takes all traffic from a version that fails; under Manual a Fail holds the rollout, with an event,
+until a person acts; under Disabled the same without the event. Pods that are not ready lose their traffic under all three.
+
+Order within a pass: what people ask for and what takes weight away, then capacity, then everything that raises weight,
+then records that nothing depends on. The reconciler stops at the first act that fails.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from recsys_operator.core import records
+from recsys_operator.core.actions import Answer, decide_request, pending_requests
+from recsys_operator.core.analysis.evidence import Evidence, Health, Memory, fold_evidence, fold_health
+from recsys_operator.core.decision import Act, Decision, EnsureRoute, RecordModel, RecordVersion
+from recsys_operator.core.judgement import objectives_of
+from recsys_operator.core.model_status import derive_status
+from recsys_operator.core.phases import (
+    bake,
+    canary,
+    cleanup,
+    creation,
+    evaluating,
+    preparing,
+    serving,
+    serving_versions,
+    training,
+    warming,
+)
+from recsys_operator.core.records import Step
+from recsys_operator.core.rollout_state import RolloutState
+from recsys_operator.core.scene import ROLLING, Scene
+from recsys_operator.core.world import VersionView, World
+
+PHASES: dict[str, Callable[[Scene, VersionView], Step]] = {
+    "Pending": preparing.decide_pending,
+    "Preparing": preparing.decide_preparing,
+    "Training": training.decide_training,
+    "Evaluating": evaluating.decide_evaluating,
+    "Warming": warming.decide_warming,
+    "Canary": canary.decide_canary,
+    "Baking": bake.decide_bake,
+    "Stable": serving_versions.decide_stable,
+    "Previous": serving_versions.decide_previous,
+}
+FIRST = ("Canary", "Baking", "Warming", "Previous", "Stable")
+"""Versions with traffic come first, and whoever takes it over before the one that gives it up."""
+LONGEST_SECONDS = 300.0
+"""Everything is looked at again after this long, whatever was missed."""
+
+
+def decide(world: World, now: float, memory: object = None) -> Decision:
+    """What is to be done.
+
+    Args:
+        world: the picture; nothing else is looked at.
+        now: seconds since the epoch.
+        memory: `Decision.memory` of this process's last decision about this model; None after a restart.
+    """
+    known = memory if isinstance(memory, Memory) else Memory(since=now)
+    if world.model is None or world.model.deleting:
+        step = cleanup.decide_model_gone(world, now)
+        return Decision(step.acts, memory=known, requeue_after=step.after)
+    scene = Scene(world, now, known)
+    scene = replace(scene, memory=_fold(scene, known))
+    return _decide(scene)
+
+
+def _decide(scene: Scene) -> Decision:
+    requests = pending_requests(scene)
+    answer = decide_request(scene, requests[0]) if requests else Answer("")
+    steps = [Step(answer.acts, 0.0 if len(requests) > 1 else None)]
+    touched = _touched(answer.acts)
+    for version in _in_order(scene):
+        if version.name in touched:
+            continue
+        step = _phase_step(scene, version)
+        steps.append(step)
+        touched |= _touched(step.acts)
+    if not _writes_route(steps):
+        steps.append(serving_versions.decide_traffic(scene))
+    capacity = [serving.decide_keys(scene), *(serving.decide_serving(scene, version) for version in scene.versions)]
+    rest = [creation.decide_creation(scene), creation.decide_pruning(scene), cleanup.decide_expired_actions(scene)]
+    rest += [cleanup.decide_old_evaluations(scene, version) for version in scene.versions]
+    acts = _ordered(scene, steps, capacity, rest)
+    after = min([step.after for step in (*steps, *capacity, *rest) if step.after is not None], default=LONGEST_SECONDS)
+    return Decision(
+        acts=(*acts, *_record_model(scene, acts, answer)), sample=_sample(scene), memory=scene.memory,
+        requeue_after=min(max(0.0, after), LONGEST_SECONDS), observations=_observe(scene),
+    )  # fmt: skip
+
+
+def _phase_step(scene: Scene, version: VersionView) -> Step:
+    """The step of one version: overtaken or judged anew, else what its phase says."""
+    if (step := creation.decide_overtaken(scene, version)) is not None:
+        return step
+    if version.status.phase == "Warming" and (step := evaluating.decide_gates_changed(scene, version)) is not None:
+        return step
+    return PHASES.get(version.status.phase, serving_versions.decide_ended)(scene, version)
+
+
+def _in_order(scene: Scene) -> list[VersionView]:
+    rank = {phase: place for place, phase in enumerate(FIRST)}
+    return sorted(scene.versions, key=lambda v: (rank.get(v.status.phase, len(FIRST)), v.spec.number))
+
+
+def _ordered(scene: Scene, steps: list[Step], capacity: list[Step], rest: list[Step]) -> tuple[Act, ...]:
+    """Safety, capacity, progress, the rest; records that change nothing are dropped."""
+    safe = [step for step in steps if _is_urgent(step)]
+    others = [step for step in steps if not _is_urgent(step)]
+    acts = [act for step in (*safe, *capacity, *others, *rest) for act in step.acts]
+    statuses = {version.name: version.status for version in scene.versions}
+    return tuple(a for a in acts if not (isinstance(a, RecordVersion) and records.changes_nothing(a, statuses)))
+
+
+def _is_urgent(step: Step) -> bool:
+    return any(isinstance(act, EnsureRoute) and act.urgent for act in step.acts)
+
+
+def _writes_route(steps: Iterable[Step]) -> bool:
+    return any(isinstance(act, EnsureRoute) for step in steps for act in step.acts)
+
+
+def _touched(acts: Iterable[Act]) -> set[str]:
+    return {act.name for act in acts if isinstance(act, RecordVersion)}
+
+
+def _record_model(scene: Scene, acts: tuple[Act, ...], answer: Answer) -> tuple[Act, ...]:
+    """The derived status as it is after this pass's records, if it differs."""
+    after = _projected(scene, acts, answer)
+    candidate = after.candidate
+    state = after.state(candidate) if candidate is not None else None
+    intent = state.weight if state is not None else 0
+    written = any(isinstance(act, EnsureRoute) for act in acts)
+    weight = intent if written or candidate is None else min(intent, scene.weight_of(candidate.name))
+    status = derive_status(after, weight)
+    if status == scene.model.status:
+        return ()
+    return (RecordModel(scene.model.resource_version, status),)
+
+
+def _projected(scene: Scene, acts: tuple[Act, ...], answer: Answer) -> Scene:
+    changed = {act.name: act.status for act in acts if isinstance(act, RecordVersion)}
+    versions = tuple(replace(v, status=changed.get(v.name, v.status)) for v in scene.world.versions)
+    model = replace(scene.model, status=scene.model.status.model_copy(update=dict(answer.model)))
+    return Scene(replace(scene.world, versions=versions, model=model), scene.now, scene.memory)
+
+
+def _fold(scene: Scene, memory: Memory) -> Memory:
+    """Add the new seconds to what is known about the candidate's segment and about stable's health."""
+    candidate = scene.candidate
+    state = scene.state(candidate) if candidate is not None else None
+    evidence = None
+    if candidate is not None and state is not None and state.weight > 0:
+        known = _known_evidence(memory.evidence, candidate, state)
+        evidence = fold_evidence(known, state.stable, objectives_of(state), scene.world.seconds)
+    return Memory(memory.since, evidence, _fold_health(scene, memory.health, state))
+
+
+def _known_evidence(remembered: Evidence | None, candidate: VersionView, state: RolloutState) -> Evidence:
+    for known in (remembered, state.banked):
+        if known is not None and (known.version, known.segment) == (candidate.name, state.segment):
+            return known
+    return Evidence(version=candidate.name, segment=state.segment, since=state.segment_at)
+
+
+def _fold_health(scene: Scene, health: Health | None, state: RolloutState | None) -> Health | None:
+    waiting = next((scene.state(v) for v in scene.versions if v.status.phase == "Warming" and scene.state(v)), None)
+    rollout = state or waiting
+    if scene.stable is None or rollout is None:
+        return None
+    return fold_health(health, scene.stable.name, objectives_of(rollout), scene.world.seconds)
+
+
+def _sample(scene: Scene) -> tuple[str, ...]:
+    """Stable and candidate while one is compared with the other; nothing else."""
+    rolled = [v for v in scene.versions if v.status.phase in ROLLING]
+    rolled += [v for v in scene.versions if v.status.phase == "Warming" and warming.begun(scene, v)]
+    if scene.stable is None or not rolled:
+        return ()
+    return (scene.stable.name, rolled[0].name)
+
+
+def _observe(scene: Scene) -> dict[str, float]:
+    candidate = scene.candidate
+    state = scene.state(candidate) if candidate is not None else None
+    return {
+        "candidate_weight_percent": float(scene.weight_of(candidate.name)) if candidate is not None else 0.0,
+        "rollout_segment": float(state.segment) if state is not None else 0.0,
+        "rollbacks": float(sum(version.status.quarantined for version in scene.versions)),
+        "paused": float(bool(scene.paused)),
+        "versions": float(len(scene.versions)),
+    }

@@ -1,0 +1,153 @@
+"""Towards risk: the record first, then the route.
+
+start_step    the next weight: intent, segment and its share of the error budget are recorded, then the route is raised
+make_stable   the version answers everybody; the one before becomes Previous
+restore       the stable version is gone (rolled back): the previous one takes its place in the record
+"""
+
+from recsys_api.model_version import Phase
+from recsys_operator.core import identity, reasons, weights
+from recsys_operator.core.analysis.evidence import Evidence
+from recsys_operator.core.analysis.verdicts import FAIL_BUDGET, pass_events, segment_alpha
+from recsys_operator.core.decision import Act, EnsureRoute
+from recsys_operator.core.judgement import objectives_of, pass_alpha
+from recsys_operator.core.phases.rollback import describe_decision
+from recsys_operator.core.records import Step, announce, move, note, request_condition
+from recsys_operator.core.rollout_state import MAX_PODS, Leave, RolloutState, Spend
+from recsys_operator.core.scene import Scene
+from recsys_operator.core.world import RouteIntent, VersionView
+
+
+def new_state(scene: Scene, version: VersionView) -> RolloutState:
+    """The state of a rollout that begins now: today's policies, stable as it is, other buckets than last time."""
+    assert scene.spec is not None
+    before = scene.state(version)
+    count = before.rollout + 1 if before is not None else 1
+    policy = scene.spec.rollout.model_copy(update={"pinned_version": None, "paused": None})
+    return RolloutState(
+        policy=policy, stable=scene.stable.name if scene.stable else "", stable_replicas=scene.full_replicas,
+        rollout=count, bucket_offset=weights.bucket_offset(version.uid, count), started_at=scene.now,
+        segment=before.segment if before is not None else 0,
+    )  # fmt: skip
+
+
+def start_step(
+    scene: Scene, version: VersionView, state: RolloutState, index: int, *, left: Leave | None = None
+) -> Step:
+    """Raise the candidate to the weight of a step."""
+    step = state.steps[index]
+    raised = _raised(scene, version, state, index, left)
+    intent = intent_of(version, raised)
+    phase: Phase = "Baking" if step.weight == 100 else "Canary"
+    message = f"step {step.name}: {step.weight} % of the users"
+    raised = note(scene, raised, reasons.STEP, message, step.weight)
+    acts: tuple[Act, ...] = (
+        move(scene, version, phase, reasons.STEP, message, state=raised),
+        raise_route(scene, version, raised, intent, reasons.STEP),
+        announce(version, reasons.STEP, message),
+    )
+    return Step(acts, 1.0)
+
+
+def raise_route(
+    scene: Scene, version: VersionView, state: RolloutState, intent: RouteIntent, reason: str
+) -> EnsureRoute:
+    """The route write that gives a candidate its recorded weight."""
+    decision = describe_decision(scene, version, intent, state.segment, reason=reason)
+    needs = {version.name: scene.needed(state, state.weight)}
+    return EnsureRoute(intent, decision, raises=True, needs_ready=needs)
+
+
+def intent_of(version: VersionView, state: RolloutState) -> RouteIntent:
+    """What the route is to say while this version is rolled out."""
+    if state.weight == 0:
+        return RouteIntent(state.stable)
+    return RouteIntent(state.stable, version.name, state.weight, state.bucket_offset)
+
+
+def make_stable(
+    scene: Scene, version: VersionView, reason: str, message: str, *,
+    left: Leave | None = None, request: str = "", verb: str = "",
+) -> Step:  # fmt: skip
+    """All traffic to this version, for good; whoever was stable becomes Previous."""
+    state = scene.state(version)
+    done = _settled(scene, version, state, reason, message, left) if state is not None else None
+    segment = done.segment if done is not None else 0
+    acts: list[Act] = [
+        move(scene, version, "Stable", reason, message, state=done, condition=request_condition(scene, verb, request))
+    ]
+    if not scene.unmanaged:
+        acts.append(stable_route(scene, version, segment, reason))
+    acts += [retreat(scene, other) for other in scene.versions if other.status.phase == "Stable" and other != version]
+    return Step((*acts, announce(version, reason, message)), 1.0)
+
+
+def stable_route(scene: Scene, version: VersionView, segment: int, reason: str) -> EnsureRoute:
+    """The route that sends everybody to one version; its pods are checked where it did not have them all."""
+    intent = RouteIntent(version.name)
+    rises = scene.weight_of(version.name) < 100
+    decision = describe_decision(scene, version, intent, segment, reason=reason)
+    return EnsureRoute(intent, decision, raises=rises, needs_ready={version.name: 1} if rises else {})
+
+
+def retreat(scene: Scene, version: VersionView) -> Act:
+    """The stable version that was replaced."""
+    return move(scene, version, "Previous", reasons.REPLACED, "loaded, so that a rollback is one route change")
+
+
+def expected_seconds(scene: Scene, state: RolloutState, weight: int) -> float | None:
+    """Seconds until a Pass can be shown at this weight with the traffic that stable has; None where that is unknown."""
+    health = scene.health
+    if health is None or health.seconds < 30 or health.requests == 0:
+        return None
+    rate = health.requests / health.seconds * weight / 100
+    return pass_events(objectives_of(state), pass_alpha(state), alone=weight == 100) / rate
+
+
+def template_of(scene: Scene) -> dict[str, object]:
+    """The serving template as of today, without its revision."""
+    assert scene.spec is not None
+    serving, gateway = scene.spec.serving, scene.spec.rollout.gateway
+    return {
+        "image": scene.world.serving_image,
+        "resources": serving.resources.to_dict(),
+        "top_k": serving.top_k,
+        "pod_template": serving.pod_template.to_dict(),
+        "request_timeout_milliseconds": gateway.request_timeout_milliseconds,
+    }
+
+
+def template_revision(template: dict[str, object]) -> str:
+    """Its name."""
+    return identity.template_revision(template)
+
+
+def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int, left: Leave | None) -> RolloutState:
+    step, segment = state.steps[index], state.segment + 1
+    part = "Bake" if step.weight == 100 else "Canary"
+    ordinal = 1 + sum(spend.part == part for spend in state.ledger)
+    spend = Spend(segment=segment, part=part, alpha=segment_alpha(FAIL_BUDGET, ordinal))
+    pods = {pod.uid: pod.restarts for pod in scene.ready_pods(version.name)[:MAX_PODS]}
+    seconds = expected_seconds(scene, state, step.weight)
+    return state.changed(
+        step=index, weight=step.weight, segment=segment, segment_at=scene.now, clock_start=None, held_seconds=0.0,
+        hold_reason="", hold_since=None, ledger=(*state.ledger, spend), pods=pods, parked_since=None,
+        banked=Evidence(version=version.name, segment=segment, since=scene.now), banked_at=scene.now,
+        verdict="", verdict_message="", left=(*state.left, left) if left is not None else state.left,
+        underpowered=seconds is not None and seconds > step.max_seconds,
+    )  # fmt: skip
+
+
+def _settled(
+    scene: Scene, version: VersionView, state: RolloutState, reason: str, message: str, left: Leave | None
+) -> RolloutState:
+    evidence = scene.memory.evidence
+    # users that it did not have yet are a newer intent than any earlier lowering that the route may still speak of
+    newer = 1 if scene.weight_of(version.name) < 100 else 0
+    done = state.changed(
+        weight=0, segment=state.segment + newer, hold_reason="", hold_since=None, parked_since=None, clock_start=None,
+        left=(*state.left, left) if left is not None else state.left,
+        banked=evidence if evidence is not None and evidence.segment == state.segment else state.banked,
+        verdict="Pass" if left is not None and left.by == "Pass" else state.verdict,
+    )  # fmt: skip
+    return note(scene, done, reason, message, 100)

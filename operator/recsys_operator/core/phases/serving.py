@@ -1,0 +1,107 @@
+"""Pods: how many each loaded version needs now, and which versions need none any more.
+
+Capacity comes before weight: a candidate's pods follow its *next* weight. Weight never follows pods here, and nothing is
+deleted before its record says so and the route gives it nothing.
+"""
+
+from recsys_operator.core import weights
+from recsys_operator.core.decision import Act, DeleteObject, EnsureKeys, EnsureServing
+from recsys_operator.core.phases import warming
+from recsys_operator.core.records import Step
+from recsys_operator.core.scene import LOADED, ROLLING, Scene
+from recsys_operator.core.world import VersionView
+
+
+def decide_keys(scene: Scene) -> Step:
+    """The Secret with the keys is there before the first pod."""
+    wanted = any(v.status.template is not None and v.status.phase in LOADED for v in scene.versions)
+    return Step((EnsureKeys(),)) if wanted and not scene.world.keys_secret else Step()
+
+
+def decide_serving(scene: Scene, version: VersionView) -> Step:
+    """Deployment and Service of one version: as large as needed, or gone."""
+    replicas = wanted_replicas(scene, version)
+    if replicas is None:
+        return _without(scene, version)
+    serving, template = scene.serving(version.name), version.status.template
+    if serving is not None and serving.deleting:
+        return Step((), 2.0)
+    assert template is not None
+    minimum = _minimum(scene, version, replicas)
+    if serving is not None and serving.revision == template.revision and _fits(scene, version, replicas, minimum):
+        return Step()
+    return Step((EnsureServing(version.name, replicas, minimum),), 5.0)
+
+
+def wanted_replicas(scene: Scene, version: VersionView) -> int | None:
+    """Pods that the version is to have; None: no serving at all (or not yet)."""
+    phase, state = version.status.phase, scene.state(version)
+    if version.status.template is None or phase not in LOADED:
+        return None
+    if phase == "Stable":
+        return scene.full_replicas
+    if phase == "Previous":
+        return _previous_replicas(scene, version)
+    if state is None:
+        return None
+    if phase == "Warming":
+        if not warming.begun(scene, version):
+            return None
+        return weights.needed_replicas(scene.full_replicas, warming.first_weight(scene, state))
+    step = len(state.steps) - 1 if state.promoted else state.next_step
+    full = max(state.stable_replicas, scene.full_replicas if _pinned(scene, version) else 0)
+    weight = 100 if _pinned(scene, version) else state.steps[step].weight
+    return weights.needed_replicas(full, weight)
+
+
+def _previous_replicas(scene: Scene, version: VersionView) -> int:
+    """Full, or one pod where the spec says Minimum and nothing points back to it."""
+    spec = scene.spec
+    target = scene.target is not None and scene.target.name == version.name
+    minimum = spec is not None and spec.rollout.previous.replicas == "Minimum"
+    return 1 if minimum and not target and scene.candidate is None else scene.full_replicas
+
+
+def _minimum(scene: Scene, version: VersionView, replicas: int) -> int | None:
+    """Lower bound of an autoscaler: from the first weight to the end of the bake nobody shrinks."""
+    if scene.spec is None or scene.spec.serving.autoscaling is None:
+        return None
+    candidate = scene.candidate
+    if version.status.phase == "Stable" and candidate is not None:
+        state = scene.state(candidate)
+        return state.stable_replicas if state is not None else replicas
+    return scene.spec.serving.autoscaling.min_replicas if version.status.phase == "Stable" else replicas
+
+
+def _fits(scene: Scene, version: VersionView, replicas: int, minimum: int | None) -> bool:
+    serving = scene.serving(version.name)
+    assert serving is not None
+    scaled = scene.spec is not None and scene.spec.serving.autoscaling is not None
+    if scaled != serving.has_autoscaler:
+        return False
+    if not scaled:
+        return serving.replicas == replicas
+    return serving.autoscaler_minimum in (None, minimum)
+
+
+def _without(scene: Scene, version: VersionView) -> Step:
+    """Delete what an ended version leaves, once its record was read back and no user can reach it."""
+    serving = scene.serving(version.name)
+    ended = version.status.phase not in LOADED
+    if serving is None or serving.deleting or not ended:
+        return Step()
+    route = scene.world.route
+    if scene.weight_of(version.name) > 0 or (route is not None and version.name == route.intent.stable):
+        return Step((), 5.0)
+    act: Act = DeleteObject("Serving", version.name, serving.uid, serving.resource_version)
+    return Step((act,), 5.0)
+
+
+def _pinned(scene: Scene, version: VersionView) -> bool:
+    pin = scene.pin
+    return (
+        version.status.phase in ROLLING
+        and pin is not None
+        and pin.version is not None
+        and pin.version.name == version.name
+    )

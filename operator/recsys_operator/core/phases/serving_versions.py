@@ -1,0 +1,154 @@
+"""Stable, Previous and ended versions: who answers, who stays loaded for how long, whose Jobs are stopped."""
+
+from recsys_operator.core import clock, reasons
+from recsys_operator.core.decision import Act, DeleteObject, EnsureRoute
+from recsys_operator.core.phases.creation import decide_revival
+from recsys_operator.core.phases.evaluating import decide_gates_changed
+from recsys_operator.core.phases.promotion import make_stable, retreat, stable_route
+from recsys_operator.core.phases.rollback import STALE_SECONDS, describe_decision
+from recsys_operator.core.records import Step, announce, first, move, request_condition, wait
+from recsys_operator.core.scene import EARLY, LOADED, Scene, same_route
+from recsys_operator.core.world import RouteIntent, VersionView
+
+
+def decide_stable(scene: Scene, version: VersionView) -> Step:
+    """The stable version; a second one (killed between two records) steps back."""
+    if scene.stable is not None and scene.stable.name != version.name:
+        return Step((retreat(scene, version),), 0.0)
+    if was_lowered(scene, version):
+        decision = scene.world.route.decision if scene.world.route is not None else {}
+        done = move(
+            scene, version, "RolledBack", reasons.RECOVERED, f"the route was found lowered ({decision.get('reason')})",
+            quarantined=True, condition=request_condition(scene, "Rollback", str(decision.get("request", ""))),
+        )  # fmt: skip
+        return Step((done, announce(version, reasons.RECOVERED, "rolled back", warning=True)), 0.0)
+    return decide_gates_changed(scene, version) or Step()
+
+
+def was_lowered(scene: Scene, version: VersionView) -> bool:
+    """Whether the route says that this version lost its users after it had become stable."""
+    route, state = scene.world.route, scene.state(version)
+    if route is None or route.decision.get("version") != version.name or route.decision.get("outcome") != "RolledBack":
+        return False
+    segment = state.segment if state is not None else 0
+    return route.decision.get("segment") == segment and route.intent.of(version.name) == 0
+
+
+def decide_previous(scene: Scene, version: VersionView) -> Step:
+    """Loaded for a rollback, until its time is over."""
+    return first((restored, wanted_again, older_one, expired), scene, version)
+
+
+def decide_ended(scene: Scene, version: VersionView) -> Step:
+    """Ended: stop what still runs for it; perhaps it is asked for again."""
+    stopped = tuple(_stop_jobs(scene, version))
+    if stopped:
+        return Step(stopped, 5.0)
+    return decide_revival(scene, version) or decide_gates_changed(scene, version) or Step()
+
+
+def restored(scene: Scene, version: VersionView) -> Step | None:
+    """Stable was rolled back (killed between two records): the previous version is stable."""
+    if scene.stable is not None or scene.previous is None or scene.previous.name != version.name:
+        return None
+    if scene.candidate is not None and scene.weight_of(scene.candidate.name) > 0:
+        return None
+    message = "takes the place of the version that was rolled back"
+    return Step(
+        (move(scene, version, "Stable", reasons.RESTORED, message), announce(version, reasons.RESTORED, message)), 0.0
+    )
+
+
+def wanted_again(scene: Scene, version: VersionView) -> Step | None:
+    """It is the target and still loaded: one route change, no steps."""
+    target = scene.target
+    if target is None or target.name != version.name or scene.candidate is not None or scene.stable is None:
+        return None
+    if scene.paused and scene.pin is None:
+        return wait(scene, version, scene.paused, "it takes the traffic back when that is over", 60.0)
+    if not scene.ready_pods(version.name):
+        message = "its pods are not there any more: warmed again"
+        state = scene.state(version)
+        again = state.changed(started_at=0.0, ready_at=None) if state is not None else None
+        return Step((move(scene, version, "Warming", reasons.REUSED, message, state=again),), 0.0)
+    if not scene.is_ready(version.name, scene.full_replicas):
+        return wait(scene, version, reasons.SCALING, f"{scene.full_replicas} ready pods are needed", 5.0)
+    reason = reasons.PINNED if scene.pin is not None else reasons.REUSED
+    return make_stable(scene, version, reason, "still loaded: one route change, no steps")
+
+
+def older_one(scene: Scene, version: VersionView) -> Step | None:
+    """There is one previous version."""
+    if scene.previous is None or scene.previous.name == version.name or scene.candidate is not None:
+        return None
+    return _retire(scene, version, f"{scene.previous.name} is the previous version now")
+
+
+def expired(scene: Scene, version: VersionView) -> Step | None:
+    """previous.seconds are over; not while a rollout runs."""
+    seconds = scene.spec.rollout.previous.seconds if scene.spec is not None else 86400
+    left = clock.to_seconds(version.status.phase_since, scene.now) + seconds - scene.now
+    if left > 0:
+        return Step((), left)
+    if scene.candidate is not None or scene.stable is None:
+        return Step((), 60.0)
+    return _retire(scene, version, f"its {seconds} s as the previous version are over")
+
+
+def decide_traffic(scene: Scene) -> Step:
+    """Without a candidate the route sends everybody to stable."""
+    stable, route = scene.stable, scene.world.route
+    if stable is None or scene.candidate is not None or scene.unmanaged:
+        return Step()
+    state = scene.state(stable)
+    segment = state.segment if state is not None else 0
+    if route is None:
+        if not scene.ready_pods(stable.name):
+            return Step((), 5.0)
+        return Step((stable_route(scene, stable, segment, stable.status.reason),), 2.0)
+    if same_route(route.intent, RouteIntent(stable.name)) and not route.drifted:
+        return Step()
+    if _record_is_stale(scene) or was_lowered(scene, stable):
+        return Step((), 1.0)
+    holder = _holder(scene, stable)
+    if holder is not None and holder.status.phase in LOADED and not scene.ready_pods(stable.name):
+        return Step((), 2.0)
+    if holder is not None and holder.status.phase in LOADED:
+        return Step((stable_route(scene, stable, segment, stable.status.reason),), 2.0)
+    intent = RouteIntent(stable.name)
+    decision = describe_decision(scene, stable, intent, segment, reason=stable.status.reason)
+    return Step((EnsureRoute(intent, decision, raises=False, urgent=holder is not None),), 2.0)
+
+
+def _holder(scene: Scene, stable: VersionView) -> VersionView | None:
+    """Who has users that are stable's."""
+    return next((v for v in scene.versions if v.name != stable.name and scene.weight_of(v.name) > 0), None)
+
+
+def _record_is_stale(scene: Scene) -> bool:
+    """The route speaks of a rollout that the records do not know yet."""
+    route = scene.world.route
+    assert route is not None
+    version = scene.version(str(route.decision.get("version", "")))
+    segment = route.decision.get("segment", 0)
+    if version is None or not isinstance(segment, int):
+        return False
+    state = scene.state(version)
+    known = state.segment if state is not None else 0
+    return segment > known and scene.now - clock.to_seconds(str(route.decision.get("at", ""))) < STALE_SECONDS
+
+
+def _retire(scene: Scene, version: VersionView, message: str) -> Step:
+    return Step(
+        (move(scene, version, "Retired", reasons.RETIRED, message), announce(version, reasons.RETIRED, message)), 0.0
+    )
+
+
+def _stop_jobs(scene: Scene, version: VersionView) -> list[Act]:
+    if version.status.phase in EARLY:
+        return []
+    return [
+        DeleteObject("Job", job.name, job.uid, job.resource_version)
+        for job in scene.jobs(version.name)
+        if not (job.complete or job.failed or job.deleting)
+    ]

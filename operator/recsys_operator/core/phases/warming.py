@@ -1,0 +1,170 @@
+"""From gate-passed to the first user: pods, readiness, stable's health.
+
+not the target -> Superseded | not its turn -> wait | template and rollout recorded -> pods -> ready
+-> direct (first version, pin): all traffic | stable healthy for stableHealthSeconds -> first step
+"""
+
+from typing import Any
+
+from recsys_api.model_version import ServingTemplate
+from recsys_operator.core import reasons
+from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
+from recsys_operator.core.phases.rollback import is_stale
+from recsys_operator.core.phases.watch import state_of
+from recsys_operator.core.records import Step, announce, first, keep, move, wait
+from recsys_operator.core.rollout_state import RolloutState
+from recsys_operator.core.scene import Scene
+from recsys_operator.core.world import VersionView
+
+
+def decide_warming(scene: Scene, version: VersionView) -> Step:
+    """One pass of warming."""
+    return first(
+        (stale, not_target, not_its_turn, begin, not_ready, note_ready, direct, stable_health, go), scene, version
+    )
+
+
+def begun(scene: Scene, version: VersionView) -> bool:
+    """Whether its pods are wanted."""
+    state = scene.state(version)
+    return state is not None and state.started_at > 0 and version.status.template is not None
+
+
+def first_weight(scene: Scene, state: RolloutState) -> int:
+    """The weight that its first pods are for."""
+    return 100 if scene.stable is None or scene.pin is not None else state.steps[0].weight
+
+
+def stale(scene: Scene, version: VersionView) -> Step | None:
+    """The route knows of a later segment: the record that was read is old."""
+    return Step((), 1.0) if is_stale(scene, version, scene.state(version)) else None
+
+
+def not_target(scene: Scene, version: VersionView) -> Step | None:
+    """Something else is wanted by now."""
+    target = scene.target
+    if scene.model.spec is None or (target is not None and target.name == version.name):
+        return None
+    reason, message = _why_not(scene, version)
+    done = move(scene, version, "Superseded", reason, message)
+    return Step((done, announce(version, reason, message)), 1.0)
+
+
+def not_its_turn(scene: Scene, version: VersionView) -> Step | None:
+    """Paused, suspended, or another version is rolled out."""
+    pinned = scene.pin is not None
+    if scene.paused and not (pinned and not scene.suspended):
+        return wait(scene, version, scene.paused, "it starts when that is over", 60.0)
+    if scene.candidate is not None:
+        return wait(scene, version, reasons.ANOTHER_ROLLOUT, f"after {scene.candidate.name}", 30.0)
+    return None
+
+
+def begin(scene: Scene, version: VersionView) -> Step | None:
+    """Record what the pods are made from, and the rollout's policies, before the first pod."""
+    if begun(scene, version):
+        return None
+    state = new_state(scene, version)
+    changes: dict[str, Any] = {}
+    if version.status.template is None or scene.serving(version.name) is None:
+        made = template_of(scene)
+        changes["template"] = ServingTemplate(revision=template_revision(made), **made)
+    done = move(scene, version, "Warming", reasons.WARMING, "its pods are started", state=state, **changes)
+    return Step((done,), 0.0)
+
+
+def not_ready(scene: Scene, version: VersionView) -> Step | None:
+    """Pods are not there yet; after readyDeadlineSeconds the version is Failed."""
+    state = state_of(scene, version)
+    needed = scene.needed(state, first_weight(scene, state))
+    if scene.is_ready(version.name, needed):
+        return None
+    words = _pod_words(scene, version)
+    limit = scene.spec.serving.ready_deadline_seconds if scene.spec is not None else 600
+    started = state.started_at if state.ready_at is None else state.ready_at
+    left = started + limit - scene.now
+    if left <= 0:
+        message = f"not ready within {limit} s{words}"
+        done = move(scene, version, "Failed", reasons.NOT_READY_IN_TIME, message)
+        return Step((done, announce(version, reasons.NOT_READY_IN_TIME, message, warning=True)))
+    if state.ready_at is not None:
+        lost = state.changed(ready_at=None, started_at=scene.now)
+        return Step((keep(version, lost),), left)
+    return wait(scene, version, reasons.NOT_READY_YET, f"{needed} ready pods are needed{words}", left)
+
+
+def note_ready(scene: Scene, version: VersionView) -> Step | None:
+    """Since when they are ready."""
+    state = state_of(scene, version)
+    if state.ready_at is not None:
+        return None
+    ready = state.changed(ready_at=scene.now)
+    return Step((move(scene, version, "Warming", reasons.STABLE_HEALTH, "ready and warm", state=ready),), 0.0)
+
+
+def direct(scene: Scene, version: VersionView) -> Step | None:
+    """Nothing to compare with, or pinned: all traffic at once."""
+    if scene.pin is not None:
+        return make_stable(scene, version, reasons.PINNED, "pinned")
+    if scene.stable is None:
+        return make_stable(scene, version, reasons.FIRST_VERSION, "the first version: there is nothing to fall back to")
+    return None
+
+
+def stable_health(scene: Scene, version: VersionView) -> Step | None:
+    """Stable must have kept its objectives for stableHealthSeconds before the first users move."""
+    state = state_of(scene, version)
+    calm = state.policy.stable_health_seconds
+    health = scene.health
+    if scene.stable is None or not scene.ready_pods(scene.stable.name):
+        return _unhealthy(scene, version, state, "stable has no ready pod")
+    if calm == 0 or (health is not None and health.version == scene.stable.name and health.healthy_seconds() >= calm):
+        return None
+    if health is not None and health.breached:
+        if state.policy.when_stable_unhealthy == "Proceed":
+            return None
+        return _unhealthy(scene, version, state, f"stable is outside its objective {health.breached}")
+    return _unhealthy(scene, version, state, f"stable is watched for {calm} s", reasons.STABLE_HEALTH)
+
+
+def go(scene: Scene, version: VersionView) -> Step | None:
+    """The first step."""
+    state, health = state_of(scene, version), scene.health
+    assert scene.stable is not None
+    sick = (
+        health is not None and bool(health.breached) and health.healthy_seconds() < state.policy.stable_health_seconds
+    )
+    current = state.changed(stable=scene.stable.name, stable_was_unhealthy=sick, stable_replicas=scene.full_replicas)
+    return start_step(scene, version, current, 0)
+
+
+def _unhealthy(
+    scene: Scene, version: VersionView, state: RolloutState, message: str, reason: str = reasons.STABLE_UNHEALTHY
+) -> Step:
+    limit = state.policy.hold_limit_seconds + state.policy.stable_health_seconds
+    left = (state.ready_at or scene.now) + limit - scene.now
+    if left <= 0:
+        text = f"{message}; not over after {limit} s. A Retry action starts the rollout again"
+        done = move(scene, version, "Superseded", reasons.STABLE_UNHEALTHY, text)
+        return Step((done, announce(version, reasons.STABLE_UNHEALTHY, text, warning=True)))
+    return wait(scene, version, reason, message, min(left, 5.0))
+
+
+def _why_not(scene: Scene, version: VersionView) -> tuple[str, str]:
+    if scene.pin is not None:
+        return reasons.PINNED, f"{scene.pin.wish} is pinned"
+    if version.spec.spec_hash != scene.spec_hash:
+        return reasons.SPEC_CHANGED, "the spec asks for another model now"
+    if scene.blocked:
+        return (
+            reasons.ROLLOUT_BLOCKED,
+            "two versions of this spec were rolled back in a row; a Retry action unblocks it",
+        )
+    return reasons.OVERTAKEN, f"{scene.wanted.name} is newer" if scene.wanted else "it is not wanted any more"
+
+
+def _pod_words(scene: Scene, version: VersionView) -> str:
+    for pod in scene.pods(version.name):
+        if words := pod.unschedulable or pod.waiting or pod.last_terminated:
+            return f": {words}"
+    return ""

@@ -1,0 +1,238 @@
+"""The world, read the way rules ask: which version is stable, which one is wanted, who is ready.
+
+Everything here is derived and cached for one decision; nothing is decided.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from recsys_api.model_version import Condition
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_operator.core import clock, identity, reasons, weights
+from recsys_operator.core.analysis.evidence import Health, Memory
+from recsys_operator.core.rollout_state import RolloutState, read_state
+from recsys_operator.core.world import JobView, ModelView, PodView, RouteIntent, ServingView, VersionView, World
+
+EARLY = frozenset({"Pending", "Preparing", "Training", "Evaluating"})
+ROLLING = frozenset({"Canary", "Baking"})
+LOADED = frozenset({"Warming", "Canary", "Baking", "Stable", "Previous"})
+NEVER_WANTED = frozenset({"Invalid", "Failed", "Rejected", "NoNewData", "RolledBack"})
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Which version somebody wants to have all traffic."""
+
+    wish: str
+    """Name or digest, as asked for."""
+    source: str
+    version: VersionView | None
+    """None: there is no such version, or it is quarantined."""
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One decision's view. `model_view` is there: deleted models are handled before."""
+
+    world: World
+    now: float
+    memory: Memory = field(default_factory=Memory)
+
+    @property
+    def model(self) -> ModelView:
+        """The RecommenderModel."""
+        assert self.world.model is not None
+        return self.world.model
+
+    @cached_property
+    def versions(self) -> tuple[VersionView, ...]:
+        """By number, oldest first; those that are being deleted are gone."""
+        return tuple(sorted((v for v in self.world.versions if not v.deleting), key=lambda v: (v.spec.number, v.name)))
+
+    @cached_property
+    def spec(self) -> RecommenderModelSpec | None:
+        """Today's spec; the newest version's where today's does not parse (rollbacks go on)."""
+        if self.model.spec is not None:
+            return self.model.spec
+        return self.versions[-1].spec.source if self.versions else None
+
+    @cached_property
+    def spec_hash(self) -> str:
+        """Of today's spec; empty where it does not parse."""
+        return identity.spec_hash(self.model.spec) if self.model.spec is not None else ""
+
+    def version(self, name: str) -> VersionView | None:
+        """By name."""
+        return next((version for version in self.versions if version.name == name), None)
+
+    def state(self, version: VersionView) -> RolloutState | None:
+        """Its recorded rollout."""
+        return read_state(version.status)
+
+    @cached_property
+    def stable(self) -> VersionView | None:
+        """The version that became Stable last; between two records there can be two."""
+        return _newest(v for v in self.versions if v.status.phase == "Stable")
+
+    @cached_property
+    def previous(self) -> VersionView | None:
+        """The version that a rollback of stable goes back to."""
+        return _newest(v for v in self.versions if v.status.phase == "Previous" and not v.status.quarantined)
+
+    @cached_property
+    def candidate(self) -> VersionView | None:
+        """The version in canary or bake."""
+        return _newest(v for v in self.versions if v.status.phase in ROLLING)
+
+    @cached_property
+    def blocked(self) -> bool:
+        """Two consecutive rollbacks of the current spec hash: no further automatic rollout until a Retry."""
+        return rollbacks_in_a_row(self.versions, self.spec_hash) >= 2
+
+    @cached_property
+    def wanted(self) -> VersionView | None:
+        """The newest gate-passed, unquarantined version of the current spec hash."""
+        own = [v for v in self.versions if v.spec.spec_hash == self.spec_hash and self._eligible(v)]
+        return own[-1] if own else None
+
+    @cached_property
+    def pin(self) -> Pin | None:
+        """The spec's pin wins over an action's."""
+        wish = self.model.spec.rollout.pinned_version if self.model.spec is not None else None
+        if wish:
+            return self._resolve_pin(wish, "Spec")
+        pinned = self.model.status.pinned
+        if pinned is not None and pinned.source == "Action" and pinned.version:
+            return self._resolve_pin(pinned.version, "Action")
+        return None
+
+    @cached_property
+    def target(self) -> VersionView | None:
+        """The version that traffic moves to when it may: the pinned one, else the wanted one."""
+        return self.pin.version if self.pin is not None else self.wanted
+
+    @cached_property
+    def paused(self) -> str:
+        """Why no weight is raised; empty when it may be."""
+        spec = self.model.spec
+        if spec is not None and spec.suspend:
+            return reasons.SUSPENDED
+        asked = bool(spec is not None and spec.rollout.paused) or bool(self.model.status.paused_by)
+        return reasons.PAUSED if asked or self.world.rollouts_paused else ""
+
+    @property
+    def suspended(self) -> bool:
+        """No new Job and no new rollout."""
+        return bool(self.model.spec is not None and self.model.spec.suspend)
+
+    @property
+    def unmanaged(self) -> bool:
+        """A person took the route over: observe and alarm only."""
+        return self.world.route is not None and self.world.route.unmanaged
+
+    @property
+    def health(self) -> Health | None:
+        """Stable's health."""
+        return self.memory.health
+
+    def ready_pods(self, version: str) -> tuple[PodView, ...]:
+        """Pods that can take requests."""
+        return tuple(p for p in self.world.pods if p.version == version and p.ready and not p.deleting)
+
+    def pods(self, version: str) -> tuple[PodView, ...]:
+        """All pods of a version that stay."""
+        return tuple(p for p in self.world.pods if p.version == version and not p.deleting)
+
+    def serving(self, version: str) -> ServingView | None:
+        """Deployment of a version."""
+        return self.world.serving.get(version)
+
+    def jobs(self, version: str) -> tuple[JobView, ...]:
+        """Jobs of a version."""
+        return tuple(job for job in self.world.jobs if job.version == version)
+
+    @cached_property
+    def full_replicas(self) -> int:
+        """Pods of a version at full weight; with an autoscaler as many as stable has now."""
+        serving = self.spec.serving if self.spec is not None else None
+        if serving is None:
+            return 1
+        if serving.autoscaling is None:
+            return serving.replicas or 1
+        current = self.serving(self.stable.name) if self.stable else None
+        return max(serving.autoscaling.min_replicas, current.replicas if current else 0)
+
+    def weight_of(self, version: str) -> int:
+        """What the route really gives a version."""
+        return self.world.route.intent.of(version) if self.world.route is not None else 0
+
+    def is_ready(self, version: str, replicas: int) -> bool:
+        """Whether that many pods of a version are ready."""
+        return len(self.ready_pods(version)) >= replicas
+
+    def needed(self, state: RolloutState, weight: int) -> int:
+        """Pods that a candidate needs for a weight."""
+        return weights.needed_replicas(state.stable_replicas, weight)
+
+    def _eligible(self, version: VersionView) -> bool:
+        status = version.status
+        if status.quarantined or status.phase in NEVER_WANTED or not passed_gates(version):
+            return False
+        if status.phase == "Superseded" and status.reason in reasons.NOT_WANTED_AGAIN:
+            return False
+        return not self.blocked or status.phase in ROLLING | {"Stable", "Previous"}
+
+    def _resolve_pin(self, wish: str, source: str) -> Pin:
+        found = next((v for v in reversed(self.versions) if wish in (v.name, v.status.digest)), None)
+        if found is None:
+            return Pin(wish, source, None, f"there is no version with the name or digest {wish}")
+        if found.status.quarantined:
+            return Pin(wish, source, None, f"{found.name} was rolled back; a Retry action must name it first")
+        if not found.status.digest:
+            return Pin(wish, source, None, f"{found.name} has no artifact yet")
+        return Pin(wish, source, found)
+
+
+def passed_gates(version: VersionView) -> bool:
+    """Whether its gates let it through."""
+    condition = find_condition(version.status.conditions, "GatePassed")
+    return bool(version.status.digest) and condition is not None and condition.status == "True"
+
+
+def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """The condition of that type."""
+    return next((condition for condition in conditions if condition.type == kind), None)
+
+
+def rollbacks_in_a_row(versions: Iterable[VersionView], spec_hash: str) -> int:
+    """How many of the newest rolled-out versions of a hash were all rolled back."""
+    outcomes = [
+        v.status.quarantined
+        for v in versions
+        if v.spec.spec_hash == spec_hash
+        and (v.status.quarantined or v.status.phase in {"Stable", "Previous", "Retired"})
+    ]
+    count = 0
+    for bad in reversed(outcomes):
+        if not bad:
+            break
+        count += 1
+    return count
+
+
+def same_route(one: RouteIntent, other: RouteIntent) -> bool:
+    """Whether two intents send every user to the same version."""
+    return _normal(one) == _normal(other)
+
+
+def _normal(intent: RouteIntent) -> RouteIntent:
+    if not intent.candidate or intent.weight <= 0:
+        return RouteIntent(intent.stable)
+    offset = intent.bucket_offset if intent.weight < 100 else 0
+    return RouteIntent(intent.stable, intent.candidate, intent.weight, offset)
+
+
+def _newest(versions: Iterable[VersionView]) -> VersionView | None:
+    return max(versions, key=lambda v: (clock.to_seconds(v.status.phase_since), v.spec.number), default=None)
