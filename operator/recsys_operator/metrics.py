@@ -1,6 +1,6 @@
 """The operator's own metrics. Written after the record that they speak of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -9,6 +9,8 @@ __all__ = ["Telemetry"]
 _RECONCILE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 _ROLLBACK_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 _MODEL = ("namespace", "model")
+WEIGHT = "candidate_weight_percent"
+"""Name of the candidate's weight among a decision's observations."""
 
 
 class Telemetry:
@@ -42,7 +44,7 @@ class Telemetry:
         self._others = Gauge(
             "recsys_operator_observation", "Other figures of a decision.", (*_MODEL, "name"), registry=registry
         )
-        self._weighed: set[tuple[str, str]] = set()
+        self._known: set[tuple[str, str]] = set()
         self._phases: dict[tuple[str, str], set[str]] = {}
         self._names: dict[tuple[str, str], set[str]] = {}
 
@@ -70,33 +72,36 @@ class Telemetry:
         """The API server accepted a write."""
         self._writes.labels(kind, verb).inc()
 
-    def observe_decision(self, namespace: str, model: str, observations: Mapping[str, float]) -> None:
-        """Figures of a decision: `weight`, `phase/<name>`, `verdict/<name>` (counted), any other name."""
+    def observe_verdict(self, namespace: str, model: str, verdict: str) -> None:
+        """A verdict changed the route."""
+        self._verdicts.labels(namespace, model, verdict).inc()
+
+    def observe_decision(
+        self, namespace: str, model: str, observations: Mapping[str, float], phases: Iterable[str]
+    ) -> None:
+        """Figures of a decision, and the phases that versions of the model are in."""
         key = (namespace, model)
-        phases = {name.removeprefix("phase/") for name in observations if name.startswith("phase/")}
-        for phase in self._phases.get(key, set()) - phases:
+        self._known.add(key)
+        now = set(phases)
+        for phase in self._phases.get(key, set()) - now:
             self._phase.remove(*key, phase)
-        self._phases[key] = phases
+        for phase in now:
+            self._phase.labels(*key, phase).set(1)
+        self._phases[key] = now
+        self._weight.labels(*key).set(observations.get(WEIGHT, 0.0))
         for name, value in observations.items():
-            head, _, tail = name.partition("/")
-            if head == "phase":
-                self._phase.labels(*key, tail).set(value)
-            elif head == "verdict":
-                self._verdicts.labels(*key, tail).inc(value)
-            elif name == "weight":
-                self._weight.labels(*key).set(value)
-                self._weighed.add(key)
-            else:
+            if name != WEIGHT:
                 self._others.labels(*key, name).set(value)
                 self._names.setdefault(key, set()).add(name)
 
     def forget(self, namespace: str, model: str) -> None:
-        """The model is gone: its series end."""
+        """The model is gone: its gauges end."""
         key = (namespace, model)
+        if key not in self._known:
+            return
+        self._known.discard(key)
+        self._weight.remove(*key)
         for phase in self._phases.pop(key, ()):
             self._phase.remove(*key, phase)
         for name in self._names.pop(key, ()):
             self._others.remove(*key, name)
-        if key in self._weighed:
-            self._weighed.remove(key)
-            self._weight.remove(*key)

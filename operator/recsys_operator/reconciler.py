@@ -73,11 +73,10 @@ class Reconciler:
         run = Pass.of(world)
         for act in decision.acts:
             wrote = await self._executor.execute(run, act)
-            if wrote and isinstance(act, EnsureRoute) and act.urgent:
-                self._telemetry.observe_rollback(self._clock.monotonic() - begun)
+            if wrote and isinstance(act, EnsureRoute):
+                self._observe_route(namespace, name, act, begun)
         # what was folded is remembered only when what follows from it is recorded, otherwise it is folded again
         self._remember(key, world, decision)
-        self._telemetry.observe_decision(namespace, name, decision.observations)
         if decision.requeue_after is not None:
             self._queue.add_after(key, decision.requeue_after)
         return run.writes > 0
@@ -116,9 +115,17 @@ class Reconciler:
         except OperatorError as error:
             log.warning("the failure could not be announced: %s", error, extra={"model": key})
 
+    def _observe_route(self, namespace: str, name: str, act: EnsureRoute, begun: float) -> None:
+        if act.urgent:
+            self._telemetry.observe_rollback(self._clock.monotonic() - begun)
+        if verdict := act.decision.get("verdict"):
+            self._telemetry.observe_verdict(namespace, name, str(verdict))
+
     def _remember(self, key: str, world: World, decision: Decision) -> None:
         if world.model is None and not world.versions:
             self._memory.pop(key, None)
             self._telemetry.forget(world.namespace, world.name)
-        else:
-            self._memory[key] = decision.memory
+            return
+        self._memory[key] = decision.memory
+        phases = {version.status.phase for version in world.versions}
+        self._telemetry.observe_decision(world.namespace, world.name, decision.observations, phases)
