@@ -193,7 +193,7 @@ BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]
         lambda p: parquet(p, item_id=["a", None, "b"]),
         "Parquet",
         DataError,
-        "1 of 3 rows have no usable item_id .nullItem 1.*maxNullFraction above 0.33",
+        "1 of 3 rows have no usable item_id .nullItem 1.*maxNullFraction .now 0. to 0.3334",
     ),
     "infinite time": (
         lambda p: parquet(p, ts=[1.0, 2.0, float("inf")]),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -121,7 +121,10 @@ def _refuse_quarantine(quarantined: int, rows: int, problems: Counter[str], data
         return
     counts = ", ".join(f"{name} {count}" for name, count in sorted(problems.items()))
     what = f"{quarantined} of {rows} rows have no usable {_named(problems, data.columns)} ({counts})"
-    fix = f"fix them or raise data.validation.maxNullFraction above {quarantined / rows:.6f} (now {limit})"
+    needed = (Decimal(quarantined) / rows).quantize(Decimal("0.0001"), ROUND_UP)
+    fix = f"fix them or raise data.validation.maxNullFraction (now {limit}) to {needed}"
+    if quarantined == rows:
+        fix = "set data.columns to columns that are filled"
     raise DataError.at(data.source.uri, "", what, fix)
 
 
