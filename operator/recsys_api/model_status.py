@@ -115,4 +115,4 @@ class RecommenderModelStatus(Observed):
     pinned: PinnedState | None = None
     """State of a pin; absent when nothing is pinned."""
     paused_by: str = ""
-    """The Pause action that stops raises, until a Resume; empty when none does. The spec's `rollout.paused` is apart."""
+    """The Pause action that stops raises, until a Resume; empty when none does. spec.rollout.paused is apart."""

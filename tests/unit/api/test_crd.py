@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.cluster.full_statuses import STATUSES
 
+from recsys_api.base import Observed
 from recsys_api.crd import DIRECTORIES, crd_files, main, stale_files
 from recsys_api.crd_kinds import KINDS, Kind, build_schema
 from recsys_api.crd_schema import structural_schema
@@ -156,3 +158,9 @@ def test_words_that_yaml_1_1_takes_for_booleans_are_quoted() -> None:
 def test_description_comes_from_the_docstring_of_the_field() -> None:
     node = structural_schema(Rollout)["properties"]["bakeSeconds"]
     assert node["description"].startswith("Watched at 100 percent for this long")
+
+
+@pytest.mark.parametrize("status", [status for _, status in STATUSES], ids=lambda status: type(status).__name__)
+def test_full_status_sets_every_field(status: Observed) -> None:
+    """tests/cluster writes these to an API server; a new field must be among them."""
+    assert type(status).model_fields.keys() - status.model_fields_set == set()
