@@ -24,6 +24,7 @@ from recsys_serving.errors import run_main
 from recsys_serving.settings import TritonSettings, read_triton_settings
 from recsys_serving.triton_process import (
     EXIT_TIMEOUT_SECONDS,
+    Probe,
     TritonProcess,
     build_command,
     build_environment,
@@ -86,7 +87,7 @@ class Supervisor:
         self,
         *,
         start: Callable[[], Server],
-        probe: Callable[[], bool],
+        probe: Callable[[], Probe],
         log: RestartLog,
         policy: Policy,
         now: Callable[[], float] = time.monotonic,
@@ -133,19 +134,19 @@ class Supervisor:
         self._next_probe = self._started_at + self._policy.probe_period_seconds
 
     def _check(self) -> None:
-        if self._probe():
+        probe = self._probe()
+        if probe is Probe.SERVING:
             self._served_since = self._now() if self._served_since is None else self._served_since
             self._failures = 0
-        else:
+        elif probe is Probe.SILENT or self._served_since is not None:
             self._failures += 1
         self._next_probe = self._now() + self._policy.probe_period_seconds
         if self._hangs():
-            self._lost(f"{self._failures} probes failed: killed tritonserver")
+            self._lost(f"killed tritonserver: {self._failures} probes failed, the last one {probe.value}")
 
     def _hangs(self) -> bool:
-        if self._served_since is None:
-            return self._now() - self._started_at > self._policy.start_seconds
-        return self._failures >= self._policy.failed_probes
+        late = self._served_since is None and self._now() - self._started_at > self._policy.start_seconds
+        return late or self._failures >= self._policy.failed_probes
 
     def _lost(self, reason: str) -> None:
         if self._server is not None:

@@ -8,6 +8,7 @@ import signal
 import site
 import sys
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 
 from recsys_serving.errors import SettingsError
@@ -112,15 +113,29 @@ class TritonProcess:
             region.unlink(missing_ok=True)
 
 
-def probe_model(http_port: int, timeout_seconds: float) -> bool:
-    """Whether one item can be ranked; a full queue counts as alive, silence and errors do not."""
+class Probe(Enum):
+    """What asking for one ranked item brought."""
+
+    SERVING = "serving"
+    """It was ranked, or the queue is full: too busy is not broken."""
+    ABSENT = "absent"
+    """Nobody listens yet (tritonserver loads first), or an error came at once."""
+    SILENT = "silent"
+    """The connection stands and no answer comes: hung, whatever came before."""
+
+
+def probe_model(http_port: int, timeout_seconds: float) -> Probe:
+    """Ask for one ranked item over HTTP."""
     connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=timeout_seconds)
     try:
         connection.request("POST", f"/v2/models/{MODEL_NAME}/infer", json.dumps(_PROBE))
         response = connection.getresponse()
         text = response.read()
+    except TimeoutError:
+        return Probe.SILENT
     except (OSError, http.client.HTTPException):
-        return False
+        return Probe.ABSENT
     finally:
         connection.close()
-    return response.status == http.client.OK or (response.status == _BUSY and b"queue" in text)
+    serving = response.status == http.client.OK or (response.status == _BUSY and b"queue" in text)
+    return Probe.SERVING if serving else Probe.ABSENT

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys_serving.supervisor import Policy, RestartLog, Supervisor
+from recsys_serving.triton_process import Probe
 
 POLICY = Policy(drain_seconds=6.0)
 
@@ -25,11 +26,11 @@ class World:
     """A clock, the servers that were started, and whether they answer."""
 
     def __init__(self, folder: Path) -> None:
-        self.now, self.healthy, self.servers = 0.0, True, []
+        self.now, self.health, self.servers = 0.0, Probe.SERVING, []
         self.file = folder / ".supervisor.json"
         self.supervisor = Supervisor(
             start=self._start,
-            probe=lambda: self.healthy,
+            probe=lambda: self.health,
             log=RestartLog(self.file),
             policy=POLICY,
             now=lambda: self.now,
@@ -79,9 +80,10 @@ def test_the_group_of_a_dead_server_is_ended_too(world: World) -> None:
     assert world.servers[0].signals == ["KILL"]
 
 
-def test_a_hung_server_is_killed_and_started_again(world: World) -> None:
+@pytest.mark.parametrize("health", [Probe.SILENT, Probe.ABSENT])
+def test_a_hung_server_is_killed_and_started_again(world: World, health: Probe) -> None:
     world.pass_time(5)
-    world.healthy = False
+    world.health = health
     world.pass_time(4)
     assert world.servers[0].signals == ["KILL"]
     assert len(world.servers) == 2
@@ -89,18 +91,24 @@ def test_a_hung_server_is_killed_and_started_again(world: World) -> None:
 
 def test_two_failed_probes_are_not_a_hang(world: World) -> None:
     world.pass_time(5)
-    world.healthy = False
+    world.health = Probe.SILENT
     world.pass_time(2)
-    world.healthy = True
+    world.health = Probe.SERVING
     world.pass_time(10)
     assert len(world.servers) == 1
 
 
 def test_a_loading_server_has_its_time(world: World) -> None:
-    world.healthy = False
+    world.health = Probe.ABSENT
     world.pass_time(POLICY.start_seconds - 10)
     assert world.servers[0].signals == []
     world.pass_time(20)
+    assert world.servers[0].signals == ["KILL"]
+
+
+def test_a_server_that_hangs_before_it_ever_served_is_killed_too(world: World) -> None:
+    world.health = Probe.SILENT
+    world.pass_time(5)
     assert world.servers[0].signals == ["KILL"]
 
 
