@@ -38,9 +38,18 @@ class Buildah:
         self._run(["bud", *options, f"--tag={image.reference}", str(context)])
 
     def push(self, image: Image, layout: Path) -> None:
-        """Write the image into the layout; layers that are there already are not written again."""
-        layout.mkdir(parents=True, exist_ok=True)
-        self._run(["push", "--disable-compression", image.reference, f"oci:{layout}:{image.reference}"])
+        """Write the image into the layout; layers that are there already are neither read nor compressed again."""
+        (layout / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        for interrupted in layout.glob("oci-put-blob*"):
+            interrupted.unlink()
+        known = oci.known_layers(layout)
+        placeholders = oci.add_placeholders(layout, known)
+        try:
+            self._run(["push", "--compression-format=zstd", image.reference, f"oci:{layout}:{image.reference}"])
+        finally:
+            for path in placeholders:
+                path.unlink()
+        oci.use_known_layers(layout, image.reference, known)
 
     def references(self) -> list[str]:
         """Names of all our images in the storage."""

@@ -6,6 +6,7 @@ that it lacks, so an archive of manifest, config and new layers is enough: it is
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -52,7 +53,7 @@ def find_manifest(layout: Path, reference: str) -> dict[str, Any] | None:
 def image_blobs(layout: Path, descriptor: dict[str, Any]) -> list[Blob]:
     """Manifest, config and layers of an image, in that order."""
     manifest = Blob(descriptor["digest"], descriptor["size"])
-    content = json.loads(manifest.path(layout).read_text())
+    content = _read_blob(layout, descriptor)
     return [manifest, *(Blob(item["digest"], item["size"]) for item in (content["config"], *content["layers"]))]
 
 
@@ -98,6 +99,57 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(entry, io.BytesIO(content))
 
 
+def known_layers(layout: Path) -> dict[str, dict[str, Any]]:
+    """Digest of a layer's tar -> descriptor of the compressed blob that holds it, from all images of the layout."""
+    known: dict[str, dict[str, Any]] = {}
+    for descriptor in read_index(layout)["manifests"]:
+        manifest = _read_blob(layout, descriptor)
+        diff_ids = _read_blob(layout, manifest["config"])["rootfs"]["diff_ids"]
+        known.update(zip(diff_ids, manifest["layers"], strict=True))
+    return known
+
+
+def add_placeholders(layout: Path, known: Iterable[str]) -> list[Path]:
+    """Stand-ins that keep a push from compressing gigabytes anew.
+
+    A push into a layout asks whether blobs/<digest of the uncompressed tar> exists and, if so, neither reads nor
+    writes that layer. `use_known_layers` then names the compressed blob instead. Returns the files to remove.
+    """
+    made = []
+    for digest in known:
+        path = Blob(digest, 0).path(layout)
+        if not path.exists():
+            path.touch()
+            made.append(path)
+    return made
+
+
+def use_known_layers(layout: Path, reference: str, known: dict[str, dict[str, Any]]) -> None:
+    """Put the compressed blobs' descriptors where a pushed manifest names stand-ins; the config stays as it is."""
+    index = read_index(layout)
+    for descriptor in index["manifests"]:
+        if descriptor.get("annotations", {}).get(_REF_NAME) != reference:
+            continue
+        manifest = _read_blob(layout, descriptor)
+        manifest["layers"] = [known.get(layer["digest"], layer) for layer in manifest["layers"]]
+        content = json.dumps(manifest).encode()
+        blob = Blob(f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
+        blob.path(layout).write_bytes(content)
+        descriptor.update(digest=blob.digest, size=blob.size)
+    _write_index(layout, index)
+
+
+def _read_blob(layout: Path, descriptor: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(Blob(descriptor["digest"], descriptor["size"]).path(layout).read_text())
+    return content
+
+
+def _write_index(layout: Path, index: dict[str, Any]) -> None:
+    temporary = layout / "index.json.new"
+    temporary.write_text(json.dumps(index))
+    temporary.replace(layout / "index.json")
+
+
 def prune(layout: Path, keep: Iterable[str]) -> list[str]:
     """Forget images other than `keep` and remove blobs that no image needs; returns the names forgotten."""
     index, kept = read_index(layout), set(keep)
@@ -109,9 +161,7 @@ def prune(layout: Path, keep: Iterable[str]) -> list[str]:
         else:
             forgotten.append(name)
     if forgotten:
-        temporary = layout / "index.json.new"
-        temporary.write_text(json.dumps({**index, "manifests": survivors}))
-        temporary.replace(layout / "index.json")
+        _write_index(layout, {**index, "manifests": survivors})
     wanted = {blob.path(layout) for descriptor in survivors for blob in image_blobs(layout, descriptor)}
     for path in _blob_files(layout):
         if path not in wanted:

@@ -29,9 +29,15 @@ class Layout:
         (self.root / "blobs" / "sha256" / digest).write_bytes(content)
         return {"digest": f"sha256:{digest}", "size": len(content)}
 
-    def image(self, name: str, *layers: bytes) -> dict[str, Any]:
+    def image(
+        self, name: str, *layers: bytes, diff_ids: list[str] | None = None, digests: list[str] | None = None
+    ) -> dict[str, Any]:
+        """An image of these layers; `digests` puts other digests into its manifest than its first layers have."""
         blobs = [self.blob(layer) for layer in layers]
-        config = self.blob(f"config of {name}".encode())
+        for blob, digest in zip(blobs, digests or [], strict=False):
+            blob["digest"] = digest
+        rootfs = {"diff_ids": diff_ids or [blob["digest"] for blob in blobs]}
+        config = self.blob(json.dumps({"name": name, "rootfs": rootfs}).encode())
         manifest = self.blob(json.dumps({"config": config, "layers": blobs}).encode())
         annotations = {"org.opencontainers.image.ref.name": name}
         descriptor = {"mediaType": MANIFEST_TYPE, **manifest, "annotations": annotations}
@@ -129,3 +135,27 @@ def test_a_half_written_copy_in_containerd_is_not_linked(layout: Layout, tmp_pat
     twin.parent.mkdir(parents=True)
     twin.write_bytes(b"lay")
     assert oci.share_blobs(layout.root, store) == 0
+
+
+def test_a_push_finds_stand_ins_for_layers_that_are_stored_compressed(layout: Layout) -> None:
+    torch_tar, code_tar = b"tar of torch", b"tar of code"
+    base = layout.image("torch:1", b"compressed torch", diff_ids=[digest_of(torch_tar)])
+    known = oci.known_layers(layout.root)
+    made = oci.add_placeholders(layout.root, known)
+    assert [path.name for path in made] == [digest_of(torch_tar).split(":")[1]]
+
+    # what the push writes: the stand-in's digest for the known layer, a compressed blob for the new one
+    diff_ids = [digest_of(torch_tar), digest_of(code_tar)]
+    pushed = layout.image("trainer:1", b"", b"compressed code", diff_ids=diff_ids, digests=diff_ids[:1])
+    for path in made:
+        path.unlink()
+    oci.use_known_layers(layout.root, "trainer:1", known)
+
+    descriptor = oci.find_manifest(layout.root, "trainer:1")
+    assert descriptor is not None
+    assert descriptor["digest"] != pushed["digest"]
+    assert [blob.digest for blob in oci.image_blobs(layout.root, descriptor)[2:]] == [
+        digest_of(b"compressed torch"),
+        digest_of(b"compressed code"),
+    ]
+    assert oci.find_manifest(layout.root, "torch:1") == base
