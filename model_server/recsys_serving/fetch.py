@@ -27,7 +27,7 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._fs, self._root = self._guard("", lambda: url_to_fs(uri))
+        self._fs, self._root = self._guard("", lambda: url_to_fs(local_uri(uri, os.environ)))
 
     def names(self) -> set[str]:
         """Relative paths of all files below the folder."""
@@ -70,6 +70,13 @@ class Store:
             raise UnreadableError(
                 f"RECSYS_ARTIFACT_URI: {where} cannot be read ({reason}); check credentials"
             ) from error
+
+
+def local_uri(uri: str, env: Mapping[str, str]) -> str:
+    """The URI with `pvc://<claim>/<path>` as the folder where the claim is mounted (docs/contracts.md section 5)."""
+    if not uri.startswith("pvc://"):
+        return uri
+    return f"file://{env.get('RECSYS_PVC_ROOT') or '/pvc'}/{uri.removeprefix('pvc://')}"
 
 
 def ensure_artifact(settings: ArtifactSettings) -> ArtifactManifest:

@@ -53,6 +53,7 @@ class Policy:
 
     probe_period_seconds: float = 1.0
     probe_timeout_seconds: float = 2.0
+    retry_seconds: float = 0.25
     failed_probes: int = 3
     start_seconds: float = 600.0
     first_back_off_seconds: float = 0.5
@@ -140,7 +141,9 @@ class Supervisor:
             self._failures = 0
         elif probe is Probe.SILENT or self._served_since is not None:
             self._failures += 1
-        self._next_probe = self._now() + self._policy.probe_period_seconds
+        # Silence has cost its timeout already, so the next try comes soon.
+        pause = self._policy.retry_seconds if probe is Probe.SILENT else self._policy.probe_period_seconds
+        self._next_probe = self._now() + pause
         if self._hangs():
             self._lost(f"killed tritonserver: {self._failures} probes failed, the last one {probe.value}")
 

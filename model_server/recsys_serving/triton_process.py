@@ -4,6 +4,7 @@ import http.client
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import site
 import sys
@@ -28,23 +29,27 @@ _BUSY = 503
 
 
 def find_triton_home(env: Mapping[str, str]) -> Path:
-    """`RECSYS_TRITON_HOME`, else where the installed package pytriton carries its tritonserver.
+    """`RECSYS_TRITON_HOME`, else the folder above the tritonserver on PATH, else the installed package pytriton's.
 
     Raises:
         SettingsError: there is no bin/tritonserver.
     """
     declared = env.get("RECSYS_TRITON_HOME", "")
-    home = Path(declared) if declared else _installed_home()
-    if home is None or not (home / "bin/tritonserver").is_file():
-        raise SettingsError(
-            f"RECSYS_TRITON_HOME is {declared!r}; set it to a folder with bin/tritonserver and backends/"
-        )
-    return home
+    candidates = [Path(declared)] if declared else [*_home_on_path(env), *_installed_home()]
+    for home in candidates:
+        if (home / "bin/tritonserver").is_file():
+            return home
+    raise SettingsError(f"RECSYS_TRITON_HOME is {declared!r}; set it to a folder with bin/tritonserver and backends/")
 
 
-def _installed_home() -> Path | None:
+def _home_on_path(env: Mapping[str, str]) -> list[Path]:
+    found = shutil.which("tritonserver", path=env.get("PATH", ""))
+    return [Path(found).resolve().parent.parent] if found else []
+
+
+def _installed_home() -> list[Path]:
     spec = importlib.util.find_spec("pytriton")
-    return Path(spec.origin).parent / "tritonserver" if spec and spec.origin else None
+    return [Path(spec.origin).parent / "tritonserver"] if spec and spec.origin else []
 
 
 def build_command(home: Path, settings: TritonSettings, shm_prefix: str) -> list[str]:

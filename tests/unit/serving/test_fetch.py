@@ -53,6 +53,18 @@ def test_a_second_run_copies_nothing(store: Path) -> None:
     fetch.fetch(env)
 
 
+@pytest.mark.parametrize(
+    ("uri", "env", "expected"),
+    [
+        ("s3://models/x", {}, "s3://models/x"),
+        ("pvc://claim/models/x", {}, "file:///pvc/claim/models/x"),
+        ("pvc://claim/x", {"RECSYS_PVC_ROOT": "/mnt"}, "file:///mnt/claim/x"),
+    ],
+)
+def test_a_claim_is_read_where_it_is_mounted(uri: str, env: dict[str, str], expected: str) -> None:
+    assert fetch.local_uri(uri, env) == expected
+
+
 def test_a_damaged_local_copy_is_replaced(store: Path) -> None:
     env = env_for(store)
     fetch.fetch(env)

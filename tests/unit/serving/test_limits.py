@@ -134,5 +134,12 @@ def test_triton_is_found_or_named(tmp_path: Path) -> None:
         find_triton_home({"RECSYS_TRITON_HOME": str(tmp_path)})
 
 
+def test_triton_is_found_on_the_path(tmp_path: Path) -> None:
+    binary = tmp_path / "home/bin/tritonserver"
+    binary.parent.mkdir(parents=True)
+    binary.touch(0o755)
+    assert find_triton_home({"PATH": str(binary.parent)}) == tmp_path / "home"
+
+
 def test_the_stub_learns_our_package_folders() -> None:
     assert "site-packages" in build_environment({"RECSYS_CPU_REQUEST": "1"})["RECSYS_SITE_PACKAGES"]
