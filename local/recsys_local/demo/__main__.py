@@ -15,7 +15,15 @@ from pathlib import Path
 from recsys_local.demo import story
 from recsys_local.demo.api import Api
 from recsys_local.demo.data import fetch_ml100k, held_out, read_interactions, write_parquet
-from recsys_local.demo.install import cache_folder, cluster_up, endpoints, install_chart, kill_operator, upload
+from recsys_local.demo.install import (
+    cache_folder,
+    cluster_up,
+    endpoints,
+    install_chart,
+    kill_operator,
+    make_namespace,
+    put_file,
+)
 from recsys_local.demo.report import Report, read_lines, table
 from recsys_local.demo.stage import MODEL, NAMESPACE, Background, Kubectl, Manifests, Narrator, Stage
 
@@ -79,7 +87,9 @@ def _data(kubectl: Kubectl) -> str:
     write_parquet(rows, HOME / "ml-100k" / "interactions.parquet")
     truth = held_out(rows)
     (HOME / "users.json").write_text(json.dumps({user: sorted(items) for user, items in truth.items()}))
-    upload(kubectl, NAMESPACE, HOME / "ml-100k" / "interactions.parquet", "lake/ml-100k/interactions.parquet")
+    make_namespace(kubectl, NAMESPACE)
+    put_file(HOME / "ml-100k" / "interactions.parquet", "s3://lake/ml-100k/interactions.parquet")
+    put_file(HOME / "users.json", "s3://models/demo/users.json")
     return f"{len(rows):,} interactions, {len(truth)} users in the test period"
 
 

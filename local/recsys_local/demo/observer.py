@@ -66,7 +66,9 @@ def watch(api: Api, kind: str, path: str, timeline: Timeline, stop: threading.Ev
             for item in listing["items"]:
                 timeline.add(kind, type="LISTED", **summary(kind, item))
             version = listing["metadata"]["resourceVersion"]
-            for line in api.stream(f"{path}?watch=1&resourceVersion={version}&timeoutSeconds=3600", timeout_seconds=3700):
+            for line in api.stream(
+                f"{path}?watch=1&resourceVersion={version}&timeoutSeconds=3600", timeout_seconds=3700
+            ):
                 event = json.loads(line)
                 if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
                     timeline.add(kind, type=event["type"], **summary(kind, event["object"]))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import aiohttp
+
 from recsys_api.buckets import BUCKET_HEADER, bucket_header
 
 

@@ -26,6 +26,14 @@ def started(access: Line) -> float:
     return datetime.fromisoformat(str(access["start_time"]).replace("Z", "+00:00")).timestamp()
 
 
+def version_of(access: Line) -> str | None:
+    """The version that the gateway sent the request to."""
+    for key in ("x_recsys_version_requested", "x_recsys_version"):
+        if (value := access.get(key)) not in (None, "", "-"):
+            return str(value)
+    return None
+
+
 def quantile(values: Iterable[float], share: float) -> float | None:
     """The smallest value that at least `share` of the values do not exceed."""
     ordered = sorted(values)
@@ -52,7 +60,7 @@ class Report:
 
     def requests(self) -> Line:
         """What users saw: sent, failed (no 2xx), lost (the gateway never answered)."""
-        answered = {line.get("x-request-id") for line in self.access}
+        answered = {line.get("x_request_id") for line in self.access}
         failed = [line for line in self.replay if not 200 <= line["status"] < 300]
         lost = [line for line in self.replay if line["id"] not in answered and line["status"] == 0]
         return {"sent": len(self.replay), "failed": len(failed), "lost": len(lost)}
@@ -61,7 +69,7 @@ class Report:
         """One version with its offline and online figures."""
         answers = [entry for entry in self.replay if entry.get("version") == line["name"]]
         by_model = [entry for entry in answers if entry.get("source") == "Model"]
-        served = [entry for entry in self.access if entry.get("x-recsys-version") == line["name"]]
+        served = [entry for entry in self.access if version_of(entry) == line["name"]]
         durations = [float(entry["duration"]) for entry in served]
         offline, baseline = line.get("offline") or {}, line.get("baseline") or {}
         return {
@@ -86,7 +94,7 @@ class Report:
         if zero is None:
             return None
         raised = [r["at"] for r in self.routes if r["weights"].get(name, 0) > 0 and r["at"] < zero["at"]]
-        ours = [line for line in self.access if line.get("x-recsys-version") == name]
+        ours = [line for line in self.access if version_of(line) == name]
         canary = [line for line in ours if raised and started(line) >= raised[0] - 1]
         bad = [started(line) for line in canary if self.is_bad(line) and started(line) < zero["at"]]
         until = next((r["at"] for r in self.routes if r["at"] > zero["at"] and r["weights"].get(name, 0) > 0), None)

@@ -45,7 +45,10 @@ class Narrator:
             self.broken.append(f"{text}: {detail}")
         seconds = time.monotonic() - begun
         self.lines.append({"line": text, "true": true, "seconds": round(seconds, 2), "detail": detail})
-        print(f"{self._clock()}    {'✓' if true else '✗'} {text}{f' - {detail}' if detail else ''}  [{seconds:.1f} s]", flush=True)
+        print(
+            f"{self._clock()}    {'✓' if true else '✗'} {text}{f' - {detail}' if detail else ''}  [{seconds:.1f} s]",
+            flush=True,
+        )
         return true
 
     def _clock(self) -> str:
@@ -70,7 +73,13 @@ class Kubectl:
         """Run; its standard output. CalledProcessError where it refuses."""
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
         done = subprocess.run(
-            [self._program, *args], input=stdin, capture_output=True, text=True, check=True, env=environment, timeout=120
+            [self._program, *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+            timeout=120,
         )
         return done.stdout.strip()
 

@@ -43,7 +43,9 @@ def better_version(narrator: Narrator, stage: Stage, manifests: Manifests, kill_
     narrator.tell("version 1 stays loaded", lambda: _loaded(stage, 1))
 
 
-def slow_version(narrator: Narrator, stage: Stage, manifests: Manifests, *, number: int, limit: str | None, seed: int) -> None:
+def slow_version(
+    narrator: Narrator, stage: Stage, manifests: Manifests, *, number: int, limit: str | None, seed: int
+) -> None:
     """Good offline, too slow online."""
     what = "within its own CPU limit" if limit else "without a CPU limit: it drags stable down as well"
     narrator.chapter(f"Version {number}: good offline, too slow online, {what}")
@@ -122,7 +124,9 @@ def _rolled_back(stage: Stage, number: int, seconds: float) -> str:
             weight = stage.weights().get(item["metadata"]["name"], 0)
             assert weight == 0, f"RolledBack, but the route still gives it {weight} %"
             return f"{status.get('reason')}: {status.get('message')}"
-        assert status["phase"] not in ("Stable", "Rejected", "Failed"), f"it became {status['phase']}: {status.get('message')}"
+        assert status["phase"] not in ("Stable", "Rejected", "Failed"), (
+            f"it became {status['phase']}: {status.get('message')}"
+        )
         time.sleep(0.2)
     raise TimeoutError(f"version {number} was not rolled back within {seconds:.0f} s")
 
