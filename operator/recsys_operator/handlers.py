@@ -78,6 +78,8 @@ class EventSource:
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    # what is installed later is noticed by our own lists: no right to list CRDs is needed for it
+    settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.watching.chunk_size = LIST_CHUNK
     settings.watching.server_timeout = 300

@@ -6,13 +6,18 @@ from collections.abc import Callable
 
 from recsys_operator.adapters.cache import Cache, version_number
 from recsys_operator.adapters.cluster import ApiCluster
-from recsys_operator.errors import ApiError, NotFound
+from recsys_operator.errors import ApiError, NotFound, OperatorError
 from recsys_operator.resources.kinds import WATCHED, Kind, Manifest
 
-__all__ = ["Relister"]
+__all__ = ["KindAppearedError", "Relister"]
 
 log = logging.getLogger(__name__)
 PERIOD_SECONDS = 300.0
+MISSING_SECONDS = 30.0
+
+
+class KindAppearedError(OperatorError):
+    """A kind was installed that no stream watches: the process must start again."""
 
 
 class Relister:
@@ -25,18 +30,21 @@ class Relister:
         self._cache = cache
         self._namespaces = namespaces or ("",)
         self._on_change = on_change
-        self.finished = 0
-        """Complete rounds."""
+        self._missing: set[str] = set()
+        """Kinds that were not installed when the cache was filled."""
 
     async def fill(self) -> None:
         """List all objects once: whoever acts before this would act on half a picture."""
         await asyncio.gather(*(self._fill(kind, namespace) for kind in WATCHED for namespace in self._namespaces))
-        self.finished += 1
 
     async def run(self) -> None:
-        """Compare every five minutes."""
+        """Compare every five minutes; look more often for a kind that is missing.
+
+        Raises:
+            KindAppearedError: a missing kind was installed.
+        """
         while True:
-            await asyncio.sleep(PERIOD_SECONDS)
+            await asyncio.sleep(MISSING_SECONDS if self._missing else PERIOD_SECONDS)
             try:
                 await self.compare()
             except ApiError as error:
@@ -47,13 +55,13 @@ class Relister:
         for kind in WATCHED:
             for namespace in self._namespaces:
                 await self._compare(kind, namespace)
-        self.finished += 1
 
     async def _fill(self, kind: Kind, namespace: str) -> None:
         try:
             listing = await self._cluster.list(kind, namespace)
         except NotFound:
             log.warning("kind %s (%s) is not installed", kind.name, kind.api_version)
+            self._missing.add(kind.name)
             return
         for item in listing.items:
             if self._cache.put(item):
@@ -64,6 +72,8 @@ class Relister:
             listing = await self._cluster.list(kind, namespace, metadata_only=True)
         except NotFound:
             return
+        if kind.name in self._missing:
+            raise KindAppearedError(f"kind {kind.name} ({kind.api_version}) was installed; starting again to watch it")
         listed_at = int(listing.resource_version)
         uids = {item["metadata"]["uid"] for item in listing.items}
         for manifest in self._cache.drop_absent(kind.name, uids, listed_at, namespace):

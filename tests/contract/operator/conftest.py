@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contract.conftest import CHECKOUT, ApiServer
+from tests.contract.operator.fake_cluster import FakeCluster
 
 from recsys_operator.adapters.cluster import ApiCluster
 from recsys_operator.adapters.connection import Connection, load_connection
-from tests.contract.conftest import CHECKOUT, ApiServer
-from tests.contract.operator.fake_cluster import FakeCluster
 
 KUBECTL = shutil.which("kubectl") or str(Path(sys.executable).parent / "kubectl")
 GATEWAY_KINDS = {"httproutes": "HTTPRoute", "gateways": "Gateway"}

@@ -84,6 +84,17 @@ class FakeCluster:
         self.writes.append(("delete", kind, name))
         return True
 
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """PUT, on condition of its resourceVersion."""
+        self.before_write("replace", manifest)
+        key = _key(manifest)
+        known = self.objects.get(key)
+        if known is None:
+            raise NotFound(f"replace {key}", "not found", 404)
+        if manifest["metadata"]["resourceVersion"] != known["metadata"]["resourceVersion"]:
+            raise Conflict(f"replace {key}", "the object has been modified", 409)
+        return self._replace(key, known, copy.deepcopy(manifest), "replace")
+
     async def list(
         self, kind: Kind, namespace: str = "", *, selector: str | None = None, metadata_only: bool = False
     ) -> FakeListing:

@@ -1,11 +1,11 @@
 """What the reconciler relies on of a cluster; the fake and a real API server must both keep it."""
 
 import pytest
+from tests.contract.operator import objects
+from tests.contract.operator.conftest import Bench
 
 from recsys_operator.errors import AlreadyOwned, Conflict, NotFound
 from recsys_operator.resources.kinds import KINDS
-from tests.contract.operator import objects
-from tests.contract.operator.conftest import Bench
 
 
 async def test_apply_creates_and_says_uid_and_resource_version(bench: Bench) -> None:
@@ -128,6 +128,14 @@ async def test_delete_decided_upon_an_older_state_conflicts(bench: Bench) -> Non
 
 async def test_delete_of_nothing_is_false(bench: Bench) -> None:
     assert not await bench.cluster.delete("ConfigMap", bench.namespace, "absent", uid="x", resource_version="1")
+
+
+async def test_replace_is_on_condition_of_its_resource_version(bench: Bench) -> None:
+    made = await bench.cluster.apply(objects.config(bench.namespace))
+    after = await bench.cluster.replace(made | {"data": {"text": "b"}})
+    assert after["data"] == {"text": "b"}
+    with pytest.raises(Conflict):
+        await bench.cluster.replace(made | {"data": {"text": "c"}})
 
 
 async def test_list_selects_by_label_and_says_its_resource_version(bench: Bench) -> None:

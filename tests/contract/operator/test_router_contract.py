@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from tests.contract.operator import objects
+from tests.contract.operator.conftest import Bench
 
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.traffic.gateway_api import GatewayApiRouter
@@ -10,8 +12,6 @@ from recsys_operator.core.world import RouteIntent
 from recsys_operator.errors import AlreadyOwned, Conflict, Unmanaged
 from recsys_operator.resources.kinds import Manifest
 from recsys_operator.resources.route import ANNOTATION_DECISION, ANNOTATION_UNMANAGED, RouteSettings
-from tests.contract.operator import objects
-from tests.contract.operator.conftest import Bench
 
 SETTINGS = RouteSettings.of("model-uid", objects.model_spec().rollout)
 CANARY = RouteIntent("movies-a", "movies-b", 5, 9800)
