@@ -22,14 +22,14 @@ backend: "python"
 max_batch_size: 64
 input [
   { name: "rows" data_type: TYPE_INT32 dims: [ 1 ] },
-  { name: "extra_seen" data_type: TYPE_INT32 dims: [ -1 ] },
+  { name: "extra_seen" data_type: TYPE_INT32 dims: [ -1 ] allow_ragged_batch: true },
   { name: "k" data_type: TYPE_INT32 dims: [ 1 ] }
 ]
 output [
   { name: "item_rows" data_type: TYPE_INT32 dims: [ -1 ] },
   { name: "scores" data_type: TYPE_FP32 dims: [ -1 ] }
 ]
-instance_group [ { kind: KIND_AUTO count: 1 } ]
+instance_group [ { count: 1 kind: KIND_CPU } ]
 dynamic_batching {
   default_queue_policy {
     timeout_action: REJECT
