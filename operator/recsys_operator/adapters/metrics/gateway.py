@@ -8,6 +8,7 @@ its counters say nothing until the proxies have surely taken the change over.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from recsys_operator.adapters.metrics.prometheus_text import samples_of
 from recsys_operator.resources.kinds import Manifest
@@ -50,17 +51,24 @@ def backends_of_page(text: str) -> dict[Backend, BackendCounts]:
     Raises:
         ValueError: a value is not a count.
     """
-    found: dict[Backend, BackendCounts] = {}
+    requests: dict[Backend, int] = {}
+    bad: dict[Backend, int] = {}
     for _, labels, value in samples_of(text, (_BY_CLASS,)):
-        match = _CLUSTER.match(labels.get("envoy_cluster_name", ""))
-        if match is None:
+        key = _position(labels.get("envoy_cluster_name", ""))
+        if key is None:
             continue
         if not 0 <= value < 2**63:
             raise ValueError(f"{_BY_CLASS}{labels} is {value}, which is not a count")
-        key = (match[1], match[2], int(match[3]), int(match[4] or 0))
-        bad = int(value) if labels.get("envoy_response_code_class") == "5" else 0
-        found[key] = found.get(key, BackendCounts()) + BackendCounts(int(value), bad)
-    return found
+        requests[key] = requests.get(key, 0) + int(value)
+        if labels.get("envoy_response_code_class") == "5":
+            bad[key] = bad.get(key, 0) + int(value)
+    return {key: BackendCounts(count, bad.get(key, 0)) for key, count in requests.items()}
+
+
+@lru_cache(maxsize=16384)
+def _position(cluster: str) -> Backend | None:
+    match = _CLUSTER.match(cluster)
+    return (match[1], match[2], int(match[3]), int(match[4] or 0)) if match else None
 
 
 class GatewayIncrements:

@@ -39,7 +39,7 @@ def counters_of_page(text: str) -> PodCounters:
     errors: list[str] = []
     try:
         for name, labels, value in samples_of(text, _NAMES):
-            series = (name, *sorted(labels.items()))
+            series = (name, frozenset(labels.items()))
             problem = _problem(value, series in seen)
             seen.add(series)
             if problem:

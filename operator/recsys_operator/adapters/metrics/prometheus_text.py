@@ -1,12 +1,12 @@
 """The few lines that we need of a Prometheus text page: one regular expression, no object for the other lines."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 __all__ = ["Sample", "samples_of"]
 
-Sample = tuple[str, dict[str, str], float]
+Sample = tuple[str, Mapping[str, str], float]
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\.)*)"')
 _ESCAPE = re.compile(r'\\([\\"n])')
 
@@ -28,7 +28,9 @@ def samples_of(text: str, names: tuple[str, ...]) -> Iterator[Sample]:
         yield name, _labels(labels or ""), float(value)
 
 
-def _labels(text: str) -> dict[str, str]:
+@lru_cache(maxsize=16384)
+def _labels(text: str) -> Mapping[str, str]:
+    # the same series come every second: their labels are read once
     found = dict(_LABEL.findall(text))
     if "\\" not in text:
         return found
