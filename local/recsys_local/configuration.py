@@ -132,16 +132,23 @@ def kube_proxy(state: State) -> dict[str, Any]:
 
 
 def corefile(state: State) -> str:
-    """Answers for the cluster's names; others get an answer at once instead of a time-out."""
+    """Answers for the cluster's names; others get an answer at once instead of a time-out.
+
+    Two server blocks, because `template` comes before `kubernetes` whatever the order in the file.
+    """
     return "\n".join(
         [
-            ".:53 {",
+            f"{CLUSTER_DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{",
             f"  bind {NODE_ADDRESS}",
             "  errors",
             f"  kubernetes {CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {{",
             f"    kubeconfig {state.config / 'dns.kubeconfig'}",
             "    ttl 5",
             "  }",
+            "}",
+            ".:53 {",
+            f"  bind {NODE_ADDRESS}",
+            "  errors",
             "  template ANY ANY . {",
             "    rcode NXDOMAIN",
             "  }",
