@@ -100,6 +100,8 @@ class DeleteObject:
     name: str
     uid: str
     resource_version: str
+    version_resource_version: str = ""
+    """For Serving: the ModelVersion's resourceVersion that was decided upon; another one live refuses the deletion."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ DECIMALS = frozenset({"data.validation.maxNullFraction"})
 
 def project(spec: RecommenderModelSpec) -> dict[str, Any]:
     """The fields that determine the weights, by path, without those at their default of introduction."""
-    document = spec.model_dump(mode="json", by_alias=True)
+    document = spec.model_dump(mode="json", by_alias=True, include={"data", "model", "training"})
     found: dict[str, Any] = {}
     for path, default in PROJECTION:
         value = _canonical(path, _at(document, path))

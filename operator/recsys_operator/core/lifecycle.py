@@ -37,6 +37,7 @@ from recsys_operator.core.phases import (
     training,
     warming,
 )
+from recsys_operator.core.phases.promotion import SETTLE_SECONDS
 from recsys_operator.core.records import Step
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import ROLLING, Scene
@@ -171,7 +172,7 @@ def _known_evidence(remembered: Evidence | None, candidate: VersionView, state: 
     for known in (remembered, state.banked):
         if known is not None and (known.version, known.segment) == (candidate.name, state.segment):
             return known
-    return Evidence(version=candidate.name, segment=state.segment, since=state.segment_at)
+    return Evidence(version=candidate.name, segment=state.segment, since=state.segment_at + SETTLE_SECONDS)
 
 
 def _fold_health(scene: Scene, health: Health | None, state: RolloutState | None) -> Health | None:

@@ -11,6 +11,8 @@ from recsys_api.model_version import Condition
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_operator.core import clock, identity, reasons, weights
 from recsys_operator.core.analysis.evidence import Health, Memory
+from recsys_operator.core.analysis.verdicts import Verdict
+from recsys_operator.core.judgement import judge_candidate
 from recsys_operator.core.rollout_state import RolloutState, read_state
 from recsys_operator.core.world import JobView, ModelView, PodView, RouteIntent, ServingView, VersionView, World
 
@@ -69,7 +71,14 @@ class Scene:
 
     def state(self, version: VersionView) -> RolloutState | None:
         """Its recorded rollout."""
-        return read_state(version.status)
+        key = (version.name, version.status.phase, version.resource_version, id(version.status.rollout))
+        if key not in self._states:
+            self._states[key] = read_state(version.status)
+        return self._states[key]
+
+    @cached_property
+    def _states(self) -> dict[tuple[str, str, str, int], RolloutState | None]:
+        return {}
 
     @cached_property
     def stable(self) -> VersionView | None:
@@ -136,6 +145,14 @@ class Scene:
     def health(self) -> Health | None:
         """Stable's health."""
         return self.memory.health
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Where the candidate's segment stands; asked for only while it has weight."""
+        assert self.candidate is not None and self.memory.evidence is not None
+        state = self.state(self.candidate)
+        assert state is not None
+        return judge_candidate(state, self.memory.evidence, self.now, self.memory.since)
 
     def ready_pods(self, version: str) -> tuple[PodView, ...]:
         """Pods that can take requests."""

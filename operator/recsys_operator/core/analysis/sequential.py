@@ -11,6 +11,7 @@ requests within a second are not independent; a second's likelihood ratio is cap
 """
 
 import math
+from functools import lru_cache
 
 CAP = 5.0
 """Largest likelihood ratio of one second: the burst tolerance. No verdict rests on fewer seconds than it implies."""
@@ -85,22 +86,29 @@ def lower_bound(n: int, bad: int, alpha: float, scale: float) -> float:
     return _bound(n, bad, alpha, scale, upper=False)
 
 
+def is_below(n: int, bad: int, alpha: float, limit: float) -> bool:
+    """Whether `upper_bound(n, bad, alpha, limit)` is below `limit`, without looking for the bound itself."""
+    return n > 0 and bad < limit * n and _log_mixture(n, bad, limit, limit) > math.log(1.0 / alpha)
+
+
+@lru_cache(maxsize=4096)
 def needed_events(bad: int, alpha: float, limit: float, ceiling: int = 10**9) -> int:
     """Smallest n at which `bad` bad events are shown to be below `limit`; `ceiling` where even that is too few."""
     low, high = max(1, bad), max(2, 2 * bad)
-    while upper_bound(high, bad, alpha, limit) >= limit:
+    while not is_below(high, bad, alpha, limit):
         if high >= ceiling:
             return ceiling
         low, high = high, high * 2
     while low < high:
         middle = (low + high) // 2
-        if upper_bound(middle, bad, alpha, limit) < limit:
+        if is_below(middle, bad, alpha, limit):
             high = middle
         else:
             low = middle + 1
     return high
 
 
+@lru_cache(maxsize=4096)
 def detectable_rate(n: int, seconds: int, alpha: float, limit: float) -> float:
     """Smallest bad rate that the objective's test would have found in n events over `seconds` with about 90 % power; 1 if none.
 

@@ -120,7 +120,7 @@ def _pass(line: Line, objective: Objective, alpha: float, alone: bool, against_s
     limit = objective.limit if alone else min(objective.limit, objective.margin)
     if objective.compares_only:
         return False, 0
-    met = against_stable_only or sequential.upper_bound(counts.n, counts.bad, alpha, objective.limit) < objective.limit
+    met = against_stable_only or sequential.is_below(counts.n, counts.bad, alpha, objective.limit)
     if met and (alone or _not_worse(line, objective, alpha)):
         return True, 0
     return False, max(1, sequential.needed_events(counts.bad, alpha, limit) - counts.n)
@@ -128,9 +128,9 @@ def _pass(line: Line, objective: Objective, alpha: float, alone: bool, against_s
 
 def _not_worse(line: Line, objective: Objective, alpha: float) -> bool:
     """Upper bound of the difference below the margin: each arm's bound at half the error level."""
-    own = sequential.upper_bound(line.candidate.n, line.candidate.bad, alpha / 2, objective.margin)
-    if own < objective.margin:
+    if sequential.is_below(line.candidate.n, line.candidate.bad, alpha / 2, objective.margin):
         return True
+    own = sequential.upper_bound(line.candidate.n, line.candidate.bad, alpha / 2, objective.margin)
     other = sequential.lower_bound(line.stable.n, line.stable.bad, alpha / 2, objective.limit)
     return own - other < objective.margin
 

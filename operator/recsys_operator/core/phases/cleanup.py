@@ -15,6 +15,7 @@ def decide_model_gone(world: World, now: float) -> Step:
     Its HTTPRoute went with it, so nobody can be sent to these pods any more; a rollout in flight is over.
     """
     acts: list[Act] = [_end_rollout(version, now) for version in world.versions if version.status.phase in ROLLING]
+    known = {version.name: version.resource_version for version in world.versions}
     acts += [
         DeleteObject("Job", job.name, job.uid, job.resource_version)
         for job in world.jobs
@@ -22,7 +23,7 @@ def decide_model_gone(world: World, now: float) -> Step:
     ]
     if world.route is None:
         acts += [
-            DeleteObject("Serving", name, view.uid, view.resource_version)
+            DeleteObject("Serving", name, view.uid, view.resource_version, known.get(name, ""))
             for name, view in sorted(world.serving.items())
             if not view.deleting
         ]

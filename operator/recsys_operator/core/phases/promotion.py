@@ -17,6 +17,9 @@ from recsys_operator.core.rollout_state import MAX_PODS, Leave, RolloutState, Sp
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import RouteIntent, VersionView
 
+SETTLE_SECONDS = 1.0
+"""The second in which the route is written belongs to neither segment."""
+
 
 def new_state(scene: Scene, version: VersionView) -> RolloutState:
     """The state of a rollout that begins now: today's policies, stable as it is, other buckets than last time."""
@@ -56,6 +59,12 @@ def raise_route(
     decision = describe_decision(scene, version, intent, state.segment, reason=reason)
     needs = {version.name: scene.needed(state, state.weight)}
     return EnsureRoute(intent, decision, raises=True, needs_ready=needs)
+
+
+def renew(scene: Scene, version: VersionView, state: RolloutState) -> RolloutState:
+    """The same intent, recorded now: what was seen before the route was really raised is no evidence."""
+    fresh = Evidence(version=version.name, segment=state.segment, since=scene.now + SETTLE_SECONDS)
+    return state.changed(segment_at=scene.now, banked=fresh, banked_at=scene.now)
 
 
 def intent_of(version: VersionView, state: RolloutState) -> RouteIntent:
@@ -132,7 +141,7 @@ def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int,
     return state.changed(
         step=index, weight=step.weight, segment=segment, segment_at=scene.now, clock_start=None, held_seconds=0.0,
         hold_reason="", hold_since=None, ledger=(*state.ledger, spend), pods=pods, parked_since=None,
-        banked=Evidence(version=version.name, segment=segment, since=scene.now), banked_at=scene.now,
+        banked=Evidence(version=version.name, segment=segment, since=scene.now + SETTLE_SECONDS), banked_at=scene.now,
         verdict="", verdict_message="", left=(*state.left, left) if left is not None else state.left,
         underpowered=seconds is not None and seconds > step.max_seconds,
     )  # fmt: skip

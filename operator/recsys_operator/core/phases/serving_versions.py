@@ -6,7 +6,7 @@ from recsys_operator.core.phases.creation import decide_revival
 from recsys_operator.core.phases.evaluating import decide_gates_changed
 from recsys_operator.core.phases.promotion import make_stable, retreat, stable_route
 from recsys_operator.core.phases.rollback import STALE_SECONDS, describe_decision
-from recsys_operator.core.records import Step, announce, first, move, request_condition, wait
+from recsys_operator.core.records import Step, announce, first, keep, move, request_condition, wait
 from recsys_operator.core.scene import EARLY, LOADED, Scene, same_route
 from recsys_operator.core.world import RouteIntent, VersionView
 
@@ -105,7 +105,7 @@ def decide_traffic(scene: Scene) -> Step:
     if route is None:
         if not scene.ready_pods(stable.name):
             return Step((), 5.0)
-        return Step((stable_route(scene, stable, segment, stable.status.reason),), 2.0)
+        return _raise_stable(scene, stable, segment)
     if same_route(route.intent, RouteIntent(stable.name)) and not route.drifted:
         return Step()
     if _record_is_stale(scene) or was_lowered(scene, stable):
@@ -114,10 +114,19 @@ def decide_traffic(scene: Scene) -> Step:
     if holder is not None and holder.status.phase in LOADED and not scene.ready_pods(stable.name):
         return Step((), 2.0)
     if holder is not None and holder.status.phase in LOADED:
-        return Step((stable_route(scene, stable, segment, stable.status.reason),), 2.0)
+        return _raise_stable(scene, stable, segment)
     intent = RouteIntent(stable.name)
     decision = describe_decision(scene, stable, intent, segment, reason=stable.status.reason)
     return Step((EnsureRoute(intent, decision, raises=False, urgent=holder is not None),), 2.0)
+
+
+def _raise_stable(scene: Scene, stable: VersionView, segment: int) -> Step:
+    """All users to stable; its record is touched first, so that a stale one conflicts there and raises nothing."""
+    state = scene.state(stable)
+    act = stable_route(scene, stable, segment, stable.status.reason)
+    if state is None:
+        return Step((act,), 2.0)
+    return Step((keep(stable, state.changed(segment_at=scene.now)), act), 2.0)
 
 
 def _holder(scene: Scene, stable: VersionView) -> VersionView | None:

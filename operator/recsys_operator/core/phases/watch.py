@@ -9,8 +9,7 @@ After these, canary.py and bake.py decide whether a step may be left.
 from recsys_operator.core import reasons
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.decision import EnsureRoute
-from recsys_operator.core.judgement import judge_candidate
-from recsys_operator.core.phases.promotion import intent_of, make_stable, raise_route, start_step
+from recsys_operator.core.phases.promotion import intent_of, make_stable, raise_route, renew, start_step
 from recsys_operator.core.phases.rollback import end_rollout, is_stale, park, recover, route_down
 from recsys_operator.core.records import Step, announce, keep, move, wait
 from recsys_operator.core.rollout_state import RolloutState
@@ -18,6 +17,8 @@ from recsys_operator.core.scene import Scene, same_route
 from recsys_operator.core.world import VersionView
 
 BANK_SECONDS = 15.0
+PATIENCE_SECONDS = 10.0
+"""A gateway takes a moment to accept a route: only after this long it is worth a line in status."""
 MISSING = frozenset({"NoData", "MetricsUnavailable"})
 
 
@@ -30,9 +31,8 @@ def state_of(scene: Scene, version: VersionView) -> RolloutState:
 
 def verdict_of(scene: Scene, version: VersionView) -> Verdict:
     """Where the candidate's segment stands."""
-    evidence = scene.memory.evidence
-    assert evidence is not None
-    return judge_candidate(state_of(scene, version), evidence, scene.now, scene.memory.since)
+    assert scene.candidate is not None and scene.candidate.name == version.name, "one candidate is judged"
+    return scene.verdict
 
 
 def unreadable(scene: Scene, version: VersionView) -> Step | None:
@@ -90,8 +90,7 @@ def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
 def failed(scene: Scene, version: VersionView) -> Step | None:
     """Fail loses all traffic at once; under Manual and Disabled a person decides."""
     state = state_of(scene, version)
-    verdict = verdict_of(scene, version)
-    if state.weight == 0 or verdict.kind != "Fail":
+    if state.weight == 0 or (verdict := verdict_of(scene, version)).kind != "Fail":
         return None
     if state.policy.rollback.mode != "Auto":
         return _wait_for_person(scene, version, state, verdict)
@@ -101,8 +100,7 @@ def failed(scene: Scene, version: VersionView) -> Step | None:
 def both_breach(scene: Scene, version: VersionView) -> Step | None:
     """Both arms breach and no difference is shown: the candidate is the suspect, since stable was healthy before it."""
     state = state_of(scene, version)
-    verdict = verdict_of(scene, version)
-    if state.weight == 0 or verdict.kind != "BothBreach":
+    if state.weight == 0 or (verdict := verdict_of(scene, version)).kind != "BothBreach":
         return None
     if state.policy.rollback.mode != "Auto":
         return _wait_for_person(scene, version, state, verdict)
@@ -135,7 +133,10 @@ def parked(scene: Scene, version: VersionView) -> Step | None:
 
 
 def route_follows(scene: Scene, version: VersionView) -> Step | None:
-    """The recorded intent was not written yet (or somebody raised the route by hand)."""
+    """The recorded intent was not written yet (or somebody raised the route by hand).
+
+    The intent is recorded anew before the route is raised: a stale record conflicts there and raises nothing.
+    """
     state = state_of(scene, version)
     route = scene.world.route
     if scene.unmanaged or route is None:
@@ -146,8 +147,8 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
     rises = state.weight > route.intent.of(version.name)
     act = raise_route(scene, version, state, intent, version.status.reason)
     if not rises:
-        act = EnsureRoute(act.intent, act.decision, raises=False, urgent=True)
-    return Step((act,), 1.0)
+        return Step((EnsureRoute(act.intent, act.decision, raises=False, urgent=True),), 1.0)
+    return Step((keep(version, renew(scene, version, state)), act), 1.0)
 
 
 def data_missing(scene: Scene, version: VersionView) -> Step | None:
@@ -173,7 +174,10 @@ def clock_not_started(scene: Scene, version: VersionView) -> Step | None:
     route, evidence = scene.world.route, scene.memory.evidence
     if route is not None and route.accepted and evidence is not None and evidence.answers > 0:
         return Step((keep(version, state.changed(clock_start=scene.now, hold_reason="", hold_since=None)),), 1.0)
+    patient = state.segment_at + PATIENCE_SECONDS - scene.now
     if route is not None and not route.accepted:
+        if patient > 0:
+            return Step((), patient)
         return hold(scene, version, state, reasons.ROUTE_NOT_ACCEPTED, route.message or "the route is not accepted yet")
     return Step((), 5.0)
 
@@ -288,7 +292,7 @@ def _data_is_back(scene: Scene, version: VersionView, state: RolloutState) -> St
     if state.hold_reason == reasons.ROUTE_NOT_ACCEPTED and scene.world.route and not scene.world.route.accepted:
         return None
     freed = _counted(scene, state).changed(hold_reason="", hold_since=None)
-    message = "data is there again"
+    message = f"step {state.current.name}: {state.weight} % of the users" if state.current is not None else ""
     return Step((move(scene, version, version.status.phase, reasons.STEP, message, state=freed),), 1.0)
 
 

@@ -1,0 +1,109 @@
+"""The invariants of the rollout, asserted after every act. The numbers are those of the rollout page, section 6."""
+
+from dataclasses import dataclass, field
+
+from recsys_api.model_version import ModelVersionStatus
+from recsys_operator.core import decision as acts
+from recsys_operator.core.rollout_state import read_state
+from recsys_operator.core.world import RouteIntent, VersionView
+from tests.simulation.cluster import Cluster
+
+ROLLING = ("Canary", "Baking")
+LOADED = ("Stable", "Previous", "Canary", "Baking")
+OUTAGE_SECONDS = 15.0
+"""An outage of the metrics is known after this long."""
+
+
+@dataclass
+class Invariants:
+    """What has to be remembered to judge the next act."""
+
+    cluster: Cluster
+    outage_since: float | None = None
+    promoted: set[str] = field(default_factory=set)
+    """Versions that a Promote action named."""
+    condemned: set[str] = field(default_factory=set)
+    """Versions that were rolled back and not retried."""
+    approved: set[str] = field(default_factory=set)
+
+    def before(self, act: acts.Act, *, stale_model: bool = False) -> None:
+        """Judge an act on the real state, whatever the decision was based on; the executor reads the model live."""
+        if isinstance(act, acts.RecordVersion):
+            self._stable_is_earned(act)
+        if isinstance(act, acts.DeleteObject) and act.kind == "Serving" and not stale_model:
+            self._teardown_is_safe(act)
+        if isinstance(act, acts.DeleteObject) and act.kind == "ModelVersion":
+            version = self.cluster.versions.get(act.name)
+            assert version is None or not version.status.quarantined, "a record of a rollback is never forgotten"
+
+    def raised(self, act: acts.EnsureRoute, before: RouteIntent | None) -> None:
+        """1 and 10: weight grows only on versions whose pods are ready, live."""
+        for version in (act.intent.stable, act.intent.candidate):
+            grows = version and act.intent.of(version) > (before.of(version) if before is not None else 0)
+            if grows and act.raises:
+                assert self.cluster.ready(version) > 0, f"weight on {version} without a ready pod"
+            if grows:
+                fallback = version == act.intent.stable
+                assert act.raises or fallback, f"{version} is raised without a live read"
+
+    def after(self) -> None:
+        """The state after an act."""
+        versions = self.cluster.versions
+        route = self.cluster.route
+        for version in versions.values():
+            if version.status.quarantined:
+                self.condemned.add(version.name)
+            else:
+                self.condemned.discard(version.name)
+        if route is None:
+            return
+        assert 0 <= route.intent.weight <= 100
+        assert route.intent.stable in versions, "1: stable has no record"
+        for name in self.condemned:
+            assert self.cluster.weight(name) == 0, f"2: {name} was rolled back and has weight {self.cluster.weight(name)}"
+        with_weight = [v for v in versions.values() if v.status.phase in ROLLING and self._intent(v) > 0]
+        assert len(with_weight) <= 1, "6: two canaries"
+        owned = [v.spec.spec_hash for v in versions.values() if v.spec.trigger == "spec"]
+        assert len(owned) == len(set(owned)), "10: two versions of one spec"
+
+    def _stable_is_earned(self, act: acts.RecordVersion) -> None:
+        version = self.cluster.versions.get(act.name)
+        if version is None or version.resource_version != act.resource_version:
+            return
+        if act.status.phase != "Stable" or version.status.phase == "Stable":
+            return
+        if version.status.phase in ROLLING and act.status.reason != "Pinned":
+            self._bake_was_left(version, act.status)
+        if version.status.phase == "Warming":
+            others = [v for v in self.cluster.versions.values() if v.status.phase == "Stable"]
+            assert act.status.reason in ("Pinned", "FirstVersion"), act.status.reason
+            assert act.status.reason == "Pinned" or not others, "3: no canary before Stable"
+
+    def _bake_was_left(self, version: VersionView, status: ModelVersionStatus) -> None:
+        state = read_state(status)
+        assert state is not None
+        assert state.left, "3: nothing says why it became stable"
+        by = state.left[-1].by
+        allowed = {
+            "Pass": True, "Promote": version.name in self.promoted,
+            "Undecided": state.policy.on_undecided_final == "Advance",
+            "HoldLimit": state.policy.on_hold_limit == "Advance",
+        }  # fmt: skip
+        assert allowed[by], f"3: {version.name} became stable by {by}"
+        if self.outage_since is not None and by != "Promote":
+            assert self.cluster.now - self.outage_since <= OUTAGE_SECONDS, "7: promoted in an outage of the metrics"
+
+    def _teardown_is_safe(self, act: acts.DeleteObject) -> None:
+        version = self.cluster.versions.get(act.name)
+        if version is None or self.cluster.model is None:
+            return
+        live = self.cluster.serving.get(act.name)
+        if live is None or live.resource_version != act.resource_version:
+            return
+        if act.version_resource_version not in ("", version.resource_version):
+            return
+        assert version.status.phase not in LOADED, f"4: {act.name} is {version.status.phase} and torn down"
+
+    def _intent(self, version: VersionView) -> int:
+        state = read_state(version.status)
+        return state.weight if state is not None else 0

@@ -1,0 +1,93 @@
+"""The operator in the simulation: observe, decide, act; it crashes, forgets and reads stale caches."""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from recsys_operator.core.decision import Announce, Decision, EnsureRoute
+from recsys_operator.core.lifecycle import decide
+from tests.simulation.cluster import Cluster, Refused
+from tests.simulation.invariants import Invariants
+
+MOST_PASSES = 25
+"""An unchanged world is quiet after this many passes."""
+
+
+class Crashed(Exception):  # noqa: N818
+    """The process was killed after an act."""
+
+
+@dataclass
+class Operator:
+    """One process after another."""
+
+    cluster: Cluster
+    invariants: Invariants
+    random: Random
+    crash_rate: float = 0.0
+    """Chance that the process is killed after any one act."""
+    stale_rate: float = 0.0
+    """Chance that a kind is read from an old cache."""
+    memory: object = None
+    down_until: float = 0.0
+    acts: int = 0
+    due: float = 0.0
+    seen: dict[str, Any] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Passes until nothing is left to do now (8), or the process dies."""
+        if self.cluster.now < self.down_until or not self._is_woken():
+            return
+        try:
+            for _ in range(MOST_PASSES):
+                stale = self._stale()
+                if not self._one_pass(stale) and not stale:
+                    self.seen = self.cluster.snapshot()
+                    return
+            raise AssertionError("8: the unchanged world is written to again and again: " + "; ".join(self.log[-12:]))
+        except Crashed:
+            self.memory, self.seen = None, {}
+            self.down_until = self.cluster.now + self.random.choice([0, 1, 3, 20])
+            self.cluster.watch(())
+
+    def _is_woken(self) -> bool:
+        """By a changed object, by a sample, or because it is time: nothing else lets a pass run."""
+        return bool(self.cluster.sampled) or self.cluster.now >= self.due or self.cluster.snapshot() != self.seen
+
+    def _one_pass(self, stale: dict[str, int]) -> bool:
+        world = self.cluster.observe(stale)
+        decision = decide(world, self.cluster.now, self.memory)
+        if world.model is not None:
+            self._check_waits(decision)
+        self.due = self.cluster.now + (decision.requeue_after if decision.requeue_after is not None else 1e9)
+        self.cluster.watch(decision.sample)
+        wrote = False
+        for act in decision.acts:
+            self.log.append(f"{self.cluster.now:.0f} {type(act).__name__} {getattr(act, 'name', getattr(act, 'version', ''))}")
+            gone = world.model is None and self.cluster.model is not None
+            self.invariants.before(act, stale_model=gone)
+            before = self.cluster.route.intent if self.cluster.route is not None else None
+            try:
+                self.cluster.execute(act, world)
+            except Refused as refused:
+                self.log.append(str(refused))
+                return False
+            if isinstance(act, EnsureRoute):
+                self.invariants.raised(act, before)
+            self.invariants.after()
+            wrote = wrote or not isinstance(act, Announce)
+            self.acts += 1
+            if self.random.random() < self.crash_rate:
+                raise Crashed
+        self.memory = decision.memory
+        return wrote
+
+    def _stale(self) -> dict[str, int]:
+        kinds = ("versions", "route", "pods", "serving", "jobs", "actions", "model")
+        return {kind: self.random.randint(1, 3) for kind in kinds if self.random.random() < self.stale_rate}
+
+    def _check_waits(self, decision: Decision) -> None:
+        """9: there is always a next time."""
+        assert decision.requeue_after is not None
+        assert decision.requeue_after <= 300

@@ -1,0 +1,238 @@
+"""Random lives of a model: bad versions, crashes, stale caches, outages, people. The invariants hold after every act.
+
+RECSYS_SIM_SEED chooses the first seed, RECSYS_SIM_SEEDS how many.
+"""
+
+import os
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from recsys_api.recommender_model import RecommenderModelSpec
+from tests.simulation.cluster import Cluster, Quality
+from tests.simulation.invariants import Invariants
+from tests.simulation.operators import Operator
+from tests.unit.core.factories import build_spec
+
+FIRST = int(os.environ.get("RECSYS_SIM_SEED", "0"))
+SEEDS = int(os.environ.get("RECSYS_SIM_SEEDS", "50"))
+BUSY_SECONDS, QUIET_SECONDS = 300, 500
+SETTLED = frozenset({"Stable", "Previous", "Retired", "Invalid", "Failed", "Rejected", "RolledBack", "Superseded", "NoNewData"})
+VERBS = {
+    "Rollback": 3, "Abort": 1, "Promote": 4, "Approve": 4, "Retry": 3, "Pause": 1, "Resume": 2, "Pin": 1, "Unpin": 2,
+    "Retrain": 3,
+}  # fmt: skip
+
+
+class Life:
+    """One seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.cluster = Cluster(Random(seed + 1))
+        self.invariants = Invariants(self.cluster)
+        self.operator = Operator(
+            self.cluster, self.invariants, Random(seed + 2),
+            crash_rate=self.random.choice([0.0, 0.02, 0.1]), stale_rate=self.random.choice([0.0, 0.0, 0.1]),
+        )  # fmt: skip
+        self.dims, self.pinned, self.paused, self.suspend, self.gates = 8, "", False, False, 0
+        self.policy = self._draw_policy()
+        self.rollbacks: dict[str, float] = {}
+        self.undo: list[tuple[float, Callable[[], None]]] = []
+        self.pace = self.random.choice([0.01, 0.03, 0.1])
+
+    def spec(self) -> RecommenderModelSpec:
+        """Today's spec."""
+        rollout = {**self.policy, "paused": self.paused or None, "pinnedVersion": self.pinned or None}
+        gate = {"name": "absolute", "metric": {"name": "NDCG", "k": 10}, "atLeast": f"0.0{self.gates}"}
+        return build_spec(
+            model={"embeddingDim": self.dims}, rollout=rollout, serving={"replicas": 2, "readyDeadlineSeconds": 20},
+            evaluation={"gates": [gate]}, suspend=self.suspend or None, historyLimit=4,
+        )  # fmt: skip
+
+    def busy(self) -> None:
+        """Everything happens."""
+        self.cluster.apply_model(self.spec())
+        for second in range(BUSY_SECONDS):
+            self._draw_qualities()
+            if second % 100 == 25:
+                self._change_model()
+            self._undo()
+            if self.random.random() < self.pace:
+                self._happen()
+            self.second()
+
+    def quiet(self) -> None:
+        """Nothing happens any more: everything settles (9)."""
+        self.undo = []
+        self._set_outage(False)
+        self.pinned, self.paused, self.suspend = "", False, False
+        self.operator.crash_rate = self.operator.stale_rate = 0.0
+        for quality in self.cluster.qualities.values():
+            quality.crashes = 0.0
+        self.cluster.apply_model(self.spec())
+        for verb in ("Resume", "Unpin"):
+            self.cluster.create_action(verb)
+        for _ in range(QUIET_SECONDS):
+            self._draw_qualities()
+            self.second()
+
+    def second(self) -> None:
+        """The operator, then time."""
+        self.operator.run()
+        self._check_rollbacks()
+        self.cluster.tick()
+
+    def check_settled(self) -> None:
+        """Who serves what at the end."""
+        cluster = self.cluster
+        open_ones = {v.name: (v.status.phase, v.status.reason) for v in cluster.versions.values() if v.status.phase not in SETTLED}
+        assert not open_ones, f"9: still waiting: {open_ones}"
+        assert all(action.status.phase != "Pending" for action in cluster.actions.values())
+        stable = [v for v in cluster.versions.values() if v.status.phase == "Stable"]
+        assert len(stable) <= 1
+        if stable:
+            assert cluster.weight(stable[0].name) == 100
+            assert cluster.ready(stable[0].name) >= 1
+            assert cluster.model is not None
+            assert cluster.model.status.stable == stable[0].name
+        loaded = {v.name for v in cluster.versions.values() if v.status.phase in ("Stable", "Previous")}
+        assert set(cluster.serving) <= loaded, "what is not needed is gone"
+
+    def _happen(self) -> None:
+        """One thing, most of them rare."""
+        happenings = {
+            self._change_model: 6, self._change_policy: 2, self._change_gates: 1, self._start_outage: 2, self._act: 6,
+            self._annotate: 1, self._kill_pod: 2, self._lower_by_hand: 1, self._pause: 1, self._pin_in_spec: 1,
+            self._suspend: 1, self._recreate: 1,
+        }  # fmt: skip
+        self.random.choices(list(happenings), weights=list(happenings.values()))[0]()
+
+    def _later(self, undo: Callable[[], None]) -> None:
+        """What was switched on is switched off again after some seconds."""
+        self.undo.append((self.cluster.now + self.random.choice([3, 20, 60]), undo))
+
+    def _undo(self) -> None:
+        due = [undo for at, undo in self.undo if at <= self.cluster.now]
+        self.undo = [(at, undo) for at, undo in self.undo if at > self.cluster.now]
+        for undo in due:
+            undo()
+
+    def _draw_policy(self) -> dict[str, object]:
+        draw = self.random.choice
+        return {
+            "onUndecided": draw(["Advance", "Hold", "Rollback"]), "onUndecidedFinal": draw(["Advance", "Hold", "Rollback"]),
+            "onNoData": draw(["Hold", "Rollback", "Continue"]), "onMetricsUnavailable": draw(["Hold", "Continue"]),
+            "onHoldLimit": draw(["Rollback", "Advance"]), "holdLimitSeconds": 40, "bakeSeconds": draw([0, 20]),
+            "previous": {"replicas": draw(["Full", "Minimum"]), "seconds": 60},
+            "steps": [
+                {"name": "first", "weight": 10, "minSamples": 5, "maxSeconds": 15},
+                {"name": "half", "weight": 50, "minSamples": 5, "maxSeconds": 15, "approval": draw(["NotRequired", "Required"])},
+                {"name": "all", "weight": 100, "minSamples": 5, "maxSeconds": 15},
+            ],
+        }  # fmt: skip
+
+    def _draw_qualities(self) -> None:
+        for name in self.cluster.versions:
+            if name not in self.cluster.qualities:
+                self.cluster.qualities[name] = self._draw_quality()
+
+    def _draw_quality(self) -> Quality:
+        bad = self.random.choice([
+            Quality(), Quality(), Quality(), Quality(bad=0.9), Quality(slow=0.5), Quality(fallback=0.6), Quality(bad=0.03),
+            Quality(never_ready=True), Quality(crashes=0.03), Quality(gate="Fail"), Quality(gate="Undecided"),
+            Quality(failure=self.random.choice(["oom", "killed", "diverged", "data", "deadline", "silent"])),
+        ])  # fmt: skip
+        return bad if len(self.cluster.qualities) else Quality()
+
+    def _change_model(self) -> None:
+        self.dims = self.random.choice([dims for dims in (8, 16, 24, 40, 48) if dims != self.dims])
+        self.cluster.apply_model(self.spec())
+
+    def _change_policy(self) -> None:
+        self.policy = self._draw_policy()
+        self.cluster.apply_model(self.spec())
+
+    def _change_gates(self) -> None:
+        self.gates = self.random.randint(1, 3)
+        self.cluster.apply_model(self.spec())
+
+    def _start_outage(self) -> None:
+        if not self.cluster.outage:
+            self._set_outage(True)
+            self._later(lambda: self._set_outage(False))
+
+    def _set_outage(self, value: bool) -> None:
+        self.cluster.outage = value
+        self.invariants.outage_since = self.cluster.now if value else None
+
+    def _pause(self) -> None:
+        self._set("paused", True)
+        self._later(lambda: self._set("paused", False))
+
+    def _suspend(self) -> None:
+        self._set("suspend", True)
+        self._later(lambda: self._set("suspend", False))
+
+    def _pin_in_spec(self) -> None:
+        self._set("pinned", self._some_version())
+        self._later(lambda: self._set("pinned", ""))
+
+    def _set(self, name: str, value: object) -> None:
+        setattr(self, name, value)
+        if self.cluster.model is not None:
+            self.cluster.apply_model(self.spec())
+
+    def _recreate(self) -> None:
+        if self.random.random() < 0.3:
+            self.cluster.delete_model()
+            self.undo = []
+            for _ in range(self.random.choice([1, 3, 30])):
+                self.operator.run()
+                self.cluster.tick()
+            self.cluster.apply_model(self.spec())
+
+    def _kill_pod(self) -> None:
+        if self.cluster.pods:
+            self.cluster.kill_pod(self.random.choice(sorted(self.cluster.pods)))
+
+    def _lower_by_hand(self) -> None:
+        self.cluster.lower_by_hand()
+
+    def _some_version(self) -> str:
+        return self.random.choice(sorted(self.cluster.versions)) if self.cluster.versions else ""
+
+    def _on_its_way(self) -> str:
+        names = [v.name for v in self.cluster.versions.values() if v.status.phase not in SETTLED]
+        return self.random.choice(names) if names else self._some_version()
+
+    def _act(self) -> None:
+        verb = self.random.choices(list(VERBS), weights=list(VERBS.values()))[0]
+        version = self._some_version() if verb in ("Retry", "Pin") else ""
+        if verb == "Promote":
+            version = self._on_its_way()
+            self.invariants.promoted.add(version)
+        uid = self.cluster.create_action(verb, version or None)
+        if verb == "Rollback":
+            self.rollbacks[uid] = self.cluster.now
+
+    def _annotate(self) -> None:
+        self.cluster.annotate(f"{self.random.choice(['Rollback', 'Abort', 'Approve', 'Nonsense'])}#{self.random.random()}")
+
+    def _check_rollbacks(self) -> None:
+        """11: what a person asked for has happened, or nothing could be rolled back."""
+        for uid, at in list(self.rollbacks.items()):
+            action = self.cluster.actions.get(uid)
+            if action is None or action.status.phase != "Pending":
+                del self.rollbacks[uid]
+            elif self.cluster.now >= self.operator.down_until and not self.operator.stale_rate and not self.operator.crash_rate:
+                assert self.cluster.now - at < 5, "11: a rollback was asked for and did not happen"
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+def test_invariants_hold_after_every_act(seed: int) -> None:
+    life = Life(seed)
+    life.busy()
+    life.quiet()
+    life.check_settled()

@@ -1,0 +1,150 @@
+"""Small worlds for the tables: a spec, a model, versions in a phase, jobs, pods, a route, seconds of traffic."""
+
+from dataclasses import replace
+from typing import Any
+
+from recsys_api.model_action import ModelActionSpec, ModelActionStatus
+from recsys_api.model_status import RecommenderModelStatus
+from recsys_api.model_version import Condition, ModelVersionSpec, ModelVersionStatus, ServingTemplate
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
+from recsys_operator.core import clock, identity
+from recsys_operator.core.decision import Act, Announce, Decision
+from recsys_operator.core.world import (
+    ActionView,
+    JobView,
+    ModelView,
+    PodView,
+    RouteIntent,
+    RouteView,
+    ServingView,
+    VersionSecond,
+    VersionView,
+    World,
+)
+
+NOW = 1_800_000_000.0
+MODEL = "movies"
+FAST = 10
+"""Index of the bucket (1, 2, 5 … ms) that good answers fall into: 75 ms is index 10, 20 ms index 5."""
+
+
+def build_spec(**changes: Any) -> RecommenderModelSpec:
+    """A valid spec; `rollout`, `training`, … are merged one level deep."""
+    document: dict[str, Any] = {
+        "data": {"source": {"uri": "s3://lake/interactions/"}, "columns": {"timestamp": "ts"}},
+        "artifacts": {"uri": "s3://models"},
+        "model": {},
+        "training": {},
+        "evaluation": {},
+        "serving": {"replicas": 4},
+        "rollout": {
+            "gateway": {"name": "public"},
+            "steps": [
+                {"name": "first", "weight": 25, "minSamples": 5, "maxSeconds": 30},
+                {"name": "all", "weight": 100, "minSamples": 5, "maxSeconds": 30},
+            ],
+            "slos": [
+                {"name": "available", "sli": {"type": "Availability"}, "objectivePercent": "99"},
+                {"name": "fast", "sli": {"type": "Latency", "thresholdMilliseconds": 50}, "objectivePercent": "99"},
+            ],
+            "stableHealthSeconds": 5, "bakeSeconds": 20, "holdLimitSeconds": 60,
+            "previous": {"replicas": "Full", "seconds": 600},
+        },
+    }  # fmt: skip
+    for key, value in changes.items():
+        known = document.get(key)
+        document[key] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
+    return RecommenderModelSpec.model_validate(document)
+
+
+SPEC = build_spec()
+
+
+def build_model(spec: RecommenderModelSpec | None = SPEC, **changes: Any) -> ModelView:
+    """The RecommenderModel."""
+    view = ModelView("shop", MODEL, "uid-model", "1", 1, spec, RecommenderModelStatus())
+    return replace(view, **changes)
+
+
+def build_version(
+    number: int = 1, phase: str = "Pending", spec: RecommenderModelSpec = SPEC, *, trigger: str = "", age: float = 1000.0,
+    **status: Any,
+) -> VersionView:  # fmt: skip
+    """A version in a phase; from Warming on with what earlier phases record."""
+    trigger = trigger or ("spec" if number == 1 else f"action/{number}")
+    hashed = identity.spec_hash(spec)
+    name = identity.version_name(MODEL, hashed, trigger)
+    made = ModelVersionSpec(
+        model_name=MODEL, number=number, spec_hash=hashed, trigger=trigger, artifacts_uri=f"s3://models/shop/{MODEL}",
+        source=spec,
+    )  # fmt: skip
+    known: dict[str, Any] = {"phase": phase, "phase_since": clock.to_text(NOW - age)}
+    if phase in ("Warming", "Canary", "Baking", "Stable", "Previous", "Retired", "RolledBack", "Superseded"):
+        gate = Condition(type="GatePassed", status="True", reason="GatesPassed")
+        known |= {
+            "digest": f"sha256:{name}", "snapshot_digest": f"sha256:data-{number}", "conditions": (gate,),
+            "evaluation_key": identity.evaluation_key(spec.evaluation),
+        }  # fmt: skip
+    if phase in ("Canary", "Baking", "Stable", "Previous", "RolledBack"):
+        known["template"] = ServingTemplate(revision="r1", image="serving:1", top_k=50, request_timeout_milliseconds=1000)
+    known |= status
+    return VersionView(name, f"uid-{name}", "1", NOW - age, made, ModelVersionStatus(**known))
+
+
+def build_pods(version: VersionView, count: int, *, ready: bool = True, **changes: Any) -> tuple[PodView, ...]:
+    """Pods of a version."""
+    return tuple(
+        PodView(f"{version.name}-{n}", f"{version.uid}-pod-{n}", version.name, ready, 0, NOW - 500, ip=f"10.0.0.{n}", **changes)
+        for n in range(count)
+    )
+
+
+def build_serving(version: VersionView, replicas: int, **changes: Any) -> ServingView:
+    """A Deployment that matches the version's template."""
+    revision = version.status.template.revision if version.status.template else "r1"
+    view = ServingView(version.name, f"uid-serving-{version.name}", "1", replicas, replicas, revision, True)
+    return replace(view, **changes)
+
+
+def build_route(intent: RouteIntent, *, accepted: bool = True, **decision: Any) -> RouteView:
+    """The HTTPRoute."""
+    return RouteView("uid-route", "1", intent, decision, accepted)
+
+
+def build_job(version: VersionView, stage: str, name: str, **changes: Any) -> JobView:
+    """A running Job."""
+    fields: dict[str, Any] = {"active": 1, **changes}
+    return JobView(name, f"uid-{name}", "1", version.name, stage, 1, "", NOW - 10, **fields)  # type: ignore[arg-type]
+
+
+def build_action(verb: str, version: str | None = None, name: str = "a1", **changes: Any) -> ActionView:
+    """A pending ModelAction."""
+    spec = ModelActionSpec(model_name=MODEL, verb=verb, version=version, requested_by="ann")  # type: ignore[arg-type]
+    return replace(ActionView(name, f"uid-{name}", "1", NOW - 1, spec, ModelActionStatus()), **changes)
+
+
+def build_second(version: str, at: float, answers: int = 20, *, pods: int = 4, **changes: Any) -> VersionSecond:
+    """A good second."""
+    latency = [0] * (len(LATENCY_BUCKETS_MILLISECONDS) + 1)
+    latency[5] = answers
+    second = VersionSecond(
+        at, version, pods, pods, answers=answers, model_latency=tuple(latency), gateway_requests=answers, gateway_bad=0
+    )
+    return replace(second, **changes)
+
+
+def build_world(model: ModelView | None = None, *versions: VersionView, **changes: Any) -> World:
+    """A world; every version with a template and no serving given has its pods."""
+    world = World("shop", MODEL, model or build_model(), versions, serving_image="serving:1", keys_secret=True)
+    return replace(world, **changes)
+
+
+def writes(decision: Decision) -> list[Act]:
+    """The acts but events."""
+    return [act for act in decision.acts if not isinstance(act, Announce)]
+
+
+def kinds(decision: Decision) -> list[str]:
+    """Names of the acts but events, in order."""
+    return [type(act).__name__ for act in writes(decision)]
