@@ -75,12 +75,49 @@ class EventSource:
         return handle
 
 
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """kopf copies every object several times to find differences that event handlers never ask for: here it is told none."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        """Nothing to compare."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Nothing was stored."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is stored: our objects are never written by kopf."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Event handlers have no progress to remember."""
+
+    def fetch(self, *, key: Any, body: kopf.Body) -> None:
+        """Nothing was stored."""
+
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Nothing is stored."""
+
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Nothing is stored."""
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        """Nothing is stored."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        """Nothing of ours is in it."""
+        return essence
+
+
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     # what is installed later is noticed by our own lists: no right to list CRDs is needed for it
     settings.scanning.disabled = True
     settings.peering.standalone = True
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
     settings.watching.chunk_size = LIST_CHUNK
     settings.watching.server_timeout = 300
     settings.process.ultimate_exiting_timeout = 10
