@@ -30,7 +30,10 @@ _CLOSE_SECONDS = 10
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that goes on answering for `drain_seconds` after SIGTERM: routes to this pod vanish only slowly."""
+    """A server that goes on answering for `drain_seconds` after SIGTERM: routes to this pod vanish only slowly.
+
+    Requests that have begun by then are finished; a connection that is opened in the very moment of the end is refused.
+    """
 
     def __init__(self, config: uvicorn.Config, health: Health, drain_seconds: float) -> None:
         super().__init__(config)

@@ -91,6 +91,13 @@ class LocalPod:
         except OSError:
             return False
 
+    def wait_ready(self) -> None:
+        """Wait for readiness; a TimeoutError carries the log."""
+        try:
+            wait_for(self.is_ready, "readiness")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.log()}") from error
+
     def metric(self, name: str) -> float:
         """The sum of a metric's samples."""
         lines = self.request("GET", "/metrics").body.decode().splitlines()
@@ -122,9 +129,7 @@ def running_pod(env: Mapping[str, str], logs: Path) -> Iterator[LocalPod]:
     """A pod that is ready; its processes end with the block."""
     pod = LocalPod(env, logs)
     try:
-        wait_for(pod.is_ready, "readiness")
+        pod.wait_ready()
         yield pod
-    except TimeoutError as error:
-        raise TimeoutError(f"{error}\n{pod.log()}") from error
     finally:
         pod.end()

@@ -8,7 +8,7 @@ import pytest
 from recsys_serving.testing.artifacts import Made, Recipe, make, write
 from recsys_serving.testing.fake_triton import lay_home
 from recsys_serving.testing.install_triton import default_folder, install
-from recsys_serving.testing.local_pod import LocalPod, running_pod
+from recsys_serving.testing.local_pod import LocalPod
 
 
 @pytest.fixture(scope="session")
@@ -24,20 +24,31 @@ def store(made: Made, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, s
     return root, write(made, root)
 
 
-@pytest.fixture(scope="session", params=["fake", "real"])
-def triton_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fake tritonserver, then the real one (installed on first use)."""
-    if request.param == "fake":
-        return lay_home(tmp_path_factory.mktemp("fake") / "triton")
-    return install(default_folder())
-
-
 @pytest.fixture(scope="session")
-def pod(triton_home: Path, store: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPod]:
-    """A ready pod."""
-    folder = tmp_path_factory.mktemp("pod")
+def pods(store: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LocalPod]]:
+    """Both pods, started together: the real one loads torch while the fake one is tested."""
+    homes = {"fake": lay_home(tmp_path_factory.mktemp("fake") / "triton"), "real": install(default_folder())}
+    started: dict[str, LocalPod] = {}
+    try:
+        for name, home in homes.items():
+            started[name] = _start(home, store, tmp_path_factory.mktemp(f"{name}-pod"))
+        yield started
+    finally:
+        for pod in started.values():
+            pod.end()
+
+
+@pytest.fixture(scope="session", params=["fake", "real"])
+def pod(request: pytest.FixtureRequest, pods: dict[str, LocalPod]) -> LocalPod:
+    """A ready pod around a fake tritonserver, then one around the real one (installed on first use)."""
+    chosen = pods[request.param]
+    chosen.wait_ready()
+    return chosen
+
+
+def _start(home: Path, store: tuple[Path, str], folder: Path) -> LocalPod:
     env = {
-        "RECSYS_TRITON_HOME": str(triton_home),
+        "RECSYS_TRITON_HOME": str(home),
         "RECSYS_MODELS_DIR": str(folder / "models"),
         "RECSYS_ARTIFACT_URI": f"file://{store[0]}",
         "RECSYS_ARTIFACT_DIGEST": store[1],
@@ -45,8 +56,7 @@ def pod(triton_home: Path, store: tuple[Path, str], tmp_path_factory: pytest.Tem
         "RECSYS_MODEL": "movies",
         "RECSYS_BUCKET_KEY": "ab" * 16,
         "RECSYS_TOKEN_KEY": "cd" * 16,
-        "RECSYS_REQUEST_TIMEOUT_MILLISECONDS": "1000",
+        "RECSYS_REQUEST_TIMEOUT_MILLISECONDS": "500",
         "RECSYS_DRAIN_SECONDS": "2",
     }
-    with running_pod(env, folder) as running:
-        yield running
+    return LocalPod(env, folder)

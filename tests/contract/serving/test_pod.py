@@ -1,7 +1,10 @@
 """What holds for a pod whatever happens to its tritonserver."""
 
+import http.client
 import os
 import signal
+import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -79,21 +82,35 @@ def test_a_stopped_triton_costs_no_answer_and_is_replaced(pod: LocalPod) -> None
 def test_sigterm_loses_no_request_and_ends_with_zero(pod: LocalPod) -> None:
     """Must stay the last test of this file: it ends the pod that the others share."""
     wait_for(lambda: is_served_by_model(pod), "an answer by the model")
+    begun = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=30)
+    body = b'{"user": "u1", "k": 5}'
+    until = time.monotonic() + 1.5
     pod.api.send_signal(signal.SIGTERM)
     pod.supervisor.send_signal(signal.SIGTERM)
+    wait_for(lambda: not pod.is_ready(), "unreadiness")
+    begun.putrequest("POST", "/v1/recommend")
+    begun.putheader("content-length", str(len(body)))
+    begun.endheaders(body[:5])
     reasons: Counter[str] = Counter()
-
-    def ask() -> bool:
-        try:
-            answer = pod.recommend(user="u1", k=5)
-        except ConnectionRefusedError:
-            return True
+    # RECSYS_DRAIN_SECONDS is 2: until then every new request is answered, and by the model.
+    while time.monotonic() < until:
+        answer = pod.recommend(user="u1", k=5)
         assert answer.status == 200
+        assert answer.headers["connection"] == "close"
         reasons[answer.json()["fallbackReason"]] += 1
-        return False
-
-    wait_for(ask, "end of the listener")
-    assert reasons["None"] > 10
+    assert reasons["None"] > 5
     assert set(reasons) <= {"None", "Deadline"}
+    wait_for(lambda: not is_listening(pod), "end of the listener")
+    begun.send(body[5:])
+    assert begun.getresponse().status == 200
+    begun.close()
     assert pod.api.wait(30) == 0
     assert pod.supervisor.wait(30) == 0
+
+
+def is_listening(pod: LocalPod) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", pod.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
