@@ -68,7 +68,7 @@ def install_chart(
         env=cluster.env, input=json.dumps(settings), text=True, capture_output=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise RuntimeError(f"helm: {done.stderr.strip()}")
+        raise RuntimeError(f"helm: {done.stderr.strip().splitlines()[-1]}")
     return f"revision {kubectl('-n', namespace, 'get', 'deployment', '-o', 'jsonpath={.items[0].metadata.generation}')}"
 
 

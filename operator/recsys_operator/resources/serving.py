@@ -173,7 +173,7 @@ def _container(name: str, module: str, version: VersionView, template: ServingTe
     }
     return {
         "name": name, "image": template.image, "imagePullPolicy": pull_policy,
-        "command": ["python", "-m", f"recsys_serving.{module}"],
+        "command": ["python3", "-m", f"recsys_serving.{module}"],
         "env": [*build_env(environment), *keys],
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [MODELS, tmp, SHM],

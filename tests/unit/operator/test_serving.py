@@ -29,7 +29,7 @@ def test_fetch_then_triton_and_api_from_one_image() -> None:
     made = containers(deployment())
     assert list(made) == ["fetch", "triton", "api"]
     assert {container["image"] for container in made.values()} == {"serving:1"}
-    assert made["triton"]["command"] == ["python", "-m", "recsys_serving.supervisor"]
+    assert made["triton"]["command"] == ["python3", "-m", "recsys_serving.supervisor"]
 
 
 def test_the_environment_is_the_contracts() -> None:
