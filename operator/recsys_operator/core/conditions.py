@@ -151,5 +151,5 @@ def _serving(scene: Scene) -> VersionView | None:
 
 
 def _newest(scene: Scene) -> VersionView | None:
-    own = [v for v in scene.versions if v.spec.spec_hash == scene.spec_hash]
+    own = [v for v in scene.versions if v.spec.spec_hash == scene.spec_hash and v.status.phase != "NoNewData"]
     return own[-1] if own else None

@@ -209,6 +209,8 @@ class Scene:
             return Pin(wish, source, None, f"{found.name} was rolled back; a Retry action must name it first")
         if not found.status.digest:
             return Pin(wish, source, None, f"{found.name} has no artifact yet")
+        if found.status.phase in ("Failed", "Invalid", "NoNewData"):
+            return Pin(wish, source, None, f"{found.name} is {found.status.phase}; Retry it first")
         return Pin(wish, source, found)
 
 

@@ -228,7 +228,9 @@ def _health_line(
     n, bad = count_events(objective, second)
     if n == 0:
         return known
-    return known[0] + 1, sequential.update_objective(known[1], known[0] + 1, n, bad, objective.limit)
+    logs = sequential.update_objective(known[1], known[0] + 1, n, bad, objective.limit)
+    # a long breach must not take as long to be forgotten
+    return known[0] + 1, tuple(min(log, _LOG_BREACH + 2 * sequential.LOG_CAP) for log in logs)
 
 
 def _rounded(logs: tuple[float, ...]) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ Fail (watch.py)                              -> all traffic back
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
-from recsys_operator.core.phases.canary import elapsed, hold_or_end, left_by
+from recsys_operator.core.phases.canary import elapsed, hold_is_over, left_by
 from recsys_operator.core.phases.promotion import make_stable
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.watch import state_of, verdict_of
@@ -62,6 +62,11 @@ def settle(scene: Scene, version: VersionView, state: RolloutState, by: str) -> 
         return _hold_final(scene, version, state, reasons.APPROVAL, "create an Approve action to make it stable")
     if scene.paused:
         return wait(scene, version, scene.paused, "it does not become stable while paused", 60.0)
+    return finish_by(scene, version, state, by)
+
+
+def finish_by(scene: Scene, version: VersionView, state: RolloutState, by: str) -> Step:
+    """Stable, and why."""
     words = {
         "Pass": "every objective was met beyond chance", "Promote": "promoted by a person",
         "Undecided": "undecided after the bake; onUndecidedFinal is Advance",
@@ -80,10 +85,8 @@ def _enough(scene: Scene, state: RolloutState) -> bool:
 
 
 def _hold_final(scene: Scene, version: VersionView, state: RolloutState, reason: str, message: str) -> Step:
-    since = state.hold_since if state.hold_reason == reason else None
-    over = since is not None and scene.now - since >= state.policy.hold_limit_seconds
-    if over and state.policy.on_hold_limit == "Advance" and not scene.paused:
-        evidence = state.current.approval if state.current is not None else ""
-        approved = state.changed(approvals=(*state.approvals, state.current.name)) if state.current else state
-        return settle(scene, version, approved if evidence else state, "HoldLimit")
-    return hold_or_end(scene, version, state, reason, message)
+    if not hold_is_over(scene, state) or state.policy.on_hold_limit != "Advance":
+        return watch.hold(scene, version, state, reason, message)
+    if scene.paused:
+        return wait(scene, version, scene.paused, "it does not become stable while paused", 60.0)
+    return finish_by(scene, version, state, "HoldLimit")

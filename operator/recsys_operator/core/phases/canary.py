@@ -92,6 +92,8 @@ def advance(scene: Scene, version: VersionView, state: RolloutState, index: int,
     weight = state.steps[index].weight
     if not scene.is_ready(version.name, scene.needed(state, weight)):
         message = f"{scene.needed(state, weight)} ready pods are needed for {weight} %"
+        if by == "HoldLimit":
+            return _last_wait(scene, version, state, message)
         return watch.hold(scene, version, state, reasons.SCALING, message)
     return start_step(scene, version, state, index, left=left_by(scene, version, state, by))
 
@@ -108,8 +110,20 @@ def left_by(scene: Scene, version: VersionView, state: RolloutState, by: str) ->
 
 def hold_or_end(scene: Scene, version: VersionView, state: RolloutState, reason: str, message: str) -> Step:
     """A hold that ends at holdLimitSeconds in onHoldLimit."""
-    since = state.hold_since if state.hold_reason == reason else None
-    over = since is not None and scene.now - since >= state.policy.hold_limit_seconds
-    if over and state.policy.on_hold_limit == "Advance":
+    if hold_is_over(scene, state) and state.policy.on_hold_limit == "Advance":
         return advance(scene, version, state, state.next_step, "HoldLimit")
     return watch.hold(scene, version, state, reason, message)
+
+
+def hold_is_over(scene: Scene, state: RolloutState) -> bool:
+    """Whether a wait for people or pods has lasted holdLimitSeconds."""
+    since = state.hold_since if state.hold_reason in watch.WAITS else None
+    return since is not None and scene.now - since >= state.policy.hold_limit_seconds
+
+
+def _last_wait(scene: Scene, version: VersionView, state: RolloutState, message: str) -> Step:
+    """The hold is over and onHoldLimit is Advance, but there are no pods: as long again, then it is rolled back."""
+    left = (state.hold_since or scene.now) + 2 * state.policy.hold_limit_seconds - scene.now
+    if left <= 0:
+        return end_rollout(scene, version, "RolledBack", reasons.SCALING, message)
+    return Step((), min(left, 5.0))

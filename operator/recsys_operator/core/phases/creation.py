@@ -47,20 +47,17 @@ def decide_overtaken(scene: Scene, version: VersionView) -> Step | None:
         return None
     if version.spec.spec_hash != scene.spec_hash:
         return _supersede(scene, version, reasons.SPEC_CHANGED, "the spec asks for another model now")
-    newer = [
-        v for v in scene.versions
-        if v.spec.spec_hash == scene.spec_hash and v.spec.number > version.spec.number
-        and passed_gates(v) and not v.status.quarantined
-    ]  # fmt: skip
-    if newer:
-        return _supersede(scene, version, reasons.OVERTAKEN, f"{newer[-1].name} is newer and passed its gates")
+    wanted = scene.wanted
+    if wanted is not None and wanted.spec.number > version.spec.number:
+        return _supersede(scene, version, reasons.OVERTAKEN, f"{wanted.name} is newer and passed its gates")
     return None
 
 
 def decide_revival(scene: Scene, version: VersionView) -> Step | None:
     """A version that is asked for again: its artifact is reused, it is never trained twice."""
     status = version.status
-    if status.phase not in REPEATABLE or scene.suspended:
+    pinned = scene.pin is not None and status.phase == "Rejected"
+    if not (status.phase in REPEATABLE or pinned) or scene.suspended:
         return None
     if scene.target is not None and scene.target.name == version.name:
         return _warm_again(scene, version)

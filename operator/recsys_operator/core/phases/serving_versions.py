@@ -90,7 +90,7 @@ def expired(scene: Scene, version: VersionView) -> Step | None:
     left = clock.to_seconds(version.status.phase_since, scene.now) + seconds - scene.now
     if left > 0:
         return Step((), left)
-    if scene.candidate is not None or scene.stable is None:
+    if scene.candidate is not None or scene.stable is None or not scene.ready_pods(scene.stable.name):
         return Step((), 60.0)
     return _retire(scene, version, f"its {seconds} s as the previous version are over")
 

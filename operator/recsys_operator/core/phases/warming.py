@@ -52,6 +52,8 @@ def not_target(scene: Scene, version: VersionView) -> Step | None:
 
 def not_its_turn(scene: Scene, version: VersionView) -> Step | None:
     """Paused, suspended, or another version is rolled out."""
+    if scene.model.spec is None:
+        return wait(scene, version, reasons.INVALID_SPEC, "it starts when the spec is valid again", 60.0)
     pinned = scene.pin is not None
     if scene.paused and not (pinned and not scene.suspended):
         return wait(scene, version, scene.paused, "it starts when that is over", 60.0)

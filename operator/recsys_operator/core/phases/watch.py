@@ -20,6 +20,7 @@ BANK_SECONDS = 15.0
 PATIENCE_SECONDS = 10.0
 """A gateway takes a moment to accept a route: only after this long it is worth a line in status."""
 MISSING = frozenset({"NoData", "MetricsUnavailable"})
+WAITS = frozenset({reasons.UNDECIDED, reasons.APPROVAL, reasons.TOO_FEW_SAMPLES, reasons.SCALING})
 
 
 def state_of(scene: Scene, version: VersionView) -> RolloutState:
@@ -31,7 +32,7 @@ def state_of(scene: Scene, version: VersionView) -> RolloutState:
 
 def verdict_of(scene: Scene, version: VersionView) -> Verdict:
     """Where the candidate's segment stands."""
-    assert scene.candidate is not None and scene.candidate.name == version.name, "one candidate is judged"
+    assert scene.candidate == version, "one candidate is judged"
     return scene.verdict
 
 
@@ -196,8 +197,11 @@ def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, m
     """Keep the weight and wait; after holdLimitSeconds the version is RolledBack."""
     limit = state.policy.hold_limit_seconds
     if state.hold_reason != reason or state.hold_since is None:
-        held = _counted(scene, state).changed(hold_reason=reason, hold_since=scene.now)
-        return Step((move(scene, version, version.status.phase, reason, message, state=held),), float(limit))
+        # one wait for people or pods may turn into another, but never lasts longer for it
+        goes_on = state.hold_reason in WAITS and reason in WAITS
+        since = state.hold_since if goes_on and state.hold_since is not None else scene.now
+        held = _counted(scene, state).changed(hold_reason=reason, hold_since=since)
+        return Step((move(scene, version, version.status.phase, reason, message, state=held),), 1.0)
     left = state.hold_since + limit - scene.now
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reason, f"{message}; not over after {limit} s")

@@ -1,0 +1,76 @@
+"""Golden identities: a change here retrains every model of every user. Add `h2:` instead."""
+
+import pytest
+
+from recsys_operator.core import identity
+from tests.unit.core.factories import SPEC, build_spec
+
+GOLDEN = {
+    "default": (SPEC, "h1:ec3feceb29406e79fe67f1d5afe4edd3369563f511776b79b6651fc861b93aa4"),
+    "gmf": (build_spec(model={"architecture": "GMF"}), "h1:45a39890cec2d744a6b439ed7720948e04a32a259a34fa734dd723fcdfffa3ae"),
+    "tuned": (
+        build_spec(
+            model={"embeddingDim": 64, "hiddenLayers": [256, 128], "dropout": 0.2},
+            training={"epochs": 5, "seed": 7, "optimizer": {"learningRate": 0.01}, "refit": "All"},
+        ),
+        "h1:f8d5c5623c55d282c64c96603391d04ffefef83bf4cd207af939196d8ff199c9",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_the_hash_of_a_spec_is_what_it_always_was(name: str) -> None:
+    spec, golden = GOLDEN[name]
+    assert identity.spec_hash(spec) == golden
+
+
+def test_the_projection_of_a_plain_spec_is_its_data_alone() -> None:
+    assert identity.project(SPEC) == {"data.source.uri": "s3://lake/interactions/", "data.columns.timestamp": "ts"}
+
+
+def test_the_name_is_ten_digits_of_hash_and_trigger() -> None:
+    assert identity.version_name("movies", "h1:aa", "spec") == "movies-8ccebafe2c"
+    assert identity.version_name("movies", "h1:aa", "action/1") != identity.version_name("movies", "h1:aa", "spec")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        build_spec(training={"gpusPerNode": 1, "nodes": 2, "schedule": "0 3 * * *", "deadlineSeconds": 60, "backoffLimit": 0}),
+        build_spec(training={"queueName": "team-a", "podTemplate": {"nodeSelector": {"gpu": "yes"}}}),
+        build_spec(serving={"replicas": 9, "topK": 10}),
+        build_spec(rollout={"bakeSeconds": 1, "paused": True}),
+        build_spec(evaluation={"gates": [{"name": "a", "metric": {"name": "NDCG"}, "atLeast": "0.1"}]}),
+        build_spec(suspend=True, historyLimit=3, deletionPolicy="Delete"),
+        build_spec(artifacts={"credentialsSecretRef": {"name": "keys"}}),
+        build_spec(model={"embeddingDim": 32, "hiddenLayers": [64, 32, 16], "dropout": 0.0}),
+        build_spec(data={"source": {"uri": "s3://lake/interactions/", "credentialsSecretRef": {"name": "keys"}}}),
+        build_spec(data={"validation": {"maxNullFraction": "0.00"}}),
+    ],
+)  # fmt: skip
+def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object) -> None:
+    assert identity.spec_hash(other) == identity.spec_hash(SPEC)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        build_spec(data={"source": {"uri": "s3://lake/other/"}}), build_spec(data={"split": {"testFraction": 0.2}}),
+        build_spec(model={"embeddingDim": 33}), build_spec(model={"architecture": "MLP"}),
+        build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),
+        build_spec(training={"deterministic": False}),
+    ],
+)  # fmt: skip
+def test_what_changes_the_weights_changes_the_hash(other: object) -> None:
+    assert identity.spec_hash(other) != identity.spec_hash(SPEC)  # type: ignore[arg-type]
+
+
+def test_an_evaluation_is_known_by_its_gates_and_by_whom_it_compares_with() -> None:
+    absolute = build_spec(evaluation={"gates": [{"name": "a", "metric": {"name": "NDCG"}, "atLeast": "0.1"}]}).evaluation
+    relative = build_spec(
+        evaluation={"gates": [{"name": "a", "metric": {"name": "NDCG"}, "maxRegressionPercent": "2"}]}
+    ).evaluation
+    assert identity.evaluation_key(absolute, "v1") == identity.evaluation_key(absolute, "v2")
+    assert identity.evaluation_key(relative, "v1") != identity.evaluation_key(relative, "v2")
+    assert identity.same_gates(identity.evaluation_key(relative, "v1"), identity.evaluation_key(relative, "v2"))
+    assert not identity.same_gates(identity.evaluation_key(relative, "v1"), identity.evaluation_key(absolute, "v1"))
