@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -19,7 +19,7 @@ from recsys_operator.adapters.proxy_pods import ProxyPods
 from recsys_operator.adapters.relist import Relister
 from recsys_operator.adapters.switch import Switch
 from recsys_operator.adapters.traffic.gateway_api import GatewayApiRouter
-from recsys_operator.errors import OperatorError
+from recsys_operator.errors import OperatorError, Unavailable
 from recsys_operator.handlers import EventSource
 from recsys_operator.metrics import Telemetry
 from recsys_operator.ports import Clock
@@ -34,6 +34,7 @@ __all__ = ["Operator", "RootTaskEndedError"]
 
 log = logging.getLogger(__name__)
 URGENT_KINDS = frozenset({"ModelAction"})
+START_RETRY_SECONDS = 0.5
 
 
 class RootTaskEndedError(OperatorError):
@@ -93,18 +94,12 @@ class Operator:
         self._stack.push_async_callback(runner.cleanup)
         await self._stack.enter_async_context(self._cluster)
         self._reconciler = self._build_reconciler(await self._stack.enter_async_context(_scraping_session()))
-        await self._switch.read()
         self._tasks.append(await self._events.start())
         self._on_started()
-        begun = self._clock.monotonic()
-        await self._relister.fill()
-        self._ready = True
-        log.info(
-            "first lists are in after %.2f s: %d models", self._clock.monotonic() - begun, len(self._cache.models())
-        )
 
     async def _lead(self) -> None:
-        """Wait for the Lease, then act; never returns."""
+        """Read everything once, wait for the Lease, then act; never returns."""
+        await self._fill()
         await self._leadership.acquire()
         log.info("%s leads", self._settings.pod_name)
         self._spawn("lease", self._leadership.keep())
@@ -115,6 +110,14 @@ class Operator:
             self._spawn(f"worker-{n}", self._reconciler.work())
         self._led.set()
         await asyncio.Event().wait()
+
+    async def _fill(self) -> None:
+        begun = self._clock.monotonic()
+        await _patiently(self._switch.read)
+        await _patiently(self._relister.fill)
+        self._ready = True
+        seconds = self._clock.monotonic() - begun
+        log.info("first lists are in after %.2f s: %d models", seconds, len(self._cache.models()))
 
     async def _supervise(self, waiting: "asyncio.Task[bool]") -> None:
         """Until `waiting` is done; any root task that ends is fatal."""
@@ -197,6 +200,17 @@ class Operator:
 
 def _scraping_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30))
+
+
+async def _patiently(read: Callable[[], Awaitable[object]]) -> None:
+    """Repeat a read until the API server can answer it: one that starts, or makes a new kind ready, says 429 or 503."""
+    while True:
+        try:
+            await read()
+            return
+        except Unavailable as error:
+            log.warning("the API server is not ready yet: %s", error)
+            await asyncio.sleep(START_RETRY_SECONDS)
 
 
 def _raise_end(task: "asyncio.Task[None]") -> None:

@@ -1,6 +1,7 @@
 """The API server by aiohttp: apply, create, live reads, status, deletes with preconditions, lists."""
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,6 +21,8 @@ METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,applica
 PAGE = 500
 TIMEOUT_SECONDS = 10.0
 WATCH_SECONDS = 240
+_CLOSED = (aiohttp.ServerDisconnectedError, ConnectionResetError)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -191,12 +194,28 @@ class ApiCluster:
         headers = {"Accept": accept, "Content-Type": content, **self._connection.headers()}
         data = None if body is None else json.dumps(body)
         try:
-            async with self._session.request(
-                verb, self._connection.server + path, data=data, params=params, headers=headers
-            ) as response:
+            return await self._send(verb, path, data, params, headers)
+        except _CLOSED:
+            # the pooled connection was closed under us. Every write of ours may be sent twice: an apply changes nothing
+            # the second time, a create finds our object, status and delete carry a resourceVersion
+            log.debug("connection closed, sending %s %s again", verb, path)
+        try:
+            return await self._send(verb, path, data, params, headers)
+        except _CLOSED as error:
+            raise Unavailable(f"{verb} {path}", f"{type(error).__name__}: {error}") from error
+
+    async def _send(
+        self, verb: str, path: str, data: str | None, params: Mapping[str, str] | None, headers: Mapping[str, str]
+    ) -> Manifest:
+        assert self._session is not None
+        url = self._connection.server + path
+        try:
+            async with self._session.request(verb, url, data=data, params=params, headers=headers) as response:
                 raw = await response.read()
                 if response.status >= 300:
                     raise _error(f"{verb} {path}", response.status, raw, response.headers.get("Retry-After"))
+        except _CLOSED:
+            raise
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(f"{verb} {path}", f"{type(error).__name__}: {error}") from error
         parsed: Manifest = json.loads(raw)

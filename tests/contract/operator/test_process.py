@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -76,7 +77,7 @@ Start = Callable[[], Awaitable[Operator]]
 
 
 @pytest.fixture
-async def start(prepared_apiserver: ApiServer, real_bench: Bench) -> AsyncIterator[Start]:
+async def start(prepared_apiserver: ApiServer, real_bench: Bench, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts operators for the bench's namespace; what still runs in the end is killed."""
     started: list[Operator] = []
     namespace = real_bench.namespace
@@ -88,13 +89,16 @@ async def start(prepared_apiserver: ApiServer, real_bench: Bench) -> AsyncIterat
             "RECSYS_SERVING_IMAGE": "serving:1", "RECSYS_NAMESPACE": namespace, "RECSYS_WATCH_NAMESPACES": namespace,
             "RECSYS_POD_NAME": "operator-0", "RECSYS_METRICS_PORT": str(port), "RECSYS_METRICS_ADDRESS": "127.0.0.1",
         }  # fmt: skip
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "recsys_operator", env=environment, stdout=asyncio.subprocess.DEVNULL
-        )
+        log = tmp_path / f"operator-{len(started)}.log"
+        with log.open("wb") as file:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "recsys_operator", env=environment, stdout=file, stderr=asyncio.subprocess.STDOUT
+            )
         operator = Operator(process, port)
         started.append(operator)
 
         async def is_ready() -> bool:
+            assert process.returncode is None, log.read_text()
             return (await operator.page("/readyz"))[0] == 200
 
         await until(is_ready)
