@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 from recsys_local.cluster import Cluster
-from recsys_local.image_specs import references
 from recsys_local.paths import CHECKOUT, Cache, State
 from recsys_local.ports import port_of
 from recsys_local.s3 import environment, upload
@@ -59,7 +58,7 @@ def install_chart(
 ) -> str:
     """`helm upgrade --install` of our chart with our images; the operator is ready when this returns."""
     cluster = Cluster(Cache.default(), State.default())
-    images = {name: {"reference": references()[name]} for name in ("operator", "trainer", "serving")}
+    images = {name: {"reference": reference} for name, reference in _load_images().items()}
     settings = {"images": images, **(values or {})}
     chart = str(CHECKOUT / "charts" / "recsys-operator")
     command = ["helm", "upgrade", "--install", RELEASE, chart, "-n", namespace, "--create-namespace"]
@@ -70,6 +69,15 @@ def install_chart(
     if done.returncode:
         raise RuntimeError(f"helm: {done.stderr.strip().splitlines()[-1]}")
     return f"revision {kubectl('-n', namespace, 'get', 'deployment', '-o', 'jsonpath={.items[0].metadata.generation}')}"
+
+
+def _load_images() -> dict[str, str]:
+    """Build and load our three images; {name: the reference that was loaded}, whatever is edited meanwhile."""
+    command = [sys.executable, "-m", "recsys_local", "load", "operator", "trainer", "serving"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"images: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def make_namespace(kubectl: Runs, namespace: str) -> None:
