@@ -87,7 +87,9 @@ class Cluster:
         if self.model is None:
             self.model = ModelView(NAMESPACE, NAME, self._uid("model"), self._rv(), 1, spec, RecommenderModelStatus())
         elif self.model.spec != spec:
-            self.model = replace(self.model, spec=spec, generation=self.model.generation + 1, resource_version=self._rv())
+            self.model = replace(
+                self.model, spec=spec, generation=self.model.generation + 1, resource_version=self._rv()
+            )
 
     def annotate(self, value: str) -> None:
         """kubectl annotate."""

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from tests.simulation.cluster import Cluster
+
 from recsys_api.model_version import ModelVersionStatus
 from recsys_operator.core import decision as acts
 from recsys_operator.core.rollout_state import read_state
 from recsys_operator.core.world import RouteIntent, VersionView
-from tests.simulation.cluster import Cluster
 
 ROLLING = ("Canary", "Baking")
 LOADED = ("Stable", "Previous", "Canary", "Baking")
@@ -60,7 +61,9 @@ class Invariants:
         assert 0 <= route.intent.weight <= 100
         assert route.intent.stable in versions, "1: stable has no record"
         for name in self.condemned:
-            assert self.cluster.weight(name) == 0, f"2: {name} was rolled back and has weight {self.cluster.weight(name)}"
+            assert self.cluster.weight(name) == 0, (
+                f"2: {name} was rolled back and has weight {self.cluster.weight(name)}"
+            )
         with_weight = [v for v in versions.values() if v.status.phase in ROLLING and self._intent(v) > 0]
         assert len(with_weight) <= 1, "6: two canaries"
         owned = [v.spec.spec_hash for v in versions.values() if v.spec.trigger == "spec"]

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from recsys_operator.core.decision import Announce, Decision, EnsureRoute
-from recsys_operator.core.lifecycle import decide
 from tests.simulation.cluster import Cluster, Refused
 from tests.simulation.invariants import Invariants
+
+from recsys_operator.core.decision import Announce, Decision, EnsureRoute
+from recsys_operator.core.lifecycle import decide
 
 MOST_PASSES = 25
 """An unchanged world is quiet after this many passes."""
@@ -64,7 +65,9 @@ class Operator:
         self.cluster.watch(decision.sample)
         wrote = False
         for act in decision.acts:
-            self.log.append(f"{self.cluster.now:.0f} {type(act).__name__} {getattr(act, 'name', getattr(act, 'version', ''))}")
+            self.log.append(
+                f"{self.cluster.now:.0f} {type(act).__name__} {getattr(act, 'name', getattr(act, 'version', ''))}"
+            )
             gone = world.model is None and self.cluster.model is not None
             self.invariants.before(act, stale_model=gone)
             before = self.cluster.route.intent if self.cluster.route is not None else None

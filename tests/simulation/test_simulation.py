@@ -8,17 +8,19 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-
-from recsys_api.recommender_model import RecommenderModelSpec
 from tests.simulation.cluster import Cluster, Quality
 from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operator
 from tests.unit.core.factories import build_spec
 
+from recsys_api.recommender_model import RecommenderModelSpec
+
 FIRST = int(os.environ.get("RECSYS_SIM_SEED", "0"))
 SEEDS = int(os.environ.get("RECSYS_SIM_SEEDS", "50"))
 BUSY_SECONDS, QUIET_SECONDS = 300, 500
-SETTLED = frozenset({"Stable", "Previous", "Retired", "Invalid", "Failed", "Rejected", "RolledBack", "Superseded", "NoNewData"})
+SETTLED = frozenset(
+    {"Stable", "Previous", "Retired", "Invalid", "Failed", "Rejected", "RolledBack", "Superseded", "NoNewData"}
+)
 VERBS = {
     "Rollback": 3, "Abort": 1, "Promote": 4, "Approve": 4, "Retry": 3, "Pause": 1, "Resume": 2, "Pin": 1, "Unpin": 2,
     "Retrain": 3,
@@ -87,7 +89,11 @@ class Life:
     def check_settled(self) -> None:
         """Who serves what at the end."""
         cluster = self.cluster
-        open_ones = {v.name: (v.status.phase, v.status.reason) for v in cluster.versions.values() if v.status.phase not in SETTLED}
+        open_ones = {
+            v.name: (v.status.phase, v.status.reason)
+            for v in cluster.versions.values()
+            if v.status.phase not in SETTLED
+        }
         assert not open_ones, f"9: still waiting: {open_ones}"
         assert all(action.status.phase != "Pending" for action in cluster.actions.values())
         stable = [v for v in cluster.versions.values() if v.status.phase == "Stable"]
@@ -218,7 +224,9 @@ class Life:
             self.rollbacks[uid] = self.cluster.now
 
     def _annotate(self) -> None:
-        self.cluster.annotate(f"{self.random.choice(['Rollback', 'Abort', 'Approve', 'Nonsense'])}#{self.random.random()}")
+        self.cluster.annotate(
+            f"{self.random.choice(['Rollback', 'Abort', 'Approve', 'Nonsense'])}#{self.random.random()}"
+        )
 
     def _check_rollbacks(self) -> None:
         """11: what a person asked for has happened, or nothing could be rolled back."""
@@ -226,7 +234,11 @@ class Life:
             action = self.cluster.actions.get(uid)
             if action is None or action.status.phase != "Pending":
                 del self.rollbacks[uid]
-            elif self.cluster.now >= self.operator.down_until and not self.operator.stale_rate and not self.operator.crash_rate:
+            elif (
+                self.cluster.now >= self.operator.down_until
+                and not self.operator.stale_rate
+                and not self.operator.crash_rate
+            ):
                 assert self.cluster.now - at < 5, "11: a rollback was asked for and did not happen"
 
 

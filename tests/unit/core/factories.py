@@ -1,6 +1,6 @@
 """Small worlds for the tables: a spec, a model, versions in a phase, jobs, pods, a route, seconds of traffic."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recsys_api.model_action import ModelActionSpec, ModelActionStatus
@@ -10,6 +10,7 @@ from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core import clock, identity
 from recsys_operator.core.decision import Act, Announce, Decision
+from recsys_operator.core.rollout_state import RolloutState, Spend
 from recsys_operator.core.world import (
     ActionView,
     JobView,
@@ -25,8 +26,6 @@ from recsys_operator.core.world import (
 
 NOW = 1_800_000_000.0
 MODEL = "movies"
-FAST = 10
-"""Index of the bucket (1, 2, 5 … ms) that good answers fall into: 75 ms is index 10, 20 ms index 5."""
 
 
 def build_spec(**changes: Any) -> RecommenderModelSpec:
@@ -87,7 +86,9 @@ def build_version(
             "evaluation_key": identity.evaluation_key(spec.evaluation),
         }  # fmt: skip
     if phase in ("Canary", "Baking", "Stable", "Previous", "RolledBack"):
-        known["template"] = ServingTemplate(revision="r1", image="serving:1", top_k=50, request_timeout_milliseconds=1000)
+        known["template"] = ServingTemplate(
+            revision="r1", image="serving:1", top_k=50, request_timeout_milliseconds=1000
+        )
     known |= status
     return VersionView(name, f"uid-{name}", "1", NOW - age, made, ModelVersionStatus(**known))
 
@@ -95,7 +96,16 @@ def build_version(
 def build_pods(version: VersionView, count: int, *, ready: bool = True, **changes: Any) -> tuple[PodView, ...]:
     """Pods of a version."""
     return tuple(
-        PodView(f"{version.name}-{n}", f"{version.uid}-pod-{n}", version.name, ready, 0, NOW - 500, ip=f"10.0.0.{n}", **changes)
+        PodView(
+            f"{version.name}-{n}",
+            f"{version.uid}-pod-{n}",
+            version.name,
+            ready,
+            0,
+            NOW - 500,
+            ip=f"10.0.0.{n}",
+            **changes,
+        )
         for n in range(count)
     )
 
@@ -114,8 +124,8 @@ def build_route(intent: RouteIntent, *, accepted: bool = True, **decision: Any) 
 
 def build_job(version: VersionView, stage: str, name: str, **changes: Any) -> JobView:
     """A running Job."""
-    fields: dict[str, Any] = {"active": 1, **changes}
-    return JobView(name, f"uid-{name}", "1", version.name, stage, 1, "", NOW - 10, **fields)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"active": 1, "attempt": 1, "key": "", "created_at": NOW - 10, **changes}
+    return JobView(name, f"uid-{name}", "1", version.name, stage, **fields)  # type: ignore[arg-type]
 
 
 def build_action(verb: str, version: str | None = None, name: str = "a1", **changes: Any) -> ActionView:
@@ -148,3 +158,61 @@ def writes(decision: Decision) -> list[Act]:
 def kinds(decision: Decision) -> list[str]:
     """Names of the acts but events, in order."""
     return [type(act).__name__ for act in writes(decision)]
+
+
+def build_state(
+    candidate: VersionView, stable: VersionView, spec: RecommenderModelSpec = SPEC, **changes: Any
+) -> RolloutState:
+    """A rollout in its first step (25 %), its clock running for 10 s."""
+    state = RolloutState(
+        policy=spec.rollout, stable=stable.name, stable_replicas=4, bucket_offset=7, started_at=NOW - 60, ready_at=NOW - 40,
+        step=0, weight=25, segment=1, segment_at=NOW - 12, clock_start=NOW - 10, banked_at=NOW,
+        ledger=(Spend(segment=1, part="Canary", alpha=0.0152),),
+        pods={pod.uid: 0 for pod in build_pods(candidate, 1)},
+    )  # fmt: skip
+    return state.changed(**changes)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Stable (version 1) and candidate (version 2) under the same spec, by default healthy in the first step."""
+
+    stable: VersionView
+    candidate: VersionView
+    state: RolloutState
+
+    def world(
+        self, seconds: int = 10, own: dict[str, Any] | None = None, other: dict[str, Any] | None = None, **changes: Any
+    ) -> World:
+        """The world after so many seconds with these answers of both arms."""
+        candidate = replace(
+            self.candidate, status=self.candidate.status.model_copy(update={"rollout": self.state.dump()})
+        )
+        weight = self.state.weight
+        intent = RouteIntent(self.stable.name, candidate.name, weight, 7) if weight else RouteIntent(self.stable.name)
+        fields: dict[str, Any] = {
+            "pods": build_pods(self.stable, 4) + build_pods(candidate, 4),
+            "serving": {v.name: build_serving(v, 4) for v in (self.stable, candidate)},
+            "route": build_route(intent, version=candidate.name, segment=self.state.segment, weight=weight, at=clock.to_text(NOW)),
+            "seconds": tuple(
+                build_second(name, NOW - seconds + t, **(answers or {}))
+                for t in range(1, seconds + 1)
+                for name, answers in ((self.stable.name, other), (candidate.name, own))
+            ),
+            "samples_since": NOW - 100,
+        }  # fmt: skip
+        model = changes.pop("model", None)
+        return build_world(model, self.stable, candidate, **{**fields, **changes})
+
+    def changed(self, **changes: Any) -> "Rollout":
+        """With another state."""
+        return replace(self, state=self.state.changed(**changes))
+
+
+def build_rollout(spec: RecommenderModelSpec = SPEC, phase: str = "Canary", **changes: Any) -> Rollout:
+    """A rollout; in the bake its step is the last one at 100 %."""
+    stable, candidate = build_version(1, "Stable", spec), build_version(2, phase, spec, age=60)
+    if phase == "Baking":
+        bake = {"step": 1, "weight": 100, "segment": 2, "ledger": (Spend(segment=2, part="Bake", alpha=0.0152),)}
+        changes = {**bake, "pods": {pod.uid: 0 for pod in build_pods(candidate, 4)}, **changes}
+    return Rollout(stable, candidate, build_state(candidate, stable, spec, **changes))

@@ -1,9 +1,9 @@
 """Golden identities: a change here retrains every model of every user. Add `h2:` instead."""
 
 import pytest
+from tests.unit.core.factories import SPEC, build_spec
 
 from recsys_operator.core import identity
-from tests.unit.core.factories import SPEC, build_spec
 
 GOLDEN = {
     "default": (SPEC, "h1:ec3feceb29406e79fe67f1d5afe4edd3369563f511776b79b6651fc861b93aa4"),
@@ -66,7 +66,9 @@ def test_what_changes_the_weights_changes_the_hash(other: object) -> None:
 
 
 def test_an_evaluation_is_known_by_its_gates_and_by_whom_it_compares_with() -> None:
-    absolute = build_spec(evaluation={"gates": [{"name": "a", "metric": {"name": "NDCG"}, "atLeast": "0.1"}]}).evaluation
+    absolute = build_spec(
+        evaluation={"gates": [{"name": "a", "metric": {"name": "NDCG"}, "atLeast": "0.1"}]}
+    ).evaluation
     relative = build_spec(
         evaluation={"gates": [{"name": "a", "metric": {"name": "NDCG"}, "maxRegressionPercent": "2"}]}
     ).evaluation

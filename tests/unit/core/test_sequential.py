@@ -13,7 +13,9 @@ ALPHA = segment_alpha(FAIL_BUDGET, 1) / 8
 THRESHOLD = math.log(1 / ALPHA)
 
 
-def seconds_until_fail(random: Random, rate: float, limit: float, rps: float, longest: int, healthy: int = 0) -> int | None:
+def seconds_until_fail(
+    random: Random, rate: float, limit: float, rps: float, longest: int, healthy: int = 0
+) -> int | None:
     logs: tuple[float, ...] = ()
     seconds = 0
     for t in range(1, healthy + longest + 1):

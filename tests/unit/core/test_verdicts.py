@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.core.factories import NOW, SPEC, build_second
 
 from recsys_api.recommender_model import ServiceLevelObjective
 from recsys_operator.core.analysis.evidence import Evidence, Health, fold_evidence, fold_health
 from recsys_operator.core.analysis.objectives import Objective, count_events, resolve_objectives
 from recsys_operator.core.analysis.verdicts import FAIL_BUDGET, PASS_BUDGET, Verdict, judge, segment_alpha
 from recsys_operator.core.world import VersionSecond
-from tests.unit.core.factories import NOW, SPEC, build_second
 
 OBJECTIVES = resolve_objectives(SPEC.rollout.slos)
 ALPHAS = segment_alpha(FAIL_BUDGET, 1), segment_alpha(PASS_BUDGET, 1)

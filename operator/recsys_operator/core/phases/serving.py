@@ -93,9 +93,7 @@ def _without(scene: Scene, version: VersionView) -> Step:
     route = scene.world.route
     if scene.weight_of(version.name) > 0 or (route is not None and version.name == route.intent.stable):
         return Step((), 5.0)
-    act: Act = DeleteObject(
-        "Serving", version.name, serving.uid, serving.resource_version, version.resource_version
-    )
+    act: Act = DeleteObject("Serving", version.name, serving.uid, serving.resource_version, version.resource_version)
     return Step((act,), 5.0)
 
 

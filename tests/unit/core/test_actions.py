@@ -1,0 +1,305 @@
+"""What people ask for, once each."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.core.factories import (
+    NOW,
+    build_action,
+    build_model,
+    build_pods,
+    build_rollout,
+    build_route,
+    build_serving,
+    build_spec,
+    build_version,
+    build_world,
+    kinds,
+)
+
+from recsys_api.model_action import ModelActionStatus
+from recsys_api.model_status import PinnedState, RecommenderModelStatus
+from recsys_operator.core import clock
+from recsys_operator.core.analysis.evidence import Memory
+from recsys_operator.core.decision import (
+    CreateVersion,
+    Decision,
+    DeleteObject,
+    EnsureRoute,
+    RecordAction,
+    RecordModel,
+    RecordVersion,
+)
+from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.rollout_state import read_state
+from recsys_operator.core.world import RouteIntent, World
+
+WATCHED = Memory(since=NOW - 1000)
+
+
+def recorded(decision: Decision, name: str) -> Any:
+    found = [act for act in decision.acts if isinstance(act, RecordVersion) and act.name == name]
+    assert len(found) == 1, kinds(decision)
+    return found[0].status
+
+
+def finished(decision: Decision) -> str:
+    return next(act.status.phase for act in decision.acts if isinstance(act, RecordAction))
+
+
+def model_status(decision: Decision) -> RecommenderModelStatus:
+    return next(act.status for act in decision.acts if isinstance(act, RecordModel))
+
+
+def two_versions(**changes: Any) -> World:
+    """A previous and a stable version, both loaded."""
+    old, new = build_version(1, "Previous"), build_version(2, "Stable")
+    fields: dict[str, Any] = {
+        "pods": build_pods(old, 4) + build_pods(new, 4), "serving": {v.name: build_serving(v, 4) for v in (old, new)},
+        "route": build_route(RouteIntent(new.name)),
+    }  # fmt: skip
+    return build_world(changes.pop("model", None), old, new, **{**fields, **changes})
+
+
+def test_a_rollback_takes_the_canarys_users_first_and_then_records() -> None:
+    rollout = build_rollout()
+    decision = decide(rollout.world(actions=(build_action("Rollback"),)), NOW, WATCHED)
+    assert kinds(decision)[:3] == ["EnsureRoute", "RecordVersion", "RecordAction"]
+    status = recorded(decision, rollout.candidate.name)
+    assert (status.phase, status.reason, status.quarantined) == ("RolledBack", "Requested", True)
+    assert "ann" in status.message
+    assert finished(decision) == "Done"
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        {"pods": ()},
+        {"model": build_model(build_spec(rollout={"paused": True}))},
+        {"model": build_model(build_spec(suspend=True))},
+        {"model": build_model(None, invalid="spec.rollout.steps: …")},
+        {"rollouts_paused": True},
+        {"gateway_metrics": False, "seconds": 0},
+    ],
+)
+def test_nothing_keeps_a_rollback_from_happening(obstacle: dict[str, Any]) -> None:
+    rollout = build_rollout()
+    decision = decide(rollout.world(actions=(build_action("Rollback"),), **obstacle), NOW, WATCHED)
+    assert isinstance(decision.acts[0], EnsureRoute)
+    assert decision.acts[0].urgent
+    assert recorded(decision, rollout.candidate.name).phase == "RolledBack"
+
+
+def test_without_a_canary_stable_goes_back_to_the_previous_version() -> None:
+    world = two_versions(actions=(build_action("Rollback"),))
+    old, new = world.versions
+    decision = decide(world, NOW)
+    assert kinds(decision)[:4] == ["EnsureRoute", "RecordVersion", "RecordVersion", "RecordAction"]
+    assert decision.acts[0].intent == RouteIntent(old.name)  # type: ignore[union-attr]
+    assert recorded(decision, new.name).quarantined
+    assert recorded(decision, old.name).phase == "Stable"
+
+
+def test_a_rollback_that_was_killed_after_its_records_is_not_done_twice() -> None:
+    world = two_versions(actions=(build_action("Rollback"),))
+    old, new = world.versions
+    first = decide(world, NOW)
+    after = tuple(replace(v, status=recorded(first, v.name)) for v in world.versions)
+    older = replace(build_version(3, "Previous", trigger="x"), name="movies-older")
+    again = decide(replace(world, versions=(*after, older), route=build_route(RouteIntent(old.name))), NOW)
+    assert finished(again) == "Done"
+    assert not [act for act in again.acts if isinstance(act, EnsureRoute)]
+    assert new.name not in [act.name for act in again.acts if isinstance(act, RecordVersion)]
+
+
+def test_a_rollback_that_was_killed_after_its_route_is_recorded_even_without_its_action() -> None:
+    world = two_versions(actions=(build_action("Rollback"),))
+    old, new = world.versions
+    route = next(act for act in decide(world, NOW).acts if isinstance(act, EnsureRoute))
+    killed = replace(world, actions=(), route=build_route(RouteIntent(old.name), **dict(route.decision)))
+    decision = decide(killed, NOW)
+    assert not [act for act in decision.acts if isinstance(act, EnsureRoute)]
+    assert (recorded(decision, new.name).phase, recorded(decision, new.name).reason) == (
+        "RolledBack",
+        "RecoveredFromRoute",
+    )
+
+
+def test_a_rollback_with_nothing_to_go_back_to_is_refused() -> None:
+    stable = build_version(1, "Stable")
+    world = build_world(
+        None,
+        stable,
+        pods=build_pods(stable, 4),
+        route=build_route(RouteIntent(stable.name)),
+        actions=(build_action("Rollback"),),
+    )
+    assert finished(decide(world, NOW)) == "Refused"
+
+
+def test_a_rollback_goes_before_every_other_wish() -> None:
+    rollout = build_rollout()
+    wishes = (build_action("Promote", rollout.candidate.name, "a0", created_at=NOW - 9), build_action("Rollback"))
+    decision = decide(rollout.world(actions=wishes), NOW, WATCHED)
+    assert [act.name for act in decision.acts if isinstance(act, RecordAction)] == ["a1"]
+    assert decision.requeue_after == 0
+
+
+@pytest.mark.parametrize(("phase", "after", "weight"), [("Canary", "Superseded", 0), ("Warming", "Superseded", None)])
+def test_an_abort_ends_a_rollout_without_quarantine_and_it_does_not_start_again(
+    phase: str, after: str, weight: int | None
+) -> None:
+    rollout = build_rollout(phase=phase, **({} if phase == "Canary" else {"step": -1, "weight": 0}))
+    world = rollout.world(actions=(build_action("Abort"),))
+    decision = decide(world, NOW, WATCHED)
+    status = recorded(decision, rollout.candidate.name)
+    assert (status.phase, status.reason, status.quarantined) == (after, "Aborted", False)
+    if weight is not None:
+        assert decision.acts[0].intent.weight == weight  # type: ignore[union-attr]
+    ended = replace(
+        world,
+        versions=(rollout.stable, replace(rollout.candidate, status=status)),
+        actions=(),
+        route=build_route(RouteIntent(rollout.stable.name)),
+    )
+    assert not [
+        act for act in decide(ended, NOW).acts if isinstance(act, RecordVersion) and act.status.phase == "Warming"
+    ]
+
+
+def test_promote_in_the_canary_goes_to_all_users_and_bakes() -> None:
+    rollout = build_rollout()
+    world = rollout.world(actions=(build_action("Promote", rollout.candidate.name),))
+    first = decide(world, NOW, WATCHED)
+    status = recorded(first, rollout.candidate.name)
+    state = read_state(status)
+    assert state is not None
+    assert state.promoted
+    after = replace(world, versions=(rollout.stable, replace(rollout.candidate, status=status)), actions=())
+    second = decide(after, NOW, WATCHED)
+    assert recorded(second, rollout.candidate.name).phase == "Baking"
+
+
+def test_promote_in_the_bake_makes_it_stable() -> None:
+    rollout = build_rollout(phase="Baking")
+    decision = decide(rollout.world(actions=(build_action("Promote", rollout.candidate.name),)), NOW, WATCHED)
+    assert recorded(decision, rollout.candidate.name).phase == "Stable"
+    assert recorded(decision, rollout.stable.name).phase == "Previous"
+
+
+def test_promote_lets_a_gate_in_doubt_pass() -> None:
+    version = build_version(1, "Evaluating", digest="sha256:x", reason="GateUndecided", evaluation_key="k")
+    decision = decide(build_world(None, version, actions=(build_action("Promote", version.name),)), NOW)
+    assert recorded(decision, version.name).phase == "Warming"
+    assert finished(decision) == "Done"
+
+
+def test_promote_of_a_version_that_failed_its_gates_is_refused() -> None:
+    version = build_version(
+        1, "Rejected", digest="sha256:x", evaluation_key=build_version(1, "Stable").status.evaluation_key
+    )
+    assert (
+        finished(decide(build_world(None, version, actions=(build_action("Promote", version.name),)), NOW)) == "Refused"
+    )
+
+
+def test_approve_names_the_running_step() -> None:
+    rollout = build_rollout()
+    decision = decide(rollout.world(actions=(build_action("Approve"),)), NOW, WATCHED)
+    state = read_state(recorded(decision, rollout.candidate.name))
+    assert state is not None
+    assert state.approvals == ("first",)
+
+
+@pytest.mark.parametrize(
+    ("phase", "fields", "after"),
+    [
+        ("RolledBack", {"quarantined": True}, "Superseded"),
+        ("Failed", {}, "Pending"),
+        ("Invalid", {}, "Pending"),
+        ("Rejected", {"digest": "sha256:x"}, "Evaluating"),
+    ],
+)
+def test_retry_takes_back_how_a_version_ended(phase: str, fields: dict[str, Any], after: str) -> None:
+    version = build_version(1, phase, **fields)
+    decision = decide(build_world(None, version, actions=(build_action("Retry", version.name),)), NOW)
+    status = recorded(decision, version.name)
+    assert (status.phase, status.quarantined) == (after, False)
+    if after == "Pending":
+        assert status.attempts == {"prepare": 2, "train": 2}
+
+
+def test_pause_and_resume_are_kept_in_the_models_status() -> None:
+    paused = decide(two_versions(actions=(build_action("Pause"),)), NOW)
+    assert model_status(paused).paused_by == "ann"
+    model = build_model(status=RecommenderModelStatus(paused_by="ann"))
+    assert model_status(decide(two_versions(model=model, actions=(build_action("Resume"),)), NOW)).paused_by == ""
+    rollout = build_rollout(clock_start=NOW - 31)
+    assert not [act for act in decide(rollout.world(model=model), NOW, WATCHED).acts if isinstance(act, EnsureRoute)]
+
+
+def test_a_pin_by_action_holds_until_unpin_and_yields_to_the_spec() -> None:
+    world = two_versions(actions=(build_action("Pin", build_version(1).name),))
+    status = model_status(decide(world, NOW))
+    assert status.pinned is not None
+    assert (status.pinned.version, status.pinned.source) == (world.versions[0].name, "Action")
+    held = two_versions(model=build_model(status=RecommenderModelStatus(pinned=status.pinned)))
+    assert decide(held, NOW).acts[1].intent == RouteIntent(world.versions[0].name)  # type: ignore[union-attr]
+    unpinned = decide(two_versions(model=held.model, actions=(build_action("Unpin"),)), NOW)
+    assert model_status(unpinned).pinned is None
+    spec = build_model(build_spec(rollout={"pinnedVersion": world.versions[1].name}))
+    assert (
+        finished(decide(two_versions(model=spec, actions=(build_action("Pin", world.versions[0].name),)), NOW))
+        == "Refused"
+    )
+
+
+def test_a_pin_to_a_version_that_was_rolled_back_is_refused() -> None:
+    bad = build_version(1, "RolledBack", quarantined=True)
+    stable = build_version(2, "Stable")
+    actions = (build_action("Pin", bad.name),)
+    assert finished(decide(build_world(None, bad, stable, actions=actions), NOW)) == "Refused"
+    pinned = build_model(build_spec(rollout={"pinnedVersion": bad.name}))
+    status = model_status(decide(build_world(pinned, bad, stable), NOW))
+    assert (status.reason, status.pinned and status.pinned.phase) == ("PinNotFound", "NotFound")
+
+
+def test_retrain_makes_another_version_once() -> None:
+    world = two_versions(actions=(build_action("Retrain"),))
+    created = [act for act in decide(world, NOW).acts if isinstance(act, CreateVersion)]
+    assert [act.spec.trigger for act in created] == ["action/uid-a1"]
+    assert created[0].spec.number == 3
+
+
+def annotated(value: str, last: str = "") -> World:
+    return two_versions(
+        model=build_model(annotations={"recsys.dev/action": value}, status=RecommenderModelStatus(last_action=last))
+    )
+
+
+def test_an_annotation_is_carried_out_once_for_each_distinct_value() -> None:
+    decision = decide(annotated("Rollback#1"), NOW)
+    assert recorded(decision, build_version(2).name).phase == "RolledBack"
+    assert model_status(decision).last_action == "Rollback#1"
+    assert not [act for act in decide(annotated("Rollback#1", "Rollback#1"), NOW).acts if isinstance(act, EnsureRoute)]
+    assert [act for act in decide(annotated("Rollback#2", "Rollback#1"), NOW).acts if isinstance(act, EnsureRoute)]
+
+
+def test_an_annotation_with_an_unknown_verb_is_refused_and_remembered() -> None:
+    decision = decide(annotated("rollbak"), NOW)
+    assert model_status(decision).last_action == "rollbak"
+    assert not [act for act in decision.acts if isinstance(act, EnsureRoute)]
+
+
+def test_an_annotation_can_name_a_version() -> None:
+    old = build_version(1).name
+    status = model_status(decide(annotated(f"Pin/{old}#x"), NOW))
+    assert status.pinned == PinnedState(version=old, phase="Pinning", source="Action")
+
+
+@pytest.mark.parametrize(("age", "deleted"), [(86399.0, False), (86401.0, True)])
+def test_a_finished_action_goes_after_its_time(age: float, deleted: bool) -> None:
+    done = build_action("Pause", status=ModelActionStatus(phase="Done", finished_at=clock.to_text(NOW - age)))
+    decision = decide(two_versions(actions=(done,)), NOW)
+    assert [act.kind for act in decision.acts if isinstance(act, DeleteObject)] == (["ModelAction"] if deleted else [])
