@@ -149,7 +149,8 @@ class Scene:
     @cached_property
     def verdict(self) -> Verdict:
         """Where the candidate's segment stands; asked for only while it has weight."""
-        assert self.candidate is not None and self.memory.evidence is not None
+        assert self.candidate is not None
+        assert self.memory.evidence is not None
         state = self.state(self.candidate)
         assert state is not None
         return judge_candidate(state, self.memory.evidence, self.now, self.memory.since)

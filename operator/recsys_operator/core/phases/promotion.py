@@ -40,7 +40,7 @@ def start_step(
     """Raise the candidate to the weight of a step."""
     step = state.steps[index]
     raised = _raised(scene, version, state, index, left)
-    intent = intent_of(version, raised)
+    intent = intent_of(scene, version, raised)
     phase: Phase = "Baking" if step.weight == 100 else "Canary"
     message = f"step {step.name}: {step.weight} % of the users"
     raised = note(scene, raised, reasons.STEP, message, step.weight)
@@ -67,11 +67,12 @@ def renew(scene: Scene, version: VersionView, state: RolloutState) -> RolloutSta
     return state.changed(segment_at=scene.now, banked=fresh, banked_at=scene.now)
 
 
-def intent_of(version: VersionView, state: RolloutState) -> RouteIntent:
-    """What the route is to say while this version is rolled out."""
+def intent_of(scene: Scene, version: VersionView, state: RolloutState) -> RouteIntent:
+    """What the route is to say while this version is rolled out; without sticky users there is no range to begin."""
     if state.weight == 0:
         return RouteIntent(state.stable)
-    return RouteIntent(state.stable, version.name, state.weight, state.bucket_offset)
+    sticky = scene.spec is None or scene.spec.rollout.stickiness.type == "UserBucket"
+    return RouteIntent(state.stable, version.name, state.weight, state.bucket_offset if sticky else 0)
 
 
 def make_stable(

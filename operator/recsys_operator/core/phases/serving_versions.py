@@ -4,7 +4,7 @@ from recsys_operator.core import clock, reasons
 from recsys_operator.core.decision import Act, DeleteObject, EnsureRoute
 from recsys_operator.core.phases.creation import decide_revival
 from recsys_operator.core.phases.evaluating import decide_gates_changed
-from recsys_operator.core.phases.promotion import make_stable, retreat, stable_route
+from recsys_operator.core.phases.promotion import intent_of, make_stable, retreat, stable_route
 from recsys_operator.core.phases.rollback import STALE_SECONDS, describe_decision
 from recsys_operator.core.records import Step, announce, first, keep, move, request_condition, wait
 from recsys_operator.core.scene import EARLY, LOADED, Scene, same_route
@@ -96,9 +96,13 @@ def expired(scene: Scene, version: VersionView) -> Step | None:
 
 
 def decide_traffic(scene: Scene) -> Step:
-    """Without a candidate the route sends everybody to stable."""
+    """Without a candidate the route sends everybody to stable; what somebody changed around the weights is put back."""
     stable, route = scene.stable, scene.world.route
-    if stable is None or scene.candidate is not None or scene.unmanaged:
+    if scene.unmanaged:
+        return Step()
+    if route is not None and route.drifted and same_route(route.intent, wanted_intent(scene)):
+        return Step((EnsureRoute(wanted_intent(scene), dict(route.decision), raises=False),), 5.0)
+    if stable is None or scene.candidate is not None:
         return Step()
     state = scene.state(stable)
     segment = state.segment if state is not None else 0
@@ -106,7 +110,7 @@ def decide_traffic(scene: Scene) -> Step:
         if not scene.ready_pods(stable.name):
             return Step((), 5.0)
         return _raise_stable(scene, stable, segment)
-    if same_route(route.intent, RouteIntent(stable.name)) and not route.drifted:
+    if same_route(route.intent, RouteIntent(stable.name)):
         return Step()
     if _record_is_stale(scene) or was_lowered(scene, stable):
         return Step((), 1.0)
@@ -118,6 +122,15 @@ def decide_traffic(scene: Scene) -> Step:
     intent = RouteIntent(stable.name)
     decision = describe_decision(scene, stable, intent, segment, reason=stable.status.reason)
     return Step((EnsureRoute(intent, decision, raises=False, urgent=holder is not None),), 2.0)
+
+
+def wanted_intent(scene: Scene) -> RouteIntent:
+    """What the records want the route to say."""
+    candidate = scene.candidate
+    state = scene.state(candidate) if candidate is not None else None
+    if candidate is not None and state is not None:
+        return intent_of(scene, candidate, state)
+    return RouteIntent(scene.stable.name if scene.stable is not None else "")
 
 
 def _raise_stable(scene: Scene, stable: VersionView, segment: int) -> Step:

@@ -142,8 +142,8 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
     route = scene.world.route
     if scene.unmanaged or route is None:
         return None
-    intent = intent_of(version, state)
-    if same_route(route.intent, intent) and not route.drifted:
+    intent = intent_of(scene, version, state)
+    if same_route(route.intent, intent):
         return None
     rises = state.weight > route.intent.of(version.name)
     act = raise_route(scene, version, state, intent, version.status.reason)
