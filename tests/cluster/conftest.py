@@ -30,7 +30,13 @@ def bare_kubectl(cluster: Path) -> Kubectl:
 
     def run(*args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(KUBECTL), *args], input=stdin, capture_output=True, text=True, env=environment, timeout=180, check=False
+            [str(KUBECTL), *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=180,
+            check=False,
         )
 
     return run
