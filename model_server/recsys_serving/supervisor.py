@@ -30,6 +30,7 @@ from recsys_serving.triton_process import (
     build_environment,
     find_triton_home,
     probe_model,
+    shared_memory_prefix,
 )
 
 
@@ -198,7 +199,7 @@ def run(supervisor: Supervisor, tick_seconds: float = 0.2) -> None:
 
 def build_supervisor(env: Mapping[str, str], settings: TritonSettings) -> Supervisor:
     """The supervisor of a real tritonserver."""
-    shm_prefix = f"recsys_{os.getpid()}_"
+    shm_prefix = shared_memory_prefix(os.getpid())
     command = build_command(find_triton_home(env), settings, shm_prefix)
     environment = build_environment(env)
     policy = Policy(drain_seconds=settings.drain_seconds + 1.0)

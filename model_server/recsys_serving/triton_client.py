@@ -25,11 +25,10 @@ def padded_length(count: int) -> int:
     return max(MIN_EXTRA, 1 << (count - 1).bit_length()) if count else MIN_EXTRA
 
 
-def build_request(row: int, extra_seen: Sequence[int], k: int, timeout_seconds: float) -> Any:
-    """One user's request; the queue gives up on it when its time is over."""
+def build_request(row: int, extra_seen: Sequence[int], k: int) -> Any:
+    """One user's request."""
     width = padded_length(len(extra_seen))
     request = service_pb2.ModelInferRequest(model_name=MODEL_NAME)
-    request.parameters["timeout"].int64_param = max(1, int(timeout_seconds * 1e6))
     for name, shape in zip(INPUTS, ((1, 1), (1, width), (1, 1)), strict=True):
         request.inputs.add(name=name, datatype="INT32", shape=shape)
     padding = [-1] * (width - len(extra_seen))
@@ -73,7 +72,7 @@ class TritonRanker:
 
     async def rank(self, row: int, extra_seen: Sequence[int], k: int, timeout_seconds: float) -> Ranking:
         """The best k unseen items of a known user."""
-        request = build_request(row, extra_seen, k, timeout_seconds)
+        request = build_request(row, extra_seen, k)
         return parse_response(await self._call(self._stub.ModelInfer, request, timeout_seconds))
 
     async def artifact_digest(self, timeout_seconds: float) -> str:

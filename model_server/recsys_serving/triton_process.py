@@ -93,7 +93,7 @@ class TritonProcess:
 
     def __init__(self, command: list[str], environment: Mapping[str, str], shm_prefix: str) -> None:
         self._shm_prefix = shm_prefix
-        self._clean_shared_memory()
+        clean_shared_memory(self._shm_prefix)
         self.pid = os.posix_spawn(command[0], command, dict(environment), setpgroup=0, setsigmask=[])
 
     def terminate(self) -> None:
@@ -103,7 +103,7 @@ class TritonProcess:
     def destroy(self) -> None:
         """End the server and its stubs at once, and free their shared memory."""
         self._kill(-self.pid, signal.SIGKILL)
-        self._clean_shared_memory()
+        clean_shared_memory(self._shm_prefix)
 
     @staticmethod
     def _kill(pid: int, number: int) -> None:
@@ -112,10 +112,16 @@ class TritonProcess:
         except ProcessLookupError:
             return
 
-    def _clean_shared_memory(self) -> None:
-        # A killed server leaves its regions in /dev/shm, which is a small emptyDir: restarts would fill it.
-        for region in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
-            region.unlink(missing_ok=True)
+
+def shared_memory_prefix(supervisor_pid: int) -> str:
+    """How the names of one supervisor's regions in /dev/shm begin."""
+    return f"recsys_{supervisor_pid}_"
+
+
+def clean_shared_memory(prefix: str) -> None:
+    """Unlink what a killed server left in /dev/shm, which is a small emptyDir: restarts would fill it."""
+    for region in Path("/dev/shm").glob(f"{prefix}*"):
+        region.unlink(missing_ok=True)
 
 
 class Probe(Enum):

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recsys_serving.triton_process import clean_shared_memory, shared_memory_prefix
+
 DEADLINE_SECONDS = 60.0
 
 
@@ -122,6 +124,7 @@ class LocalPod:
         for process in (self.supervisor, self.api):
             process.kill()
             process.wait()
+        clean_shared_memory(shared_memory_prefix(self.supervisor.pid))
 
 
 @contextlib.contextmanager

@@ -165,6 +165,12 @@ def test_a_configuration_cannot_run_code(text: str, words: str) -> None:
         build_config(text, "sha256:0")
 
 
+def test_the_queue_keeps_prefetching() -> None:
+    text = build_config(CONFIG, "sha256:0")
+    assert "default_queue_policy" not in text
+    assert "dynamic_batching" in text
+
+
 def test_a_file_that_was_changed_after_the_manifest_is_refused(store: Path) -> None:
     (store / "triton/recommender/config.pbtxt").write_text(CONFIG + "# changed\n")
     with pytest.raises(ServingError, match="sha256"):

@@ -117,9 +117,8 @@ def test_the_models_folder_has_a_default(shared_artifact) -> None:
 @pytest.mark.parametrize(("count", "length"), [(0, 16), (1, 16), (16, 16), (17, 32), (1000, 1024)])
 def test_extra_seen_is_padded_to_a_power_of_two(count: int, length: int) -> None:
     assert padded_length(count) == length
-    request = build_request(5, range(count), 10, 0.5)
+    request = build_request(5, range(count), 10)
     assert len(request.raw_input_contents[1]) == 4 * length
-    assert request.parameters["timeout"].int64_param == 500_000
 
 
 def test_triton_listens_on_loopback_only(shared_artifact, tmp_path: Path) -> None:
