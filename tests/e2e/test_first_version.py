@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.cluster.conftest import ROOT, cluster  # noqa: F401 - the session fixture that brings the cluster up
 
 from recsys_local.demo.api import Api
 from recsys_local.demo.data import fetch_ml100k, read_interactions, write_parquet
 from recsys_local.demo.install import cache_folder, endpoints, install_chart, make_namespace, put_file
 from recsys_local.demo.stage import Kubectl
-from tests.cluster.conftest import ROOT, cluster  # noqa: F401 - the session fixture that brings the cluster up
 
 EXAMPLE = ROOT / "examples" / "movies.yaml"
 TERMINAL = {"Stable", "Failed", "Invalid", "Rejected", "RolledBack"}
@@ -73,7 +73,12 @@ def test_a_model_is_trained_judged_and_served_through_the_gateway(kubectl: Kubec
     assert version["status"]["digest"].startswith("sha256:")
     url = f"{endpoints().gateway}/{namespace}/v1/recommend"
     request = urllib.request.Request(url, json.dumps({"user": "196", "k": 5}).encode(), {"x-recsys-bucket": "0001"})
-    api.wait(f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/movies", _accepted, seconds=30, what="the route")
+    api.wait(
+        f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/movies",
+        _accepted,
+        seconds=30,
+        what="the route",
+    )
     with urllib.request.urlopen(request, timeout=10) as response:
         answer = json.load(response)
     assert answer["source"] == "Model"
@@ -86,7 +91,9 @@ def _deletion_leaves_what_retain_promises(api: Api, kubectl: Kubectl, namespace:
     kubectl("-n", namespace, "delete", "recm", "movies")
     for path in ("apis/apps/v1", "apis/batch/v1"):
         kind = "deployments" if "apps" in path else "jobs"
-        api.wait(f"/{path}/namespaces/{namespace}/{kind}", lambda found: not found["items"], seconds=60, what=f"no {kind}")
+        api.wait(
+            f"/{path}/namespaces/{namespace}/{kind}", lambda found: not found["items"], seconds=60, what=f"no {kind}"
+        )
     versions = api.get(f"/apis/recsys.dev/v1alpha1/namespaces/{namespace}/modelversions")
     assert versions is not None
     assert len(versions["items"]) == 1, "the record is retained"
@@ -94,7 +101,9 @@ def _deletion_leaves_what_retain_promises(api: Api, kubectl: Kubectl, namespace:
 
 def test_a_missing_column_is_said_in_status_in_one_line(kubectl: Kubectl, namespace: str) -> None:
     api = Api(endpoints().kubeconfig)
-    kubectl("apply", "-f", "-", stdin=_manifest(namespace, lambda spec: spec["data"]["columns"].update(user="customer")))
+    kubectl(
+        "apply", "-f", "-", stdin=_manifest(namespace, lambda spec: spec["data"]["columns"].update(user="customer"))
+    )
 
     version = _ended(api, namespace, seconds=120)
 

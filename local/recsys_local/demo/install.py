@@ -61,7 +61,9 @@ def install_chart(
     images = {name: {"reference": reference} for name, reference in _load_images().items()}
     settings = {"images": images, **(values or {})}
     chart = str(CHECKOUT / "charts" / "recsys-operator")
+    # CRDs that were applied by hand before (kubectl apply -f crds/) become the chart's
     command = ["helm", "upgrade", "--install", RELEASE, chart, "-n", namespace, "--create-namespace"]
+    command += ["--take-ownership", "--force-conflicts"]
     done = subprocess.run(
         [*command, "--values", "-", "--wait", "--timeout", "3m"],
         env=cluster.env, input=json.dumps(settings), text=True, capture_output=True, check=False,

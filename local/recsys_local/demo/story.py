@@ -52,8 +52,10 @@ def slow_version(
 
     def change(spec: Spec) -> None:
         spec["model"] |= {"embeddingDim": 64, "hiddenLayers": [1024, 1536, 512]}
-        spec["training"] |= {"epochs": 2, "seed": seed, "batchSize": 8192}
-        resources = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
+        loss = {"type": "BCE", "negatives": 1}
+        spec["training"] |= {"epochs": 1, "seed": seed, "batchSize": 1024, "loss": loss}
+        # without a CPU request no limit follows from it
+        resources: dict[str, dict[str, str]] = {"requests": {"memory": "768Mi"}, "limits": {"memory": "2Gi"}}
         if limit:
             resources["limits"]["cpu"] = limit
         spec["serving"] |= {"resources": resources}

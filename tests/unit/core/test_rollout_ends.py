@@ -319,5 +319,7 @@ def test_what_somebody_changed_around_the_weights_is_put_back_and_keeps_nothing_
 def test_without_sticky_users_the_route_reads_back_as_it_was_meant() -> None:
     spec = build_spec(rollout={"stickiness": {"type": "None"}})
     rollout = build_rollout(spec)
-    route = build_route(RouteIntent(rollout.stable.name, rollout.candidate.name, 25, 0), version=rollout.candidate.name, segment=1)
+    route = build_route(
+        RouteIntent(rollout.stable.name, rollout.candidate.name, 25, 0), version=rollout.candidate.name, segment=1
+    )
     assert routes(decide(rollout.world(model=build_model(spec), route=route), NOW, WATCHED)) == []
