@@ -25,12 +25,17 @@ class Invariants:
     """Versions that a Promote action named."""
     condemned: set[str] = field(default_factory=set)
     """Versions that were rolled back and not retried."""
-    approved: set[str] = field(default_factory=set)
+    lowered: dict[str, int] = field(default_factory=dict)
+    """uid -> segment of the last intent under which a version lost users."""
+    requests: dict[str, set[str]] = field(default_factory=dict)
+    """Versions that each Rollback request took the users of."""
 
     def before(self, act: acts.Act, *, stale_model: bool = False) -> None:
         """Judge an act on the real state, whatever the decision was based on; the executor reads the model live."""
         if isinstance(act, acts.RecordVersion):
             self._stable_is_earned(act)
+            self._step_was_left(act)
+            self._request_is_done_once(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "Serving" and not stale_model:
             self._teardown_is_safe(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "ModelVersion":
@@ -39,6 +44,14 @@ class Invariants:
 
     def raised(self, act: acts.EnsureRoute, before: RouteIntent | None) -> None:
         """1 and 10: weight grows only on versions whose pods are ready, live."""
+        segment = act.decision["segment"]
+        assert isinstance(segment, int)
+        candidate = act.intent.candidate
+        if candidate and before is not None and act.intent.of(candidate) > before.of(candidate):
+            known = self.lowered.get(self._uid(candidate), -1)
+            assert segment > known, f"{candidate} was lowered in segment {known} and is raised in segment {segment}"
+        if before is not None and before.candidate and act.intent.of(before.candidate) < before.weight:
+            self.lower(before.candidate)
         for version in (act.intent.stable, act.intent.candidate):
             grows = version and act.intent.of(version) > (before.of(version) if before is not None else 0)
             if grows and act.raises:
@@ -46,6 +59,17 @@ class Invariants:
             if grows:
                 fallback = version == act.intent.stable
                 assert act.raises or fallback, f"{version} is raised without a live read"
+
+    def lower(self, name: str) -> None:
+        """A version loses users, by the operator or by hand: only a newer intent may give it any again."""
+        version = self.cluster.versions.get(name)
+        state = read_state(version.status) if version is not None else None
+        if state is not None:
+            self.lowered[self._uid(name)] = max(state.segment, self.lowered.get(self._uid(name), -1))
+
+    def _uid(self, name: str) -> str:
+        version = self.cluster.versions.get(name)
+        return version.uid if version is not None else ""
 
     def after(self) -> None:
         """The state after an act."""
@@ -81,6 +105,21 @@ class Invariants:
             others = [v for v in self.cluster.versions.values() if v.status.phase == "Stable"]
             assert act.status.reason in ("Pinned", "FirstVersion"), act.status.reason
             assert act.status.reason == "Pinned" or not others, "3: no canary before Stable"
+
+    def _step_was_left(self, act: acts.RecordVersion) -> None:
+        version = self.cluster.versions.get(act.name)
+        after, before = read_state(act.status), read_state(version.status) if version is not None else None
+        if after is None or before is None or len(after.left) <= len(before.left) or self.outage_since is None:
+            return
+        blind = self.cluster.now - self.outage_since > OUTAGE_SECONDS
+        assert not blind or after.left[-1].by == "Promote", "7: a step was left in an outage of the metrics"
+
+    def _request_is_done_once(self, act: acts.RecordVersion) -> None:
+        """11, and nothing more than what was asked for."""
+        done = next((c.message for c in act.status.conditions if c.type == "Requested" and c.reason == "Rollback"), "")
+        if done and act.status.phase == "RolledBack":
+            self.requests.setdefault(done, set()).add(act.name)
+            assert len(self.requests[done]) == 1, f"11: one request took the users of {self.requests[done]}"
 
     def _bake_was_left(self, version: VersionView, status: ModelVersionStatus) -> None:
         state = read_state(status)

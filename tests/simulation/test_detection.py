@@ -28,15 +28,15 @@ def run_until(cluster: Cluster, operator: Operator, phase: str, seconds: int) ->
     raise AssertionError(f"no version reached {phase}: {[v.status.phase for v in cluster.versions.values()]}")
 
 
-def build_cluster(fault: Quality) -> tuple[Cluster, Operator]:
+def build_cluster(fault: Quality, **policy: object) -> tuple[Cluster, Operator]:
     """A stable version serves, the next one is on its way and has the fault from its first user on."""
     cluster = Cluster(Random(1), rate=8.0)
     operator = Operator(cluster, Invariants(cluster), Random(2))
-    cluster.apply_model(build_spec())
+    cluster.apply_model(build_spec(rollout=policy))
     for _ in range(20):
         operator.run()
         cluster.tick()
-    cluster.apply_model(build_spec(model={"embeddingDim": 8}))
+    cluster.apply_model(build_spec(model={"embeddingDim": 8}, rollout=policy))
     name = run_until(cluster, operator, "Warming", 30)
     run_until(cluster, operator, "Canary", 60)
     cluster.qualities[name] = fault
@@ -100,3 +100,32 @@ def test_idle_nothing_is_written_for_a_day() -> None:
     phases = sorted(v.status.phase for v in cluster.versions.values())
     assert phases == ["Retired", "Stable"]
     assert operator.acts - before <= 6, "the previous version retires and its pods go, nothing else"
+
+
+@pytest.mark.parametrize("policy", ["Hold", "Continue", "Rollback"])
+@pytest.mark.parametrize("seconds_before", [0, 10])
+def test_an_outage_of_the_metrics_never_leaves_a_step_whatever_its_policies_say(policy: str, seconds_before: int) -> None:
+    cluster, operator = build_cluster(
+        Quality(), onMetricsUnavailable=policy, onHoldLimit="Advance", onUndecided="Advance", onUndecidedFinal="Advance"
+    )
+    name = next(v.name for v in cluster.versions.values() if v.spec.number == 2)
+    for _ in range(seconds_before):
+        cluster.tick()
+        operator.run()
+    cluster.outage, operator.invariants.outage_since = True, cluster.now
+    for _ in range(120):
+        cluster.tick()
+        operator.run()
+        assert cluster.weight(name) in (0, 25)
+    assert cluster.versions[name].status.phase == "RolledBack"
+
+
+def test_metrics_that_return_let_the_rollout_go_on() -> None:
+    cluster, operator = build_cluster(Quality())
+    cluster.rate = 60.0
+    cluster.outage = True
+    for _ in range(30):
+        cluster.tick()
+        operator.run()
+    cluster.outage = False
+    assert cluster.weight(run_until(cluster, operator, "Stable", 300)) == 100

@@ -109,7 +109,7 @@ class Life:
     def _happen(self) -> None:
         """One thing, most of them rare."""
         happenings = {
-            self._change_model: 6, self._change_policy: 2, self._change_gates: 1, self._start_outage: 2, self._act: 6,
+            self._change_model: 6, self._change_policy: 2, self._change_gates: 1, self._start_outage: 4, self._act: 6,
             self._annotate: 1, self._kill_pod: 2, self._lower_by_hand: 1, self._pause: 1, self._pin_in_spec: 1,
             self._suspend: 1, self._recreate: 1,
         }  # fmt: skip
@@ -204,6 +204,8 @@ class Life:
             self.cluster.kill_pod(self.random.choice(sorted(self.cluster.pods)))
 
     def _lower_by_hand(self) -> None:
+        if self.cluster.route is not None and self.cluster.route.intent.weight > 0:
+            self.invariants.lower(self.cluster.route.intent.candidate)
         self.cluster.lower_by_hand()
 
     def _some_version(self) -> str:

@@ -93,6 +93,14 @@ class Health:
     seconds: int = 0
     """Requests in so many seconds: the traffic that is to be expected."""
 
+    def was_well(self, version: str, seconds: float, now: float) -> bool:
+        """Whether this version was healthy for so long, up to now: what was read before an outage is history."""
+        return self.is_fresh(now) and self.version == version and self.healthy_seconds() >= seconds
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether it speaks of now."""
+        return now - self.read_at <= GAP_SECONDS
+
     def healthy_seconds(self) -> float:
         """How long it has been healthy, up to its last reading."""
         return max(0.0, self.read_at - self.since)

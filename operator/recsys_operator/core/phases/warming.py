@@ -8,6 +8,7 @@ from typing import Any
 
 from recsys_api.model_version import ServingTemplate
 from recsys_operator.core import reasons
+from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
 from recsys_operator.core.phases.rollback import is_stale
 from recsys_operator.core.phases.watch import state_of
@@ -120,9 +121,11 @@ def stable_health(scene: Scene, version: VersionView) -> Step | None:
     health = scene.health
     if scene.stable is None or not scene.ready_pods(scene.stable.name):
         return _unhealthy(scene, version, state, "stable has no ready pod")
-    if calm == 0 or (health is not None and health.version == scene.stable.name and health.healthy_seconds() >= calm):
+    if calm == 0 or (health is not None and health.was_well(scene.stable.name, calm, scene.now)):
         return None
-    if health is not None and health.breached:
+    if health is None or not health.is_fresh(scene.now):
+        return _unread(scene, version, state)
+    if health.breached:
         if state.policy.when_stable_unhealthy == "Proceed":
             return None
         return _unhealthy(scene, version, state, f"stable is outside its objective {health.breached}")
@@ -138,6 +141,13 @@ def go(scene: Scene, version: VersionView) -> Step | None:
     )
     current = state.changed(stable=scene.stable.name, stable_was_unhealthy=sick, stable_replicas=scene.full_replicas)
     return start_step(scene, version, current, 0)
+
+
+def _unread(scene: Scene, version: VersionView, state: RolloutState) -> Step:
+    """Nothing is known about stable now: either the watch has just begun, or it cannot be read."""
+    if scene.now - max(scene.memory.since, state.ready_at or 0.0) <= GAP_SECONDS:
+        return _unhealthy(scene, version, state, "the watch of stable begins", reasons.STABLE_HEALTH)
+    return _unhealthy(scene, version, state, "stable cannot be read", reasons.METRICS_UNAVAILABLE)
 
 
 def _unhealthy(

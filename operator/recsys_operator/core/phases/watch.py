@@ -287,7 +287,7 @@ def _well_for(scene: Scene, state: RolloutState, calm: int) -> bool:
     health = scene.health
     if calm == 0:
         return True
-    return health is not None and health.version == state.stable and health.healthy_seconds() >= calm
+    return health is not None and health.was_well(state.stable, calm, scene.now)
 
 
 def _data_is_back(scene: Scene, version: VersionView, state: RolloutState) -> Step | None:
