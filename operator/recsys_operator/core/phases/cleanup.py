@@ -19,7 +19,7 @@ def decide_model_gone(world: World, now: float) -> Step:
     acts += [
         DeleteObject("Job", job.name, job.uid, job.resource_version)
         for job in world.jobs
-        if not (job.deleting or job.complete or job.failed)
+        if not job.deleting
     ]
     if world.route is None:
         acts += [
