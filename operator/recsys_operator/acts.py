@@ -223,6 +223,7 @@ class ActExecutor:
 
     async def _delete(self, run: Pass, act: DeleteObject) -> bool:
         namespace = run.world.namespace
+        await self._require_same_reasons(run, act)
         if act.kind == "Serving":
             return await self._delete_serving(namespace, run.world.name, act)
         kind = OBJECT_KINDS[act.kind]
@@ -233,6 +234,17 @@ class ActExecutor:
         if live["metadata"].get("deletionTimestamp"):
             return False
         return await self._cluster.delete(kind, namespace, act.name, uid=act.uid, resource_version=act.resource_version)
+
+    async def _require_same_reasons(self, run: Pass, act: DeleteObject) -> None:
+        """What a deletion rests on, read live: a cache may have missed that the model is back or the version wanted."""
+        namespace, model = run.world.namespace, run.world.name
+        if run.world.model is None and await self._cluster.read("RecommenderModel", namespace, model) is not None:
+            raise Conflict(f"delete {act.kind} {act.name}", "its RecommenderModel is back")
+        if not act.version_resource_version:
+            return
+        version = await self._cluster.read("ModelVersion", namespace, act.name, metadata_only=True)
+        if version is not None and version["metadata"]["resourceVersion"] != act.version_resource_version:
+            raise Conflict(f"delete {act.kind} {act.name}", "its ModelVersion has changed since it was decided")
 
     async def _delete_serving(self, namespace: str, model: str, act: DeleteObject) -> bool:
         route = await self._cluster.read("HTTPRoute", namespace, naming.route_name(model))

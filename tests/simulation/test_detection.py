@@ -104,7 +104,9 @@ def test_idle_nothing_is_written_for_a_day() -> None:
 
 @pytest.mark.parametrize("policy", ["Hold", "Continue", "Rollback"])
 @pytest.mark.parametrize("seconds_before", [0, 10])
-def test_an_outage_of_the_metrics_never_leaves_a_step_whatever_its_policies_say(policy: str, seconds_before: int) -> None:
+def test_an_outage_of_the_metrics_never_leaves_a_step_whatever_its_policies_say(
+    policy: str, seconds_before: int
+) -> None:
     cluster, operator = build_cluster(
         Quality(), onMetricsUnavailable=policy, onHoldLimit="Advance", onUndecided="Advance", onUndecidedFinal="Advance"
     )

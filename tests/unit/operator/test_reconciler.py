@@ -265,6 +265,25 @@ async def test_serving_that_still_has_weight_is_not_deleted(bench: Bench) -> Non
     assert bench.live("Service", NAME) is None
 
 
+async def test_serving_whose_version_changed_meanwhile_is_not_deleted(bench: Bench) -> None:
+    await bench.act(EnsureServing(NAME, 1), EnsureRoute(RouteIntent("v1"), {}, raises=False))
+    metadata = bench.live("Deployment", NAME)["metadata"]  # type: ignore[index]
+    stale = DeleteObject("Serving", NAME, metadata["uid"], metadata["resourceVersion"], "an older one")
+    with pytest.raises(Conflict, match="has changed"):
+        await bench.act(stale)
+    assert bench.live("Deployment", NAME) is not None
+
+
+async def test_nothing_is_deleted_for_a_model_that_is_back_though_the_cache_does_not_know(bench: Bench) -> None:
+    await bench.act(StartJob(NAME, "train"))
+    job = bench.live("Job", f"{NAME}-train")["metadata"]  # type: ignore[index]
+    model = bench.live("RecommenderModel", "movies")["metadata"]  # type: ignore[index]
+    bench.cache.drop(model["uid"])
+    with pytest.raises(Conflict, match="is back"):
+        await bench.act(DeleteObject("Job", job["name"], job["uid"], job["resourceVersion"]))
+    assert bench.live("Job", f"{NAME}-train") is not None
+
+
 async def test_a_delete_of_another_uid_spares_what_is_there(bench: Bench) -> None:
     await bench.act(StartJob(NAME, "train"))
     assert not await bench.act(DeleteObject("Job", f"{NAME}-train", "older", "1"))

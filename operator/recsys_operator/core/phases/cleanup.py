@@ -16,11 +16,7 @@ def decide_model_gone(world: World, now: float) -> Step:
     """
     acts: list[Act] = [_end_rollout(version, now) for version in world.versions if version.status.phase in ROLLING]
     known = {version.name: version.resource_version for version in world.versions}
-    acts += [
-        DeleteObject("Job", job.name, job.uid, job.resource_version)
-        for job in world.jobs
-        if not job.deleting
-    ]
+    acts += [DeleteObject("Job", job.name, job.uid, job.resource_version) for job in world.jobs if not job.deleting]
     if world.route is None:
         acts += [
             DeleteObject("Serving", name, view.uid, view.resource_version, known.get(name, ""))
