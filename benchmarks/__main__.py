@@ -16,7 +16,9 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"detection": detection.rows}
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Run benchmarks; each prints its peer's value and the ratio beside its own.")
+    parser = argparse.ArgumentParser(
+        description="Run benchmarks; each prints its peer's value and the ratio beside its own."
+    )
     parser.add_argument("names", nargs="*", default=sorted(BENCHMARKS), help="default: all")
     parser.add_argument("--json", type=Path, help="write rows and environment to this file")
     options = parser.parse_args()

@@ -18,6 +18,7 @@ from recsys_trainer.errors import DataError, DivergedError, OutOfMemoryError
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Questions, rank
 from recsys_trainer.models import Recommender, build_model
+from recsys_trainer.models.base import catalogue_logits
 from recsys_trainer.negatives import NegativeSampler
 from recsys_trainer.progress import EpochProgress, Progress, silent
 from recsys_trainer.training_data import Positives
@@ -167,8 +168,7 @@ class NetworkScorer:
 
     def scores(self, user_B: Tensor) -> Tensor:
         """Logits [B, I]."""
-        logits: Tensor = self._network(user_B, self._all)
-        return logits
+        return catalogue_logits(self._network, user_B, self._all)
 
 
 def validation_ndcg(network: Recommender, validation: Questions | None, device: str) -> float | None:

@@ -10,7 +10,7 @@ from recsys_trainer.errors import DataError, DivergedError, OutOfMemoryError
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Pairs, Questions, rank
 from recsys_trainer.fit import NetworkScorer, fit
-from recsys_trainer.models import REGISTRY, build_model
+from recsys_trainer.models import REGISTRY, base, build_model
 from recsys_trainer.progress import EpochProgress
 from recsys_trainer.training_data import Positives
 
@@ -133,3 +133,13 @@ def test_tables_that_cannot_fit_are_refused_with_both_numbers() -> None:
     )  # fmt: skip
     with pytest.raises(OutOfMemoryError, match=r"need [\d,]+ MiB to train and [\d,]+ MiB are free"):
         fit(model("NeuMF", embeddingDim=4096), training(), huge, None, "cpu")
+
+
+def test_wide_layers_are_scored_in_slices_of_the_catalogue_with_the_same_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = build_model(Model(architecture="NeuMF", embedding_dim=4, hidden_layers=(16, 8)), 3, 50).eval()
+    users, catalogue = torch.arange(3), torch.arange(50)
+    whole = network(users, catalogue)
+    monkeypatch.setattr(base, "CHUNK_VALUES", 3 * 16 * 7)
+    torch.testing.assert_close(base.catalogue_logits(network, users, catalogue), whole)

@@ -14,6 +14,7 @@ from recsys_api.recommender_model import Model
 from recsys_trainer.data.snapshot import file_digests, read_ids
 from recsys_trainer.errors import UnreadableError
 from recsys_trainer.models import Recommender, build_model
+from recsys_trainer.models.base import catalogue_logits
 
 Rows = npt.NDArray[np.int32]
 
@@ -51,7 +52,7 @@ class Served:
     @torch.no_grad()
     def scores(self, user_B: Tensor) -> Tensor:
         """Logits [B, I]; an unknown user (-1) is answered by popularity, as serving does."""
-        logits: Tensor = self.network(user_B.clamp(min=0), torch.arange(self.items, device=self.device))
+        logits = catalogue_logits(self.network, user_B.clamp(min=0), torch.arange(self.items, device=self.device))
         return torch.where((user_B < 0).unsqueeze(1), self.popularity(), logits)
 
     def top(self, row: int, extra_seen: Rows, k: int) -> tuple[Rows, npt.NDArray[np.float32]]:

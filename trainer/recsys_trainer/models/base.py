@@ -76,3 +76,15 @@ def mlp_logits(
     for layer in rest:
         hidden = functional.relu(layer(functional.dropout(hidden, dropout, training)))
     return functional.dropout(hidden, dropout, training) @ weight_H
+
+
+CHUNK_VALUES = 64_000_000
+"""Values of the widest layer that are in memory at once (256 MB of float32)."""
+
+
+def catalogue_logits(network: Recommender, user_B: Tensor, all_I: Tensor) -> Tensor:
+    """Logits [B, I] over the whole catalogue, item slice by item slice so that wide layers stay within memory."""
+    widths = [weight.shape[0] for name, weight in network.named_parameters() if name.startswith("mlp.")]
+    size = max(1, CHUNK_VALUES // (max(1, len(user_B)) * max(widths, default=1)))
+    slices = [network(user_B, all_I[start : start + size]) for start in range(0, len(all_I), size)]
+    return torch.cat(slices, dim=1)
