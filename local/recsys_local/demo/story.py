@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 from recsys_local.demo.stage import MODEL, NAMESPACE, Manifests, Narrator, Stage
@@ -150,9 +149,8 @@ def _action(stage: Stage, verb: str, version: str | None, expected: str) -> str:
     }
     if version:
         manifest["spec"] |= {"version": version}  # type: ignore[operator]
-    file = Path("/dev/stdin")
     begun = time.monotonic()
-    stage.kubectl("-n", NAMESPACE, "create", "-f", str(file), stdin=json.dumps(manifest))
+    stage.kubectl("-n", NAMESPACE, "create", "-f", "-", stdin=json.dumps(manifest))
     returned = time.monotonic()
     stage.wait_weight(expected, 100, seconds=20)
     return f"all traffic {time.monotonic() - returned:.2f} s after kubectl had returned ({returned - begun:.2f} s)"

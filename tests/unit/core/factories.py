@@ -9,8 +9,9 @@ from recsys_api.model_version import Condition, ModelVersionSpec, ModelVersionSt
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core import clock, identity
-from recsys_operator.core.decision import Act, Announce, Decision
-from recsys_operator.core.rollout_state import RolloutState, Spend
+from recsys_operator.core.analysis.evidence import Memory
+from recsys_operator.core.decision import Act, Announce, Decision, EnsureRoute, RecordVersion
+from recsys_operator.core.rollout_state import RolloutState, Spend, read_state
 from recsys_operator.core.world import (
     ActionView,
     JobView,
@@ -216,3 +217,35 @@ def build_rollout(spec: RecommenderModelSpec = SPEC, phase: str = "Canary", **ch
         bake = {"step": 1, "weight": 100, "segment": 2, "ledger": (Spend(segment=2, part="Bake", alpha=0.0152),)}
         changes = {**bake, "pods": {pod.uid: 0 for pod in build_pods(candidate, 4)}, **changes}
     return Rollout(stable, candidate, build_state(candidate, stable, spec, **changes))
+
+
+BAD: dict[str, Any] = {"gateway_bad": 18}
+SILENT: dict[str, Any] = {"answers": 0, "model_latency": (), "gateway_requests": 0}
+UNREAD: dict[str, Any] = {
+    "pods_scraped": 0,
+    "gateway_requests": None,
+    "gateway_bad": None,
+    "answers": 0,
+    "model_latency": (),
+}
+WATCHED = Memory(since=NOW - 1000)
+
+
+def recorded(decision: Decision, name: str) -> Any:
+    found = [act for act in decision.acts if isinstance(act, RecordVersion) and act.name == name]
+    assert len(found) == 1, kinds(decision)
+    return found[0].status
+
+
+def state_of(decision: Decision, name: str) -> RolloutState:
+    state = read_state(recorded(decision, name))
+    assert state is not None
+    return state
+
+
+def routes(decision: Decision) -> list[EnsureRoute]:
+    return [act for act in decision.acts if isinstance(act, EnsureRoute)]
+
+
+def with_policy(**changes: Any) -> Any:
+    return build_spec(rollout=changes)

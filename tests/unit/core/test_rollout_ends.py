@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 from tests.unit.core.factories import (
+    BAD,
     NOW,
+    SILENT,
+    WATCHED,
     build_model,
     build_pods,
     build_rollout,
@@ -15,45 +18,15 @@ from tests.unit.core.factories import (
     build_version,
     build_world,
     kinds,
+    recorded,
+    routes,
+    state_of,
+    with_policy,
 )
 
-from recsys_operator.core.analysis.evidence import Memory
-from recsys_operator.core.decision import Decision, EnsureRoute, EnsureServing, RecordVersion
+from recsys_operator.core.decision import EnsureServing
 from recsys_operator.core.lifecycle import decide
-from recsys_operator.core.rollout_state import RolloutState, read_state
 from recsys_operator.core.world import RouteIntent
-
-BAD: dict[str, Any] = {"gateway_bad": 18}
-SILENT: dict[str, Any] = {"answers": 0, "model_latency": (), "gateway_requests": 0}
-UNREAD: dict[str, Any] = {
-    "pods_scraped": 0,
-    "gateway_requests": None,
-    "gateway_bad": None,
-    "answers": 0,
-    "model_latency": (),
-}
-WATCHED = Memory(since=NOW - 1000)
-
-
-def recorded(decision: Decision, name: str) -> Any:
-    found = [act for act in decision.acts if isinstance(act, RecordVersion) and act.name == name]
-    assert len(found) == 1, kinds(decision)
-    return found[0].status
-
-
-def state_of(decision: Decision, name: str) -> RolloutState:
-    state = read_state(recorded(decision, name))
-    assert state is not None
-    return state
-
-
-def routes(decision: Decision) -> list[EnsureRoute]:
-    return [act for act in decision.acts if isinstance(act, EnsureRoute)]
-
-
-def with_policy(**changes: Any) -> Any:
-    return build_spec(rollout=changes)
-
 
 # -- killed between two writes
 

@@ -71,7 +71,7 @@ def test_missing_cgroup_controllers_are_named() -> None:
 
 
 def test_a_checkout_deep_in_the_tree_is_refused_before_kubelet_fails_on_it() -> None:
-    assert preflight.check_socket_path(Path("/work/main/.local/cluster")) == []
+    assert preflight.check_socket_path(Path("/srv/checkout/.local/cluster")) == []
     (line,) = preflight.check_socket_path(Path("/" + "x" * 100))
     assert "too long" in line
 
