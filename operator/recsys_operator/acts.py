@@ -161,9 +161,7 @@ class ActExecutor:
         if (existing := self._cache.get("Job", namespace, name)) is not None and owner_uid(existing) == version.uid:
             return False
         spec = run.world.model.spec if run.world.model is not None else None
-        told = jobs.build_run_spec(namespace, version, spec, act.key, run.versions.get(act.stable))
-        await self._ensure(jobs.build_run_config(told))
-        job = jobs.build_job(namespace, version, act, spec, self._images)
+        job = jobs.build_job(namespace, version, act, spec, self._images, run.versions.get(act.stable))
         if job["spec"]["completions"] > 1:
             await self._ensure(jobs.build_headless_service(namespace, version, act))
         self._cache.put(await self._cluster.create(job))

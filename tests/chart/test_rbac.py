@@ -19,7 +19,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "httproutes.gateway.networking.k8s.io": WRITE,
     "gateways.gateway.networking.k8s.io": READ,
     "pods": READ,
-    "configmaps": ("get", "create", "patch"),
     "secrets": ("get", "create"),
     "events.events.k8s.io": ("create",),
 }

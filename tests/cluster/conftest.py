@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from recsys_local.demo.api import Api
+from recsys_local.demo.data import fetch_ml100k, read_interactions, write_parquet
+from recsys_local.demo.install import cache_folder, install_chart, make_bucket, put_file
+from recsys_local.demo.stage import Kubectl as DemoKubectl
+
 ROOT = Path(__file__).resolve().parents[2]
 KUBECONFIG = ROOT / ".local" / "cluster" / "kubeconfig"
 KUBECTL = Path(sys.executable).parent / "kubectl"
@@ -21,6 +26,27 @@ def cluster() -> Path:
     """The kubeconfig of the local cluster, which runs and has our CRDs; `make test` ends it."""
     subprocess.run([sys.executable, "-m", "recsys_local", "up"], check=True, cwd=ROOT)
     return KUBECONFIG
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Path) -> Api:
+    """A client of the API server as administrator."""
+    return Api(cluster)
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoKubectl:
+    """kubectl that raises where it is refused, with our chart installed and ML-100K in the S3 server."""
+    run = DemoKubectl(cluster)
+    install_chart(run)
+    rows = read_interactions(fetch_ml100k(cache_folder() / "data"))
+    half = [row for row in rows if int(row[0]) % 2]
+    for folder, content in (("ml-100k", rows), ("half-of-the-users", half)):
+        table = tmp_path_factory.mktemp(folder) / "interactions.parquet"
+        write_parquet(content, table)
+        put_file(table, f"s3://lake/{folder}/interactions.parquet")
+    make_bucket("models")
+    return run
 
 
 @pytest.fixture(scope="session")

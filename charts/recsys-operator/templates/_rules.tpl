@@ -37,10 +37,6 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
-# The run file of each version's Jobs; removed with its ModelVersion by the garbage collector.
-- apiGroups: [""]
-  resources: [configmaps]
-  verbs: [get, create, patch]
 # <model>-keys, made once: get tells whether it is there, create makes it. RBAC cannot limit either to names that are not
 # known yet; without list and watch nobody finds Secrets whose names they do not know, and nothing here can change or
 # delete one. The Secrets of data and artifacts are never read: pods name them, and the kubelet fetches them.

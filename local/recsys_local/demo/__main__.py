@@ -21,6 +21,7 @@ from recsys_local.demo.install import (
     endpoints,
     install_chart,
     kill_operator,
+    make_bucket,
     make_namespace,
     put_file,
 )
@@ -89,7 +90,7 @@ def _data(kubectl: Kubectl) -> str:
     (HOME / "users.json").write_text(json.dumps({user: sorted(items) for user, items in truth.items()}))
     make_namespace(kubectl, NAMESPACE)
     put_file(HOME / "ml-100k" / "interactions.parquet", "s3://lake/ml-100k/interactions.parquet")
-    put_file(HOME / "users.json", "s3://models/demo/users.json")
+    make_bucket("models")
     return f"{len(rows):,} interactions, {len(truth)} users in the test period"
 
 

@@ -79,7 +79,7 @@ class Api:
             seen = self.get(path)
             if seen is not None and holds(seen):
                 return seen
-            time.sleep(0.1)
+            time.sleep(0.05)
         raise TimeoutError(f"{what}: not within {seconds:.0f} s; last seen: {_brief(seen)}")
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from recsys_local.cluster import Cluster
 from recsys_local.paths import CHECKOUT, Cache, State
 from recsys_local.ports import port_of
-from recsys_local.s3 import environment, upload
+from recsys_local.s3 import create_bucket, environment, upload
 
 OPERATOR_NAMESPACE = "recsys-system"
 RELEASE = "recsys-operator"
@@ -102,9 +102,13 @@ def make_namespace(kubectl: Runs, namespace: str) -> None:
 
 
 def put_file(source: Path, uri: str) -> None:
-    """Upload one file; the bucket of the artifacts exists afterwards too."""
-    cluster = Cluster(Cache.default(), State.default())
-    upload(cluster, source, uri)
+    """Upload one file, creating its bucket."""
+    upload(Cluster(Cache.default(), State.default()), source, uri)
+
+
+def make_bucket(name: str) -> None:
+    """Create a bucket unless it exists."""
+    create_bucket(Cluster(Cache.default(), State.default()), name)
 
 
 def operator_processes() -> list[int]:

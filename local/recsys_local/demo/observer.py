@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from recsys_local.demo.api import Api, ApiError
+from recsys_local.demo.routes import decision_of, weights_of
 
 GROUP = "/apis/recsys.dev/v1alpha1"
 ROUTES = "/apis/gateway.networking.k8s.io/v1"
@@ -32,19 +33,6 @@ class Timeline:
         line = json.dumps({"at": time.time(), "kind": kind, **fields})
         with self._lock:
             self._file.write(line + "\n")
-
-
-def weights_of(route: dict[str, Any]) -> dict[str, int]:
-    """{backend: percent} of the rule that splits by weight (the last one)."""
-    rules = route["spec"].get("rules", [])
-    refs = rules[-1].get("backendRefs", []) if rules else []
-    return {ref["name"]: int(ref.get("weight", 1)) for ref in refs}
-
-
-def decision_of(route: dict[str, Any]) -> dict[str, Any]:
-    """The operator's own words about this route, if any."""
-    text = route["metadata"].get("annotations", {}).get("recsys.dev/decision", "{}")
-    return dict(json.loads(text))
 
 
 def summary(kind: str, item: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the story acts with: kubectl, the manifest in its Git repository, helper processes, printed lines."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,11 +13,11 @@ from typing import Any
 import yaml
 
 from recsys_local.demo.api import Api, Object
+from recsys_local.demo.routes import weights_of
 
 NAMESPACE = "shop"
 MODEL = "movies"
-OURS = f"/apis/recsys.dev/v1alpha1/namespaces/{NAMESPACE}"
-ROUTE = f"/apis/gateway.networking.k8s.io/v1/namespaces/{NAMESPACE}/httproutes/{MODEL}"
+ENDED = ("Failed", "Invalid", "Rejected", "RolledBack", "NoNewData")
 
 
 class Narrator:
@@ -146,44 +147,68 @@ class Background:
 
 
 class Stage:
-    """The cluster as the story sees it."""
+    """One model in the cluster as a person sees it: versions, weights, actions."""
 
-    def __init__(self, api: Api, kubectl: Kubectl) -> None:
-        self.api, self.kubectl = api, kubectl
+    def __init__(self, api: Api, kubectl: Kubectl, namespace: str = NAMESPACE, model: str = MODEL) -> None:
+        self.api, self.kubectl, self.namespace, self.model = api, kubectl, namespace, model
+        self.ours = f"/apis/recsys.dev/v1alpha1/namespaces/{namespace}"
+        self.route = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{model}"
 
     def versions(self) -> list[Object]:
-        """ModelVersions by number."""
-        items = self.api.request("GET", f"{OURS}/modelversions")["items"]
-        return sorted(items, key=lambda item: int(item["spec"]["number"]))
+        """The model's versions by number."""
+        items = self.api.request("GET", f"{self.ours}/modelversions")["items"]
+        mine = [item for item in items if item["spec"]["modelName"] == self.model]
+        return sorted(mine, key=lambda item: int(item["spec"]["number"]))
+
+    def version(self, number: int) -> Object:
+        """The version with this number; LookupError where there is none."""
+        for item in self.versions():
+            if item["spec"]["number"] == number:
+                return item
+        raise LookupError(f"{self.model} has no version {number}")
 
     def wait_version(self, number: int, phases: tuple[str, ...], *, seconds: float) -> Object:
         """The version with this number once it is in one of the phases; ends early where it ended otherwise."""
-        deadline = time.monotonic() + seconds
-        seen = "no such version yet"
-        while time.monotonic() < deadline:
-            for item in self.versions():
+
+        def arrived(listing: Object) -> bool:
+            for item in listing["items"]:
                 status = item.get("status", {})
-                if item["spec"]["number"] != number:
+                if (item["spec"]["modelName"], item["spec"]["number"]) != (self.model, number):
                     continue
-                seen = f"{status.get('phase')} ({status.get('reason')}: {status.get('message')})"
                 if status.get("phase") in phases:
-                    return item
-                if status.get("phase") in ("Failed", "Invalid", "Rejected", "RolledBack", "NoNewData"):
-                    raise AssertionError(f"version {number} ended as {seen}")
-            time.sleep(0.2)
-        raise TimeoutError(f"version {number} not {'/'.join(phases)} within {seconds:.0f} s; it is {seen}")
+                    return True
+                if status.get("phase") in ENDED:
+                    raise AssertionError(f"version {number} ended as {_state(item)}")
+            return False
+
+        what = f"version {number} of {self.model} {'/'.join(phases)}"
+        self.api.wait(f"{self.ours}/modelversions", arrived, seconds=seconds, what=what)
+        return self.version(number)
 
     def weights(self) -> dict[str, int]:
         """{version: percent} in the HTTPRoute."""
-        route = self.api.get(ROUTE)
-        if route is None:
-            return {}
-        return {ref["name"]: int(ref.get("weight", 1)) for ref in route["spec"]["rules"][-1]["backendRefs"]}
+        route = self.api.get(self.route)
+        return {} if route is None else weights_of(route)
 
-    def wait_weight(self, version: str, percent: int, *, seconds: float) -> None:
-        """Until the HTTPRoute gives a version this share."""
-        deadline = time.monotonic() + seconds
-        while (seen := self.weights()).get(version, 0) != percent:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{version} not at {percent} % within {seconds:.0f} s; the route says {seen}")
-            time.sleep(0.05)
+    def wait_weight(self, version: str, percent: int, *, seconds: float) -> float:
+        """Until the HTTPRoute gives a version this share; the seconds that it took."""
+        begun = time.monotonic()
+        what = f"{version} at {percent} %"
+        self.api.wait(self.route, lambda r: weights_of(r).get(version, 0) == percent, seconds=seconds, what=what)
+        return time.monotonic() - begun
+
+    def ask(self, verb: str, version: str | None = None) -> str:
+        """Create a ModelAction; its name."""
+        spec = {"modelName": self.model, "verb": verb, "requestedBy": "on-call", "reason": "demo"}
+        manifest = {
+            "apiVersion": "recsys.dev/v1alpha1",
+            "kind": "ModelAction",
+            "metadata": {"generateName": f"{verb.lower()}-"},
+            "spec": spec | ({"version": version} if version else {}),
+        }
+        return self.kubectl("-n", self.namespace, "create", "-o", "name", "-f", "-", stdin=json.dumps(manifest))
+
+
+def _state(item: Object) -> str:
+    status = item.get("status", {})
+    return f"{status.get('phase')} ({status.get('reason')}: {status.get('message')})"

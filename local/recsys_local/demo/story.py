@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from recsys_local.demo.stage import MODEL, NAMESPACE, Manifests, Narrator, Stage
@@ -34,10 +35,10 @@ def better_version(narrator: Narrator, stage: Stage, manifests: Manifests, kill_
     narrator.tell("trained and judged", lambda: _phase(stage, 2, "Canary", 420))
     name = stage.versions()[1]["metadata"]["name"]
     for percent in (5, 25):
-        narrator.tell(f"{percent} % of the users", lambda p=percent: stage.wait_weight(name, p, seconds=150))  # type: ignore[misc]
+        narrator.tell(f"{percent} % of the users", lambda p=percent: _weight(stage, name, p))  # type: ignore[misc]
     narrator.tell("the operator is killed with SIGKILL in the middle of the canary", kill_operator)
     for percent in (50, 100):
-        narrator.tell(f"{percent} % of the users", lambda p=percent: stage.wait_weight(name, p, seconds=150))  # type: ignore[misc]
+        narrator.tell(f"{percent} % of the users", lambda p=percent: _weight(stage, name, p))  # type: ignore[misc]
     narrator.tell("after the bake it is stable", lambda: _phase(stage, 2, "Stable", 240))
     narrator.tell("version 1 stays loaded", lambda: _loaded(stage, 1))
 
@@ -116,44 +117,31 @@ def _loaded(stage: Stage, number: int) -> str:
     return f"{ready} pod ready"
 
 
+def _weight(stage: Stage, version: str, percent: int) -> None:
+    stage.wait_weight(version, percent, seconds=150)
+
+
 def _rolled_back(stage: Stage, number: int, seconds: float) -> str:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        item = next(v for v in stage.versions() if v["spec"]["number"] == number)
-        status = item["status"]
-        if status["phase"] == "RolledBack":
-            weight = stage.weights().get(item["metadata"]["name"], 0)
-            assert weight == 0, f"RolledBack, but the route still gives it {weight} %"
-            return f"{status.get('reason')}: {status.get('message')}"
-        assert status["phase"] not in ("Stable", "Rejected", "Failed"), (
-            f"it became {status['phase']}: {status.get('message')}"
-        )
-        time.sleep(0.2)
-    raise TimeoutError(f"version {number} was not rolled back within {seconds:.0f} s")
+    item = stage.wait_version(number, ("RolledBack",), seconds=seconds)
+    weight = stage.weights().get(item["metadata"]["name"], 0)
+    assert weight == 0, f"RolledBack, but the route still gives it {weight} %"
+    return f"{item['status'].get('reason')}: {item['status'].get('message')}"
 
 
 def _at_once(stage: Stage, version: str, *command: str) -> str:
-    begun = time.monotonic()
-    stage.kubectl("-n", NAMESPACE, *command)
-    returned = time.monotonic()
-    stage.wait_weight(version, 100, seconds=20)
-    return f"all traffic {time.monotonic() - returned:.2f} s after kubectl had returned ({returned - begun:.2f} s)"
+    return _until_all(stage, version, lambda: stage.kubectl("-n", stage.namespace, *command))
 
 
 def _action(stage: Stage, verb: str, version: str | None, expected: str) -> str:
-    manifest = {
-        "apiVersion": "recsys.dev/v1alpha1",
-        "kind": "ModelAction",
-        "metadata": {"generateName": f"{verb.lower()}-"},
-        "spec": {"modelName": MODEL, "verb": verb, "requestedBy": "on-call", "reason": "demo"},
-    }
-    if version:
-        manifest["spec"] |= {"version": version}  # type: ignore[operator]
+    return _until_all(stage, expected, lambda: stage.ask(verb, version))
+
+
+def _until_all(stage: Stage, version: str, ask: Callable[[], object]) -> str:
     begun = time.monotonic()
-    stage.kubectl("-n", NAMESPACE, "create", "-f", "-", stdin=json.dumps(manifest))
-    returned = time.monotonic()
-    stage.wait_weight(expected, 100, seconds=20)
-    return f"all traffic {time.monotonic() - returned:.2f} s after kubectl had returned ({returned - begun:.2f} s)"
+    ask()
+    took = time.monotonic() - begun
+    seconds = stage.wait_weight(version, 100, seconds=20)
+    return f"all traffic {seconds:.2f} s after kubectl had returned ({took:.2f} s)"
 
 
 def by_verdict(report: dict[str, Any]) -> dict[str, dict[str, Any]]:

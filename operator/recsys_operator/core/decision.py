@@ -52,7 +52,7 @@ class RecordAction:
 
 @dataclass(frozen=True)
 class StartJob:
-    """Create a Job (and the run ConfigMap) of a version; an existing one of that name is success."""
+    """Create a Job of a version; an existing one of that name is success."""
 
     version: str
     stage: Stage

@@ -21,11 +21,6 @@ def job_name(version: str, act: StartJob) -> str:
     return _fit(f"{version}-{_stage_suffix(act)}")
 
 
-def run_config_name(version: str) -> str:
-    """The ConfigMap that holds run.json."""
-    return f"{version}-run"
-
-
 def serving_name(version: str) -> str:
     """Deployment, Service and HorizontalPodAutoscaler of a version."""
     return version

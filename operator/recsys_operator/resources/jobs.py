@@ -21,6 +21,7 @@ from recsys_operator.resources.pods import (
 ANNOTATION_ATTEMPT = "recsys.dev/attempt"
 ANNOTATION_KEY = "recsys.dev/key"
 ANNOTATION_REPORTS = "recsys.dev/reports-stage"
+ANNOTATION_RUN = "recsys.dev/run"
 RUN_FOLDER, RUN_FILE = "/etc/recsys", "/etc/recsys/run.json"
 GPU = "nvidia.com/gpu"
 KILLED = 137
@@ -56,20 +57,16 @@ def build_run_spec(
     )  # fmt: skip
 
 
-def build_run_config(run: RunSpec) -> Manifest:
-    """The ConfigMap `<version>-run` that holds run.json."""
-    name = naming.run_config_name(run.version)
-    return {
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": _metadata(run.namespace, name, run.model, run.version, run.version_uid, "run"),
-        "data": {"run.json": run.model_dump_json(by_alias=True, exclude_none=True)},
-    }  # fmt: skip
-
-
 def build_job(
-    namespace: str, version: VersionView, act: StartJob, current: RecommenderModelSpec | None, images: Images
-) -> Manifest:
-    """The Job of a stage. Operational settings (resources, deadline, queue) are those of today's spec."""
+    namespace: str, version: VersionView, act: StartJob, current: RecommenderModelSpec | None, images: Images,
+    stable: VersionView | None = None,
+) -> Manifest:  # fmt: skip
+    """The Job of a stage. Operational settings (resources, deadline, queue) are those of today's spec.
+
+    Args:
+        stable: for `evaluate`, the version to compare with.
+    """
+    run = build_run_spec(namespace, version, current, act.key, stable)
     model, spec = version.spec.model_name, current or version.spec.source
     training = spec.training
     nodes = training.nodes if act.stage == "train" else 1
@@ -84,7 +81,7 @@ def build_job(
             "completionMode": "Indexed", "completions": nodes, "parallelism": nodes,
             "backoffLimit": training.backoff_limit, "activeDeadlineSeconds": training.deadline_seconds,
             "podFailurePolicy": {"rules": _failure_rules()},
-            "template": _template(name, version, act, spec, nodes, images),
+            "template": _template(name, version, act, spec, nodes, images, run),
         },
     }  # fmt: skip
 
@@ -123,12 +120,15 @@ def _failure_rules() -> list[Manifest]:
 
 
 def _template(
-    job: str, version: VersionView, act: StartJob, spec: RecommenderModelSpec, nodes: int, images: Images
-) -> Manifest:
+    job: str, version: VersionView, act: StartJob, spec: RecommenderModelSpec, nodes: int, images: Images,
+    run: RunSpec,
+) -> Manifest:  # fmt: skip
     source = version.spec.source
     tmp_volume, tmp_mount = build_tmp()
     volumes, mounts = build_claims((source.data.source.uri, source.artifacts.uri), read_only=False)
-    run_volume = {"name": "run", "configMap": {"name": naming.run_config_name(version.name)}}
+    # an annotation that is mounted: what a Job was told goes with it, and nothing else can change it
+    told = {"path": "run.json", "fieldRef": {"fieldPath": f"metadata.annotations['{ANNOTATION_RUN}']"}}
+    run_volume = {"name": "run", "downwardAPI": {"items": [told]}}
     environment = {"RECSYS_RUN_FILE": RUN_FILE}
     if nodes > 1:
         environment |= {"RECSYS_NODES": str(nodes), "MASTER_ADDR": f"{job}-0.{job}", "MASTER_PORT": "29500"}
@@ -146,7 +146,10 @@ def _template(
     if nodes > 1:
         pod["subdomain"] = job
     labels = labels_of(version.spec.model_name, version.name, act.stage)
-    return build_pod_template(labels, pod, spec.training.pod_template.to_dict())
+    template = build_pod_template(labels, pod, spec.training.pod_template.to_dict())
+    told_text = run.model_dump_json(by_alias=True, exclude_none=True)
+    annotations = template["metadata"].get("annotations", {}) | {ANNOTATION_RUN: told_text}
+    return template | {"metadata": template["metadata"] | {"annotations": annotations}}
 
 
 def _arguments(act: StartJob) -> list[str]:

@@ -8,7 +8,7 @@ from tests.unit.operator.views import model_spec, version_view
 
 from recsys_api.run_spec import RunSpec
 from recsys_operator.core.decision import StartJob
-from recsys_operator.resources.jobs import Images, build_headless_service, build_job, build_run_config, build_run_spec
+from recsys_operator.resources.jobs import Images, build_headless_service, build_job, build_run_spec
 from recsys_operator.resources.kinds import Manifest
 
 IMAGES = Images("trainer:1")
@@ -84,7 +84,7 @@ def test_the_users_pod_template_is_merged_but_our_labels_win() -> None:
     template = job("train", GPU_TRAINING)["spec"]["template"]
     assert template["metadata"]["labels"]["team"] == "a"
     assert template["metadata"]["labels"]["recsys.dev/model"] == "movies"
-    assert template["metadata"]["annotations"] == {"note": "x"}
+    assert template["metadata"]["annotations"]["note"] == "x"
     assert template["spec"]["nodeSelector"] == {"gpu": "yes"}
     assert template["spec"]["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
     assert template["spec"]["serviceAccountName"] == "trainer"
@@ -122,9 +122,26 @@ def test_an_evaluation_is_told_todays_gates_and_the_stable_version() -> None:
     assert run.evaluation_key == "k1"
     assert run.stable is not None
     assert run.stable.version_uri == "s3://models/shop/movies/movies-stable-uid-of-movies-stable"
-    config = build_run_config(run)
-    assert config["metadata"]["name"] == "movies-0123456789-run"
-    assert RunSpec.model_validate(json.loads(config["data"]["run.json"])) == run
+
+
+def test_a_job_carries_what_it_was_told_beside_the_users_annotations() -> None:
+    spec = model_spec(training={"podTemplate": {"metadata": {"annotations": {"team": "films"}}}})
+    made = build_job(
+        "shop",
+        version_view(spec=spec),
+        StartJob("v", "evaluate", key="k1"),
+        None,
+        IMAGES,
+        version_view("movies-stable"),
+    )
+    template = made["spec"]["template"]
+    annotations = template["metadata"]["annotations"]
+    told = RunSpec.model_validate(json.loads(annotations["recsys.dev/run"]))
+    assert annotations["team"] == "films"
+    assert told == build_run_spec("shop", version_view(spec=spec), None, "k1", version_view("movies-stable"))
+    volume = next(volume for volume in template["spec"]["volumes"] if volume["name"] == "run")
+    item = volume["downwardAPI"]["items"][0]
+    assert item == {"path": "run.json", "fieldRef": {"fieldPath": "metadata.annotations['recsys.dev/run']"}}
 
 
 def test_a_report_job_names_the_stage_and_keeps_attempt_and_key() -> None:

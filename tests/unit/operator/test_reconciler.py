@@ -157,7 +157,7 @@ async def test_a_version_its_status_its_job_and_its_serving_can_be_made_in_one_p
     assert version is not None
     assert version["status"]["phase"] == "Warming"
     assert version["metadata"]["ownerReferences"][0]["kind"] == "RecommenderModel"
-    for kind, name in (("Job", f"{new}-eval-k"), ("ConfigMap", f"{new}-run"), ("Deployment", new), ("Service", new)):
+    for kind, name in (("Job", f"{new}-eval-k"), ("Deployment", new), ("Service", new)):
         made = bench.live(kind, name)
         assert made is not None, kind
         assert made["metadata"]["ownerReferences"][0]["uid"] == version["metadata"]["uid"]
