@@ -1,6 +1,7 @@
 """`make bench`: every benchmark's table; `--json FILE` writes the rows and where they were measured."""
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -9,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import detection
+from benchmarks.control_plane.measure import Options, measure
 
 Row = dict[str, Any]
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"detection": detection.rows}
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "detection": lambda _: detection.rows(),
+    "control-plane": lambda given: asyncio.run(
+        measure(Options(given.models, given.rolling, given.rounds, given.idle_seconds))
+    ),
+}
 
 
 def main() -> None:
@@ -19,16 +26,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Run benchmarks; each prints its peer's value and the ratio beside its own."
     )
-    parser.add_argument("names", nargs="*", default=sorted(BENCHMARKS), help="default: all")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--json", type=Path, help="write rows and environment to this file")
+    control = parser.add_argument_group("control-plane")
+    control.add_argument("--models", type=int, default=Options.models, help="default: %(default)s")
+    control.add_argument("--rolling", type=int, default=Options.rolling, help="of them with rollouts that fail")
+    control.add_argument("--rounds", type=int, default=Options.rounds, help="rollbacks to measure, twice")
+    control.add_argument("--idle-seconds", type=int, default=Options.idle_seconds)
     options = parser.parse_args()
-    found = [row for name in options.names for row in BENCHMARKS[name]()]
-    print(f"{'what':<58} {'ours':>9} {'peer':>9} {'peer/ours':>9}")
+    if unknown := [name for name in options.names if name not in BENCHMARKS]:
+        parser.error(f"there is no benchmark {unknown[0]!r}; choose of {', '.join(BENCHMARKS)}")
+    load = os.getloadavg()
+    found = [row for name in options.names or BENCHMARKS for row in BENCHMARKS[name](options)]
+    print(f"{'what':<76} {'ours':>9} {'peer':>9} {'peer/ours':>9}")
     for row in found:
         mark = "" if row["ok"] else "  below what is wanted"
-        print(f"{row['name']:<58} {row['value']:>9} {row['peerValue']:>9} {row['ratio']!s:>9} {row['unit']}{mark}")
+        peer = "-" if row["peerValue"] is None else row["peerValue"]
+        print(f"{row['name']:<76} {row['value']:>9} {peer:>9} {row['ratio'] or '-'!s:>9} {row['unit']}{mark}")
     if options.json:
-        environment = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
+        environment = {
+            "python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine(),
+            "nice": os.nice(0), "loadBefore": load, "loadAfter": os.getloadavg(),
+        }  # fmt: skip
         options.json.write_text(json.dumps({"rows": found, "environment": environment}, indent=2) + "\n")
 
 

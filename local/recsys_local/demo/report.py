@@ -23,7 +23,7 @@ def read_lines(path: Path) -> list[Line]:
 
 def started(access: Line) -> float:
     """When the gateway got the request, seconds since the epoch."""
-    return datetime.fromisoformat(str(access["start_time"]).replace("Z", "+00:00")).timestamp()
+    return _seconds(access["start_time"])
 
 
 def version_of(access: Line) -> str | None:
@@ -102,7 +102,7 @@ class Report:
         return {
             "reason": zero["decision"].get("reason"),
             "weightBefore": max((r["weights"].get(name, 0) for r in self.routes if r["at"] < zero["at"]), default=0),
-            "verdictToZeroSeconds": round(zero["at"] - float(zero["decision"]["at"]), 3),
+            "verdictToZeroSeconds": round(zero["at"] - _seconds(zero["decision"]["at"]), 3),
             "breachToZeroSeconds": round(zero["at"] - bad[0], 3) if bad else None,
             "lastCandidateRequestSeconds": round(max(last) - zero["at"], 3) if last else None,
         }
@@ -110,6 +110,10 @@ class Report:
     def is_bad(self, line: Line) -> bool:
         """Slower than the SLO's threshold or failed, as the gateway saw it."""
         return float(line["duration"]) > self.threshold or not 200 <= int(line["response_code"]) < 500
+
+
+def _seconds(text: object) -> float:
+    return datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp()
 
 
 def _is_rollback(route: Line, name: str) -> bool:

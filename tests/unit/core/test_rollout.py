@@ -326,3 +326,9 @@ def test_a_change_of_the_rollout_makes_no_new_version_and_changes_no_running_one
     assert [
         kind for kind in kinds(decide(build_rollout().world(model=model), NOW, WATCHED)) if kind != "RecordModel"
     ] == []
+
+
+def test_the_route_says_to_the_millisecond_when_it_was_decided() -> None:
+    rollout = build_rollout()
+    (route,) = routes(decide(rollout.world(own=BAD), NOW + 0.25, WATCHED))
+    assert route.decision["at"] == "2027-01-15T08:00:00.250Z"

@@ -38,7 +38,7 @@ def describe_decision(
     found: dict[str, object] = {
         "weight": intent.weight, "candidate": intent.candidate, "stable": intent.stable, "version": version.name,
         "verdict": verdict, "reason": reason, "segment": segment, "bucketOffset": intent.bucket_offset,
-        "at": clock.to_text(scene.now),
+        "at": clock.to_precise_text(scene.now),
     }  # fmt: skip
     extra = {"outcome": outcome, "request": request}
     return found | {key: value for key, value in extra.items() if value}
