@@ -9,6 +9,10 @@ from recsys_local.demo.stage import MODEL, NAMESPACE, Manifests, Narrator, Stage
 
 Spec = dict[str, Any]
 BETTER = "better settings"
+LAYERS_WITHIN_A_LIMIT = (512, 768, 256)
+"""About 2 GFLOP for an answer over the catalogue: too much for a fifth of a core."""
+LAYERS_WITHOUT_A_LIMIT = (1024, 1536, 512)
+"""About 8 GFLOP: too much for the whole machine, which stable shares."""
 
 
 def first_version(narrator: Narrator, stage: Stage, manifests: Manifests) -> None:
@@ -51,9 +55,10 @@ def slow_version(
     narrator.chapter(f"Version {number}: good offline, too slow online, {what}")
 
     def change(spec: Spec) -> None:
-        spec["model"] |= {"embeddingDim": 64, "hiddenLayers": [1024, 1536, 512]}
+        layers = LAYERS_WITHIN_A_LIMIT if limit else LAYERS_WITHOUT_A_LIMIT
+        spec["model"] |= {"embeddingDim": 64, "hiddenLayers": list(layers)}
         loss = {"type": "BCE", "negatives": 1}
-        spec["training"] |= {"epochs": 1, "seed": seed, "batchSize": 1024, "loss": loss}
+        spec["training"] |= {"epochs": 1, "seed": seed, "batchSize": 1024, "loss": loss, "refit": "Never"}
         # without a CPU request no limit follows from it
         resources: dict[str, dict[str, str]] = {"requests": {"memory": "768Mi"}, "limits": {"memory": "2Gi"}}
         if limit:
@@ -85,15 +90,34 @@ def by_hand(narrator: Narrator, stage: Stage, manifests: Manifests) -> None:
         "`kubectl annotate` recsys.dev/action=Rollback",
         lambda: _at_once(stage, two, "annotate", "--overwrite", "recm", MODEL, "recsys.dev/action=Rollback#1"),
     )
-    narrator.tell("a ModelAction `Retry` lifts the quarantine of version 1", lambda: _action(stage, "Retry", one, one))
-    narrator.tell("a ModelAction `Rollback`", lambda: _action(stage, "Rollback", None, two))
+    narrator.tell("a ModelAction `Retry` rolls version 1 out anew", lambda: _retry(stage, one))
+    narrator.tell("a ModelAction `Rollback` in the middle of it", lambda: _action(stage, "Rollback", two))
     pin = {"spec": {"rollout": {"pinnedVersion": one}}}
-    unpin: dict[str, Any] = {"spec": {"rollout": {"pinnedVersion": None}}}
-    for text, patch, target in (("is set", pin, one), ("is removed", unpin, two)):
-        narrator.tell(
-            f"`kubectl patch` spec.rollout.pinnedVersion {text}",
-            lambda p=patch, t=target: _at_once(stage, t, "patch", "recm", MODEL, "--type=merge", "-p", json.dumps(p)),  # type: ignore[misc]
-        )
+    narrator.tell(
+        "`kubectl patch` spec.rollout.pinnedVersion brings version 1 back",
+        lambda: _at_once(stage, one, "patch", "recm", MODEL, "--type=merge", "-p", json.dumps(pin)),
+    )
+    narrator.tell("the pin is removed and nothing moves", lambda: _unpin(stage, one))
+
+
+def _retry(stage: Stage, version: str) -> str:
+    stage.ask("Retry", version)
+    seconds = stage.wait_weight(version, 5, seconds=120)
+    return f"5 % of the users after {seconds:.1f} s"
+
+
+def _unpin(stage: Stage, version: str) -> None:
+    unpin = {"spec": {"rollout": {"pinnedVersion": None}}}
+    stage.kubectl("-n", stage.namespace, "patch", "recm", stage.model, "--type=merge", "-p", json.dumps(unpin))
+    path = f"{stage.ours}/recommendermodels/{stage.model}"
+    stage.api.wait(path, _answers_for_its_spec, seconds=20, what="the operator has seen the change")
+    assert stage.weights().get(version) == 100, f"the route says {stage.weights()}"
+
+
+def _answers_for_its_spec(model: dict[str, Any]) -> bool:
+    status = model.get("status", {})
+    seen = status.get("observedGeneration") == model["metadata"]["generation"]
+    return seen and not status.get("pinned", {}).get("version")
 
 
 def _phase(stage: Stage, number: int, phase: str, seconds: float) -> str | None:
@@ -132,8 +156,8 @@ def _at_once(stage: Stage, version: str, *command: str) -> str:
     return _until_all(stage, version, lambda: stage.kubectl("-n", stage.namespace, *command))
 
 
-def _action(stage: Stage, verb: str, version: str | None, expected: str) -> str:
-    return _until_all(stage, expected, lambda: stage.ask(verb, version))
+def _action(stage: Stage, verb: str, expected: str) -> str:
+    return _until_all(stage, expected, lambda: stage.ask(verb))
 
 
 def _until_all(stage: Stage, version: str, ask: Callable[[], object]) -> str:
