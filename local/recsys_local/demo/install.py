@@ -54,11 +54,17 @@ def cluster_up() -> None:
 
 
 def install_chart(
-    kubectl: Runs, *, namespace: str = OPERATOR_NAMESPACE, values: dict[str, object] | None = None
+    kubectl: Runs, *, namespace: str = OPERATOR_NAMESPACE, values: dict[str, object] | None = None, tags: str = ""
 ) -> str:
-    """`helm upgrade --install` of our chart with our images; the operator is ready when this returns."""
+    """`helm upgrade --install` of our chart with our images; the operator is ready when this returns.
+
+    Args:
+        tags: appended to the references of the images that the operator starts pods with, as a newer release's would
+            differ; no such image is there.
+    """
     cluster = Cluster(Cache.default(), State.default())
-    images = {name: {"reference": reference} for name, reference in _load_images().items()}
+    loaded = _load_images()
+    images = {name: {"reference": ref + ("" if name == "operator" else tags)} for name, ref in loaded.items()}
     settings = {"images": images, **(values or {})}
     chart = str(CHECKOUT / "charts" / "recsys-operator")
     # CRDs that were applied by hand before (kubectl apply -f crds/) become the chart's
@@ -71,6 +77,13 @@ def install_chart(
     if done.returncode:
         raise RuntimeError(f"helm: {done.stderr.strip().splitlines()[-1]}")
     return f"revision {kubectl('-n', namespace, 'get', 'deployment', '-o', 'jsonpath={.items[0].metadata.generation}')}"
+
+
+def uninstall_chart(namespace: str) -> None:
+    """`helm uninstall`; the CRDs stay."""
+    cluster = Cluster(Cache.default(), State.default())
+    command = ["helm", "uninstall", RELEASE, "-n", namespace, "--wait", "--timeout", "1m"]
+    subprocess.run(command, env=cluster.env, check=True, capture_output=True)
 
 
 def _load_images() -> dict[str, str]:

@@ -98,9 +98,10 @@ class Observer:
         return known[1]
 
     def _observe_serving(self, namespace: str, name: str) -> dict[str, ServingView]:
-        scaled = {item["metadata"]["name"] for item in self._cache.of_model(namespace, name, "HorizontalPodAutoscaler")}
+        scalers = self._cache.of_model(namespace, name, "HorizontalPodAutoscaler")
+        by_name = {item["metadata"]["name"]: item for item in scalers}
         views = [
-            view_of_serving(item, has_autoscaler=item["metadata"]["name"] in scaled)
+            view_of_serving(item, by_name.get(item["metadata"]["name"]))
             for item in self._cache.of_model(namespace, name, "Deployment")
         ]
         return {view.version: view for view in views}

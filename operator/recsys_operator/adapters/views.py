@@ -11,7 +11,16 @@ from recsys_api.model_status import RecommenderModelStatus
 from recsys_api.model_version import ModelVersionSpec, ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult, PrepareResult, TrainResult, parse_job_result
-from recsys_operator.core.world import ActionView, JobView, ModelView, PodView, ServingView, Stage, VersionView
+from recsys_operator.core.world import (
+    ActionView,
+    AutoscalerView,
+    JobView,
+    ModelView,
+    PodView,
+    ServingView,
+    Stage,
+    VersionView,
+)
 from recsys_operator.resources.jobs import ANNOTATION_ATTEMPT, ANNOTATION_KEY
 from recsys_operator.resources.kinds import LABEL_COMPONENT, LABEL_VERSION, Manifest, owner_uid
 from recsys_operator.resources.serving import ANNOTATION_REVISION
@@ -118,17 +127,24 @@ def view_of_pod(manifest: Manifest) -> PodView:
     )  # fmt: skip
 
 
-def view_of_serving(deployment: Manifest, *, has_autoscaler: bool) -> ServingView:
-    """Deployment of a version."""
+def view_of_serving(deployment: Manifest, autoscaler: Manifest | None = None) -> ServingView:
+    """Deployment of a version, and its HorizontalPodAutoscaler where it has one."""
     metadata, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status") or {}
     return ServingView(
         version=(metadata.get("labels") or {}).get(LABEL_VERSION, metadata["name"]), uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         replicas=spec.get("replicas", 1), ready=status.get("readyReplicas", 0),
         revision=(metadata.get("annotations") or {}).get(ANNOTATION_REVISION, ""),
-        settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0), has_autoscaler=has_autoscaler,
+        settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
         deleting=_deleting(deployment),
+        autoscaler=_autoscaler(autoscaler["spec"]) if autoscaler is not None else None,
     )  # fmt: skip
+
+
+def _autoscaler(spec: Manifest) -> AutoscalerView:
+    targets = [(metric.get("resource") or {}).get("target") or {} for metric in spec.get("metrics") or ()]
+    percent = next((target.get("averageUtilization", 0) for target in targets), 0)
+    return AutoscalerView(spec.get("minReplicas", 1), spec.get("maxReplicas", 0), percent)
 
 
 def _outcome(pods: list[Manifest]) -> tuple[PrepareResult | TrainResult | EvaluateResult | None, int | None, str]:

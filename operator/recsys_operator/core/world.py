@@ -110,6 +110,16 @@ class PodView:
 
 
 @dataclass(frozen=True)
+class AutoscalerView:
+    """HorizontalPodAutoscaler of a version, as it is."""
+
+    minimum: int
+    maximum: int
+    target_percent: int
+    """Mean CPU use that it aims at, in percent of the request."""
+
+
+@dataclass(frozen=True)
 class ServingView:
     """Deployment (and Service, HPA) of a version."""
 
@@ -123,10 +133,13 @@ class ServingView:
     """Template revision that it was made from (annotation recsys.dev/template-revision)."""
     settled: bool
     """The Deployment controller has seen the newest generation."""
-    has_autoscaler: bool = False
-    autoscaler_minimum: int | None = None
-    """minReplicas of its HorizontalPodAutoscaler; None where that is not known or there is none."""
+    autoscaler: AutoscalerView | None = None
     deleting: bool = False
+
+    @property
+    def has_autoscaler(self) -> bool:
+        """Whether a HorizontalPodAutoscaler decides its size."""
+        return self.autoscaler is not None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.unit.operator.views import model_spec, version_view
 
+from recsys_api.recommender_model import Autoscaling
 from recsys_api.run_spec import TrainResult
 from recsys_operator.adapters.views import (
     seconds_of,
@@ -15,10 +16,11 @@ from recsys_operator.adapters.views import (
     view_of_serving,
     view_of_version,
 )
-from recsys_operator.core.decision import StartJob
-from recsys_operator.core.world import JobView
+from recsys_operator.core.decision import EnsureServing, StartJob
+from recsys_operator.core.world import AutoscalerView, JobView
 from recsys_operator.resources.jobs import Images, build_job
 from recsys_operator.resources.kinds import Manifest
+from recsys_operator.resources.serving import build_autoscaler
 
 RESULT = json.dumps({"kind": "train", "digest": "sha256:1", "samplesPerSecond": 5.0, "seconds": 1.0, "epochs": 3})
 
@@ -154,8 +156,18 @@ def test_a_deployment_is_settled_when_its_newest_generation_was_seen() -> None:
         "metadata": {"name": "v", "uid": "u", "resourceVersion": "1", "generation": 2, "labels": {}},
         "spec": {"replicas": 3}, "status": {"observedGeneration": 1, "readyReplicas": 1},
     }  # fmt: skip
-    view = view_of_serving(manifest, has_autoscaler=True)
-    assert (view.replicas, view.ready, view.settled, view.has_autoscaler) == (3, 1, False, True)
+    view = view_of_serving(manifest)
+    assert (view.replicas, view.ready, view.settled, view.has_autoscaler) == (3, 1, False, False)
+
+
+def test_an_autoscaler_is_read_as_it_was_built() -> None:
+    version = version_view()
+    act, scaling = EnsureServing(version.name, 2, minimum=3), Autoscaling(min_replicas=2, max_replicas=5)
+    deployment = {
+        "metadata": {"name": version.name, "uid": "u", "resourceVersion": "1"}, "spec": {}, "status": {}
+    }  # fmt: skip
+    view = view_of_serving(deployment, build_autoscaler("shop", version, act, scaling))
+    assert view.autoscaler == AutoscalerView(3, 5, 80)
 
 
 def test_times_are_utc() -> None:

@@ -9,7 +9,7 @@ from recsys_operator.core.decision import Act, DeleteObject, EnsureKeys, EnsureS
 from recsys_operator.core.phases import warming
 from recsys_operator.core.records import Step
 from recsys_operator.core.scene import LOADED, ROLLING, Scene
-from recsys_operator.core.world import VersionView
+from recsys_operator.core.world import AutoscalerView, VersionView
 
 
 def decide_keys(scene: Scene) -> Step:
@@ -76,12 +76,11 @@ def _minimum(scene: Scene, version: VersionView, replicas: int) -> int | None:
 def _fits(scene: Scene, version: VersionView, replicas: int, minimum: int | None) -> bool:
     serving = scene.serving(version.name)
     assert serving is not None
-    scaled = scene.spec is not None and scene.spec.serving.autoscaling is not None
-    if scaled != serving.has_autoscaler:
-        return False
-    if not scaled:
-        return serving.replicas == replicas
-    return serving.autoscaler_minimum in (None, minimum)
+    scaling = scene.spec.serving.autoscaling if scene.spec is not None else None
+    if scaling is None or minimum is None:
+        return not serving.has_autoscaler and serving.replicas == replicas
+    wanted = AutoscalerView(minimum, max(minimum, scaling.max_replicas), scaling.target_cpu_utilization_percent)
+    return serving.autoscaler == wanted
 
 
 def _without(scene: Scene, version: VersionView) -> Step:
