@@ -123,7 +123,7 @@ def test_a_candidate_that_knows_half_of_the_users(shop: Shop, candidate: str, an
     since = time.time()
     shop.apply(lambda spec: spec["data"]["source"].update(uri="s3://lake/half-of-the-users/"))
     version = shop.wait_version(3, ("Canary",), seconds=300)["metadata"]["name"]
-    shop.wait_version(3, ("RolledBack",), seconds=60)
+    shop.wait_version(3, ("RolledBack",), seconds=120)
 
     seen = answers.of(version, since=since)
     assert seen
