@@ -1,6 +1,5 @@
 """A model on the real cluster with users who ask it: what the tests of rollouts act with."""
 
-import base64
 import contextlib
 import json
 import time
@@ -13,7 +12,7 @@ import yaml
 
 from recsys_local.demo.api import Api
 from recsys_local.demo.install import endpoints, make_namespace
-from recsys_local.demo.stage import Background, Kubectl, Stage
+from recsys_local.demo.stage import Kubectl, Stage, replaying
 from recsys_local.paths import CHECKOUT
 
 EXAMPLE = CHECKOUT / "examples" / "movies.yaml"
@@ -56,20 +55,11 @@ class Shop(Stage):
     @contextlib.contextmanager
     def users(self, folder: Path, *, rate: float = 20.0) -> Iterator["Answers"]:
         """Users ask through the gateway, each with their bucket, until the end of the block."""
-        secret = self.api.get(f"/api/v1/namespaces/{self.namespace}/secrets/{self.model}-keys")
-        assert secret is not None, "the operator has not made the Secret with the bucket key"
         who = folder / "users.json"
         who.write_text(json.dumps({str(user): [] for user in range(1, 944)}))
         answers = Answers(folder / "answers.jsonl")
-        replay = Background(
-            "recsys_local.demo.replay", f"--url={self.url}", f"--users={who}", f"--log={answers.file}",
-            f"--key={base64.b64decode(secret['data']['bucket']).decode()}", f"--rate={rate}",
-            log=folder / "replay.log",
-        )  # fmt: skip
-        try:
+        with replaying(self, self.url, who, answers.file, rate=rate):
             yield answers
-        finally:
-            replay.stop()
 
 
 class Answers:

@@ -1,15 +1,12 @@
 """`make demo`: the whole story on a real Kubernetes on this machine; exit status 0 only if every line came true."""
 
 import argparse
-import base64
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from recsys_local.demo import story
@@ -26,47 +23,12 @@ from recsys_local.demo.install import (
     put_file,
 )
 from recsys_local.demo.report import Report, read_lines, table
-from recsys_local.demo.stage import MODEL, NAMESPACE, Background, Kubectl, Manifests, Narrator, Stage
+from recsys_local.demo.stage import MODEL, NAMESPACE, Kubectl, Manifests, Narrator, Stage, observing, replaying
 
 ROOT = Path(__file__).resolve().parents[3]
 HOME = ROOT / ".local" / "demo"
 REPORT = ROOT / ".local" / "demo-report.json"
 THRESHOLD_MILLISECONDS = 100.0
-
-
-@contextmanager
-def background(stage: Stage) -> Iterator[None]:
-    """Observer and replay run as long as the story does, and end with it whatever happens."""
-    observer = Background(
-        "recsys_local.demo.observer",
-        f"--kubeconfig={stage.kubectl.kubeconfig}",
-        f"--namespace={NAMESPACE}",
-        f"--timeline={HOME / 'timeline.jsonl'}",
-        log=HOME / "observer.log",
-    )
-    try:
-        yield
-    finally:
-        observer.stop()
-
-
-@contextmanager
-def replaying(stage: Stage) -> Iterator[None]:
-    """Users ask through the gateway at a bounded rate."""
-    secret = stage.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{MODEL}-keys")
-    assert secret is not None, "the operator has not made the Secret with the bucket key"
-    replay = Background(
-        "recsys_local.demo.replay",
-        f"--url={endpoints().gateway}/{MODEL}",
-        f"--users={HOME / 'users.json'}",
-        f"--key={base64.b64decode(secret['data']['bucket']).decode()}",
-        f"--log={HOME / 'replay.jsonl'}",
-        log=HOME / "replay.log",
-    )
-    try:
-        yield
-    finally:
-        replay.stop()
 
 
 def prepare(narrator: Narrator) -> Stage:
@@ -97,11 +59,11 @@ def _data(kubectl: Kubectl) -> str:
 def tell(narrator: Narrator, stage: Stage) -> None:
     """All chapters."""
     manifests = Manifests(HOME / "gitops", ROOT / "examples" / "movies.yaml")
-    with background(stage):
+    with observing(stage.kubectl.kubeconfig, NAMESPACE, HOME / "timeline.jsonl"):
         story.first_version(narrator, stage, manifests)
         if narrator.broken:
             return
-        with replaying(stage):
+        with replaying(stage, f"{endpoints().gateway}/{MODEL}", HOME / "users.json", HOME / "replay.jsonl"):
             story.better_version(narrator, stage, manifests, lambda: kill_operator(stage.kubectl))
             if narrator.broken:
                 return

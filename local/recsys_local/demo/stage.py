@@ -1,12 +1,14 @@
 """What the story acts with: kubectl, the manifest in its Git repository, helper processes, printed lines."""
 
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,48 @@ class Background:
                 self.process.kill()
                 self.process.wait(5)
         self._log.close()
+
+
+@contextmanager
+def observing(kubeconfig: Path, namespace: str, timeline: Path) -> Iterator[None]:
+    """An observer writes what it sees of a namespace and of the gateway into a file, until the end of the block."""
+    observer = Background(
+        "recsys_local.demo.observer",
+        f"--kubeconfig={kubeconfig}",
+        f"--namespace={namespace}",
+        f"--timeline={timeline}",
+        log=timeline.with_suffix(".log"),
+    )
+    try:
+        yield
+    finally:
+        observer.stop()
+
+
+@contextmanager
+def replaying(stage: "Stage", url: str, users: Path, answers: Path, *, rate: float = 40.0) -> Iterator[None]:
+    """Users ask through the gateway at a bounded rate, each with their bucket, until the end of the block.
+
+    Args:
+        users: JSON, user -> items really taken.
+        answers: one JSON line for each request.
+        rate: requests a second.
+    """
+    secret = stage.api.get(f"/api/v1/namespaces/{stage.namespace}/secrets/{stage.model}-keys")
+    assert secret is not None, "the operator has not made the Secret with the bucket key"
+    replay = Background(
+        "recsys_local.demo.replay",
+        f"--url={url}",
+        f"--users={users}",
+        f"--key={base64.b64decode(secret['data']['bucket']).decode()}",
+        f"--log={answers}",
+        f"--rate={rate}",
+        log=answers.with_suffix(".log"),
+    )
+    try:
+        yield
+    finally:
+        replay.stop()
 
 
 class Stage:
