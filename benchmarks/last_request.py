@@ -10,6 +10,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def last_requests(timeline: Sequence[Line]) -> list[float]:
     routes = [line for line in timeline if line["kind"] == "route"]
     access = [line for line in timeline if line["kind"] == "access" and RECOMMEND in str(line.get("path"))]
     found = []
-    for before, after in zip(routes, routes[1:], strict=False):
+    for before, after in pairwise(routes):
         for name, weight in before["weights"].items():
             if weight == 0 or after["weights"].get(name, 0) > 0:
                 continue
