@@ -10,11 +10,10 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, artifact_digest
-from recsys_api.recommender_model import Model
 from recsys_trainer.data.snapshot import file_digests, read_ids
 from recsys_trainer.errors import UnreadableError
-from recsys_trainer.models import Recommender, build_model
-from recsys_trainer.models.base import catalogue_logits
+from recsys_trainer.models.base import Recommender, catalogue_logits
+from recsys_trainer.models.registry import FAMILIES
 
 Rows = npt.NDArray[np.int32]
 
@@ -83,15 +82,10 @@ def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Serv
 
 
 def _network(path: Path, model: ArtifactModel) -> Recommender:
-    wanted = Model(
-        architecture=model.architecture, embedding_dim=model.embedding_dim, hidden_layers=model.hidden_layers
-    )
-    with torch.device("meta"):
-        network = build_model(wanted, model.users, model.items)
     tensors = {name: torch.from_numpy(values) for name, values in load_file(path).items()}
     try:
-        network.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
+        network = FAMILIES[model.architecture].load(model, tensors)
+    except ValueError as error:
         raise UnreadableError(f"{path.name}: not a {model.architecture} ({error}); export it again") from error
     return network.eval().requires_grad_(False)
 
