@@ -35,7 +35,8 @@ class SquaredError(Loss):
         biases_BW = torch.stack((network.user_bias[batch.user_B], network.item_bias[batch.item_B]), dim=1)
         rows_BW = torch.cat((network.user_factors[batch.user_B], network.item_factors[batch.item_B], biases_BW), dim=1)
         error_B = batch.rating_B - predicted_B
-        return (error_B.square() + self._penalty * rows_BW.square().sum(1)).mean()
+        loss: Tensor = (error_B.square() + self._penalty * rows_BW.square().sum(1)).mean()
+        return loss
 
 
 class BiasedMF(RatingFamily):
