@@ -196,6 +196,7 @@ def evaluate_candidate(
         target=spec.data.split.target,
         last_part=last_trained_part(spec),
         cutoffs=wanted_cutoffs([gate.metric.k for gate in spec.evaluation.gates]),
+        baselines=spec.evaluation.baselines,
     )
 
 

@@ -13,6 +13,7 @@ from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel,
 from recsys_trainer.data.snapshot import file_digests, read_ids
 from recsys_trainer.errors import UnreadableError
 from recsys_trainer.models.base import Recommender, catalogue_logits
+from recsys_trainer.models.ratings import predict_ratings
 from recsys_trainer.models.registry import FAMILIES
 
 Rows = npt.NDArray[np.int32]
@@ -67,6 +68,14 @@ class Served:
         return self.popular[~np.isin(self.popular, extra_seen)][:k]
 
 
+class ServedRatings(Served):
+    """Of a family whose scores are ratings."""
+
+    def ratings(self, user_R: Tensor, item_R: Tensor) -> Tensor:
+        """Predicted ratings [R] of pairs of rows; -1 is unknown and has what is known of the other."""
+        return predict_ratings(self.network, user_R, item_R)
+
+
 def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Served:
     """Read the files of an artifact, whether or not its manifest is written already.
 
@@ -76,7 +85,8 @@ def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Serv
     users, items = read_ids(folder / "users.idmap"), read_ids(folder / "items.idmap")
     popularity, seen = load_file(folder / "popularity.safetensors"), load_file(folder / "seen.safetensors")
     network = _network(folder / "weights.safetensors", model).to(device)
-    return Served(
+    kind = ServedRatings if FAMILIES[model.architecture].needs_ratings else Served
+    return kind(
         users, items, network, popularity["items"], popularity["scores"], seen["indptr"], seen["indices"], device
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from recsys_trainer.errors import ManifestError
+from recsys_trainer.errors import DataError, ManifestError
 from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.dot import DotFamily, DotProduct
@@ -20,13 +20,19 @@ def required_ratings(task: Task) -> Tensor:
 
     Raises:
         ManifestError: the snapshot has none.
+        DataError: some interactions have none.
     """
     if task.positives.ratings is None:
         raise ManifestError(
             f"spec.data.columns.rating: the snapshot has no ratings, but {task.model.architecture} learns from them; "
             "name the column and prepare again"
         )
-    return torch.from_numpy(task.positives.ratings)
+    ratings = torch.from_numpy(task.positives.ratings)
+    if missing := int((~torch.isfinite(ratings)).sum()):
+        raise DataError.at(
+            "snapshot", "rating", f"{missing} of {len(ratings)} training interactions have none", "fill or remove them"
+        )
+    return ratings
 
 
 @torch.no_grad()
