@@ -42,10 +42,11 @@ class MemoryPlan:
 def plan_memory(artifact: Path) -> MemoryPlan:
     """The plan for the artifact at a folder, from file headers alone."""
     shapes = tensor_shapes(artifact / "weights.safetensors")
-    items = sum(_bytes(shapes, name) for name in shapes if name.endswith("_item"))
-    count = max((shape[0] for name, shape in shapes.items() if name.endswith("_item")), default=0)
+    of_items = [name for name in shapes if name.endswith("_item") or name.startswith("item_")]
+    items = sum(_bytes(shapes, name) for name in of_items)
+    count = max((shapes[name][0] for name in of_items), default=0)
     hidden = shapes["mlp.0.bias"][0] if "mlp.0.bias" in shapes else 0
-    users = sum(_bytes(shapes, name) for name in shapes if name.endswith("_user"))
+    users = sum(_bytes(shapes, name) for name in shapes if name.endswith("_user") or name.startswith("user_"))
     return MemoryPlan(
         items=items + count * hidden * _FLOAT,
         users=users,

@@ -19,6 +19,8 @@ Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
 _NOTHING = -1
 _FLOAT_BYTES = 4
+_ITEM_TABLES = ("item_factors", "gmf_item", "mlp_item")
+_DOT = {"user_factors", "item_factors", "user_bias", "item_bias", "global_bias"}
 
 
 class Scorer:
@@ -32,9 +34,12 @@ class Scorer:
         self._check(weights)
         self._weights = {name: tensor.to(device) for name, tensor in weights.items()}
         self._device, self._seen = device, seen
-        tables = [name for name in ("gmf_item", "mlp_item") if name in weights]
-        self.items = int(weights[tables[0]].shape[0])
-        self.users = int(weights[tables[0].replace("item", "user")].shape[0])
+        table = next(name for name in _ITEM_TABLES if name in weights)
+        self.items = int(weights[table].shape[0])
+        self.users = int(weights[table.replace("item", "user")].shape[0])
+        self._bias_I = self._item_bias()
+        if table == "item_factors":
+            return
         out_1L = self._weights["out.weight"]
         factors = int(weights["gmf_user"].shape[1]) if "gmf_user" in weights else 0
         self._out_gmf_D, self._out_mlp_L = out_1L[0, :factors], out_1L[0, factors:]
@@ -46,8 +51,20 @@ class Scorer:
         for name, tensor in weights.items():
             if not bool(torch.isfinite(tensor).all()):
                 raise ArtifactError(f"weights.safetensors: tensor {name!r} has non-finite values; train again")
-        if "out.weight" not in weights or not {"gmf_item", "mlp_item"} & set(weights):
-            raise ArtifactError(f"weights.safetensors has {sorted(weights)}; expected GMF, MLP or NeuMF tensors")
+        is_dot = "item_factors" in weights
+        if is_dot and ("user_factors" not in weights or not weights.keys() <= _DOT):
+            raise ArtifactError(
+                f"weights.safetensors has {sorted(weights)}; expected tensors of a dot product: export it again"
+            )
+        if not is_dot and ("out.weight" not in weights or not {"gmf_item", "mlp_item"} & set(weights)):
+            raise ArtifactError(
+                f"weights.safetensors has {sorted(weights)}; expected GMF, MLP, NeuMF or dot product tensors"
+            )
+
+    def _item_bias(self) -> Tensor | None:
+        """What every user's score of an item has beside the product, [I]; the global bias is in it."""
+        found = [self._weights[name] for name in ("item_bias", "global_bias") if name in self._weights]
+        return sum(found[1:], found[0]).expand(self.items) if found else None
 
     def _item_part(self) -> Tensor:
         items_IE = self._weights["mlp_item"]
@@ -58,14 +75,24 @@ class Scorer:
 
     @torch.inference_mode()
     def scores(self, rows_B: Rows) -> Tensor:
-        """Logits [B, I] of every item for the users at rows_B (0 <= row < U)."""
+        """Scores [B, I] of every item for the users at rows_B (0 <= row < U)."""
         rows = torch.from_numpy(rows_B.astype(np.int64)).to(self._device)
+        if "item_factors" in self._weights:
+            return self._dot(rows)
         scores_BI = self._weights["out.bias"].expand(len(rows_B), self.items)
         if "gmf_item" in self._weights:
             users_BD = self._weights["gmf_user"][rows] * self._out_gmf_D
             scores_BI = scores_BI + users_BD @ self._weights["gmf_item"].T
         if self._item_part_IH is not None:
             scores_BI = scores_BI + self._mlp(rows, self._item_part_IH)
+        return scores_BI
+
+    def _dot(self, rows: Tensor) -> Tensor:
+        scores_BI = self._weights["user_factors"][rows] @ self._weights["item_factors"].T
+        if self._bias_I is not None:
+            scores_BI += self._bias_I
+        if "user_bias" in self._weights:
+            scores_BI += self._weights["user_bias"][rows].unsqueeze(1)
         return scores_BI
 
     def _mlp(self, rows: Tensor, item_part_IH: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from recsys_api.base import Observed
+from recsys_api.recommender_model import Architecture
 
 ARTIFACT_FILES = (
     "golden.json",
@@ -46,8 +47,9 @@ class Lineage(Observed):
 class ArtifactModel(Observed):
     """What serving must know to score."""
 
-    architecture: Literal["GMF", "MLP", "NeuMF"]
+    architecture: Architecture
     embedding_dim: int
+    """Factors of the exported tensors: fewer than asked for where the data has fewer."""
     hidden_layers: tuple[int, ...] = ()
     users: int
     items: int

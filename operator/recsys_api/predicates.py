@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from recsys_api import patterns
 from recsys_api.recommender_model import (
+    WITH_LAYERS,
     Autoscaling,
     Columns,
     Data,
@@ -98,12 +99,12 @@ def is_in_cluster(uri: str) -> bool:
 
 def mlp_has_layers(model: Model) -> bool:
     """The MLP branch has at least one layer."""
-    return model.architecture == "GMF" or len(model.hidden_layers) > 0
+    return model.architecture not in WITH_LAYERS or len(model.hidden_layers) > 0
 
 
-def gmf_has_no_layers(model: Model) -> bool:
-    """GMF is a product of embeddings."""
-    return model.architecture != "GMF" or len(model.hidden_layers) == 0
+def others_have_no_layers(model: Model) -> bool:
+    """Every other family is a product of embeddings."""
+    return model.architecture in WITH_LAYERS or len(model.hidden_layers) == 0
 
 
 def comparison_sees_unseen_data(spec: RecommenderModelSpec) -> bool:

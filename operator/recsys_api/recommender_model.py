@@ -48,7 +48,8 @@ class Columns(Contract):
     timestamp: ColumnName | None = None
     """When it happened: seconds since the epoch or a timestamp type. Needed by the Temporal split."""
     rating: ColumnName | None = None
-    """Read and kept, not yet learned from: every interaction counts as one."""
+    """How much the user liked it: numbers. Needed by ExplicitALS, BiasedMF and ProbabilisticMF; to the others every
+    interaction counts as one."""
 
 
 class Split(Contract):
@@ -93,44 +94,122 @@ class Artifacts(Contract):
     """Keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION."""
 
 
+Architecture = Literal[
+    "GMF",
+    "MLP",
+    "NeuMF",
+    "MatrixFactorization",
+    "ImplicitALS",
+    "PureSVD",
+    "NMF",
+    "ExplicitALS",
+    "BiasedMF",
+    "ProbabilisticMF",
+]
+WITH_LAYERS = ("MLP", "NeuMF")
+WITH_LOSS = ("GMF", "MLP", "NeuMF", "MatrixFactorization")
+"""Families whose `training.loss` can be chosen; the others define theirs."""
+WITH_STEPS = (*WITH_LOSS, "BiasedMF")
+"""Families that are trained in optimizer steps."""
+WITH_RATINGS = ("ExplicitALS", "BiasedMF", "ProbabilisticMF")
+WITH_REGULARIZATION = ("ImplicitALS", "ExplicitALS", "NMF", "BiasedMF")
+WITH_LEAST_SQUARES = ("ImplicitALS", "ExplicitALS", "ProbabilisticMF")
+
+
 def default_hidden_layers(model: dict[str, Any]) -> tuple[int, ...]:
-    """Layers of a model that names none: GMF has no layers at all."""
-    return () if model.get("architecture") == "GMF" else (64, 32, 16)
+    """Layers of a model that names none: only two families have some."""
+    return (64, 32, 16) if model.get("architecture") in WITH_LAYERS else ()
+
+
+class LeastSquares(Contract):
+    """How each user's and each item's linear system is weighed and solved."""
+
+    unobserved_weight: float | None = Field(None, gt=0, le=1)
+    """ImplicitALS: weight of a pair that did not happen against one that did (alpha0). Default 0.1."""
+    frequency_exponent: float | None = Field(None, ge=0, le=1)
+    """How much more those with much data are regularized (nu): 0 all the same, 1 in proportion. Default 1."""
+    solver: Literal["BlockCoordinate", "ConjugateGradient", "Cholesky"] | None = None
+    """Cholesky is exact; the others improve on the last sweep's factors, in less time for many factors. All reach the
+    same answer. Default BlockCoordinate for ImplicitALS, Cholesky for ratings."""
+
+
+class Probabilistic(Contract):
+    """Standard deviations of the Gaussian model, in units of a rating."""
+
+    sigma: float = Field(0.9, gt=0, le=1000)
+    """Of a rating around its prediction."""
+    sigma_user: float = Field(0.3, gt=0, le=1000)
+    """Of each factor of a user around 0."""
+    sigma_item: float = Field(0.3, gt=0, le=1000)
+    """Of each factor of an item around 0."""
+
+
+class Pretraining(Contract):
+    """GMF and MLP are trained first, each alone, and NeuMF starts from both (He et al. 2017, section 3.4.1)."""
+
+    epochs: int = Field(20, ge=1, le=10000)
+    """Most passes over the data for each of the two; the best by validation is kept."""
+    alpha: float = Field(0.5, ge=0, le=1)
+    """Weight of GMF in the joined output; MLP has the rest."""
 
 
 class Model(Contract):
-    """The network."""
+    """The model family and its settings."""
 
-    architecture: Literal["GMF", "MLP", "NeuMF"] = "NeuMF"
-    """Of Neural Collaborative Filtering (He et al., 2017): GMF is the fastest, NeuMF joins GMF and MLP."""
+    architecture: Architecture = "NeuMF"
+    """Neural Collaborative Filtering (He et al. 2017): GMF, MLP, and NeuMF, which joins both. Dot products:
+    MatrixFactorization with a loss of your choice, ImplicitALS, PureSVD and NMF from interactions; ExplicitALS,
+    BiasedMF and ProbabilisticMF from ratings."""
     embedding_dim: int = Field(32, ge=1, le=4096)
-    """Factors of the GMF branch and width of each embedding of the MLP branch."""
+    """Factors of each user and item; in MLP and NeuMF also the width of each embedding of the MLP branch."""
     hidden_layers: tuple[Annotated[int, Field(ge=1, le=16384)], ...] = Field(
         default_factory=default_hidden_layers, max_length=16
     )
-    """Widths of the MLP branch's layers, first to last. Default [64, 32, 16] for MLP and NeuMF; GMF has none."""
+    """Widths of the MLP branch's layers, first to last. Default [64, 32, 16] for MLP and NeuMF; no other has any."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of each hidden layer that a training step ignores."""
+    """Share of each hidden layer, or of a user's factors, that a training step ignores."""
+    batch_norm: bool = False
+    """Normalize each hidden layer over the batch while training; folded into the weights at export."""
+    pretraining: Pretraining | None = None
+    """NeuMF: train its two branches first."""
+    regularization: float | None = Field(None, gt=0, le=10**6)
+    """L2 penalty of ImplicitALS (default 0.01), ExplicitALS (0.05), NMF (0.01) and BiasedMF (0.02)."""
+    least_squares: LeastSquares | None = None
+    """ImplicitALS, ExplicitALS and ProbabilisticMF."""
+    probabilistic: Probabilistic | None = None
+    """ProbabilisticMF."""
 
 
 class Loss(Contract):
-    """What training minimizes."""
+    """What training minimizes, in GMF, MLP, NeuMF and MatrixFactorization; the other families define theirs."""
 
-    type: Literal["BCE"] = "BCE"
-    """Binary cross-entropy over positives and drawn negatives."""
-    negatives: int = Field(4, ge=1, le=1000)
-    """Negatives drawn for each positive; never a training positive of that user."""
+    type: Literal["BCE", "BPR", "SampledSoftmax", "CosineContrastive", "CrossEntropy"] | None = None
+    """BCE: binary cross-entropy over positives and negatives. BPR: each positive above its negatives. SampledSoftmax:
+    the positive among negatives that the batch shares, corrected for how often each is drawn. MatrixFactorization only:
+    CosineContrastive (SimpleX) and CrossEntropy over the whole catalogue. Default BCE; MatrixFactorization
+    SampledSoftmax."""
+    negatives: int | None = Field(None, ge=1, le=100000)
+    """Drawn for each positive (default 4, CosineContrastive 64), or for each batch (SampledSoftmax, default 512); never
+    a training positive of that user."""
+    sampling: Literal["Uniform", "Popularity"] | None = None
+    """SampledSoftmax: whether items are drawn alike or in proportion to their training interactions. Default Uniform."""
+    temperature: float | None = Field(None, gt=0, le=1000)
+    """SampledSoftmax and CrossEntropy: what scores are divided by. Default 1."""
+    margin: float | None = Field(None, ge=-1, le=1)
+    """CosineContrastive: negatives below this cosine cost nothing. Default 0.4."""
+    negative_weight: float | None = Field(None, gt=0, le=10**6)
+    """CosineContrastive: weight of the negatives' mean against the positive. Default 64."""
 
 
 class Optimizer(Contract):
-    """How training minimizes it."""
+    """How training minimizes it, in families that are trained in steps."""
 
-    type: Literal["Adam"] = "Adam"
-    """The algorithm."""
-    learning_rate: float = Field(0.001, gt=0, le=10)
-    """Step size."""
-    weight_decay: float = Field(0.0, ge=0, le=1)
-    """L2 penalty on all weights."""
+    type: Literal["Adam", "SGD"] | None = None
+    """The algorithm. Default Adam."""
+    learning_rate: float | None = Field(None, gt=0, le=10)
+    """Step size. Default 0.001."""
+    weight_decay: float | None = Field(None, ge=0, le=1)
+    """L2 penalty on all weights. Default 0."""
 
 
 class PodTemplate(Contract):
@@ -167,11 +246,11 @@ class Training(Contract):
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     epochs: int = Field(20, ge=1, le=10000)
-    """Most passes over the data."""
+    """Most passes over the data; one is all that PureSVD needs."""
     patience: int = Field(3, ge=1, le=1000)
     """Epochs without a better validation NDCG@10 after which training stops and the best weights are kept."""
     batch_size: int = Field(4096, ge=1, le=2**24)
-    """Examples of one optimizer step, negatives included."""
+    """Examples of one optimizer step; negatives count where each positive has its own."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Same seed, data and machine type give the same weights."""
     deterministic: bool = True
@@ -219,6 +298,19 @@ class Gate(Contract):
     """Warm: test users that the model has trained on. All: everybody, others through the popularity fallback."""
 
 
+class Baselines(Contract):
+    """Settings of the plain models that every report compares with."""
+
+    popularity_half_life_seconds: int = Field(604800, ge=1, le=10**10)
+    """Age at which an interaction counts half, in the popularity of late."""
+    neighbours: int = Field(100, ge=1, le=100000)
+    """ItemKNN: most similar items that each item keeps."""
+    shrinkage: float = Field(100, ge=0, le=10**9)
+    """ItemKNN: pulls similarities that rest on few users towards 0."""
+    ease_regularization: float = Field(500, gt=0, le=10**9)
+    """EASE: L2 penalty (lambda)."""
+
+
 class Evaluation(Contract):
     """The offline judgement."""
 
@@ -226,6 +318,8 @@ class Evaluation(Contract):
     """All must pass; without any, every trained version is rolled out."""
     on_undecided: Literal["Pass", "Hold", "Reject"] = "Hold"
     """What happens when the test users are too few to tell. Hold waits for a Promote action, then rejects."""
+    baselines: Baselines | None = None
+    """Settings of the baselines in the report."""
 
 
 class Autoscaling(Contract):

@@ -30,8 +30,10 @@ class EvaluationReport(Observed):
     full_ranking: MetricsBlock
     cold: MetricsBlock
     baselines: dict[str, Metrics]
-    """Per baseline (`popularity`), warm users."""
+    """Per baseline (`popularity`, `recentPopularity`, `itemKNN`, `ease`, for ratings `ratingBias`), warm users."""
     baselines_all_users: dict[str, Metrics] = Field(default_factory=dict)
+    baselines_left_out: dict[str, str] = Field(default_factory=dict)
+    """Baselines that this data or this machine does not allow, and why."""
     gates: tuple[GateResult, ...] = ()
     retrieval: RetrievalReport
     data: dict[str, object] = Field(default_factory=dict)

@@ -8,6 +8,7 @@ import re
 
 from recsys_api import patterns
 from recsys_api import predicates as ok
+from recsys_api.family_rules import FAMILY_RULES
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem, Rule, between, quote
 
@@ -136,20 +137,7 @@ RULES: tuple[Rule, ...] = (
         ok.always,
         cluster_only=True,
     ),
-    Rule(
-        ("spec.model",),
-        "self.architecture == 'GMF' || !has(self.hiddenLayers) || size(self.hiddenLayers) > 0",
-        "hiddenLayers is empty, but MLP and NeuMF need layers; write widths, as in [64, 32, 16], or remove it",
-        ok.mlp_has_layers,
-        field="hiddenLayers",
-    ),
-    Rule(
-        ("spec.model",),
-        "self.architecture != 'GMF' || !has(self.hiddenLayers) || size(self.hiddenLayers) == 0",
-        "hiddenLayers must be absent, because GMF has no layers; remove hiddenLayers, or use MLP or NeuMF",
-        ok.gmf_has_no_layers,
-        field="hiddenLayers",
-    ),
+    *FAMILY_RULES,
     Rule(
         ("spec",),
         "self.training.refit != 'All' || !has(self.evaluation.gates) || "

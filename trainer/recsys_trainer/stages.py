@@ -19,7 +19,9 @@ from recsys_trainer.errors import ManifestError, UnreadableError
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
 from recsys_trainer.evaluation.report import build_report, short_result
-from recsys_trainer.fit import Fitted, fit
+from recsys_trainer.fit import fit
+from recsys_trainer.fitting.task import Fitted
+from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.outputs import (
     ARTIFACT,
     SNAPSHOT,
@@ -45,7 +47,7 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
     """Read, check and split the data; leave snapshot/."""
     refuse_impossible(run.spec)
     if (manifest := observe_snapshot(store)) is None:
-        data = load_interactions(run.spec.data)
+        data = load_interactions(run.spec.data, ratings=FAMILIES[run.spec.model.architecture].needs_ratings)
         parts = split_parts(data, run.spec.data.split, run.spec.training.seed)
         with scratch() as folder:
             manifest = snapshots.write_snapshot(folder, data, parts)
@@ -118,6 +120,11 @@ def refuse_impossible(spec: RecommenderModelSpec) -> None:
         raise ManifestError(
             f"spec.data.columns.timestamp: not set, but split strategy {strategy} needs it; name the column"
         )
+    if FAMILIES[spec.model.architecture].needs_ratings and columns.rating is None:
+        raise ManifestError(
+            f"spec.data.columns.rating: not set, but {spec.model.architecture} learns from ratings; name the column, or "
+            "use a family that learns from interactions, as in spec.model.architecture: ImplicitALS"
+        )
     if spec.training.refit == "All":
         raise ManifestError("spec.training.refit: All would serve weights that saw the test; use TrainPlusValidation")
 
@@ -189,6 +196,7 @@ def evaluate_candidate(
         target=spec.data.split.target,
         last_part=last_trained_part(spec),
         cutoffs=wanted_cutoffs([gate.metric.k for gate in spec.evaluation.gates]),
+        baselines=spec.evaluation.baselines,
     )
 
 

@@ -28,6 +28,8 @@ class Positives:
     """Item rows, ascending within a user [nnz]."""
     cutoff: int
     """Seconds since the epoch of the latest interaction."""
+    ratings: npt.NDArray[np.float32] | None = None
+    """[nnz], where the snapshot has them."""
 
     @property
     def users(self) -> int:
@@ -52,7 +54,8 @@ def build_positives(snapshot: Snapshot, last_part: int = TRAIN) -> Positives:
     order = np.lexsort((item, user))
     indptr = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=len(user_of))))).astype(np.int64)
     cutoff = int(snapshot.timestamp_I[chosen].max())
-    return Positives(user_of, item_of, indptr, item[order].astype(np.int32), cutoff)
+    ratings = None if snapshot.rating_I is None else snapshot.rating_I[chosen][order]
+    return Positives(user_of, item_of, indptr, item[order].astype(np.int32), cutoff, ratings)
 
 
 def build_validation(snapshot: Snapshot, positives: Positives, target: str, seed: int) -> Questions | None:

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from safetensors.numpy import save_file
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, Lineage, artifact_digest
 from recsys_api.idmap import write_idmap
+from recsys_api.recommender_model import Architecture
 
 Floats = NDArray[np.float32]
 
@@ -45,7 +45,7 @@ dynamic_batching {
 class Recipe:
     """What the artifact is made of."""
 
-    architecture: Literal["GMF", "MLP", "NeuMF"] = "NeuMF"
+    architecture: Architecture = "NeuMF"
     users: int = 40
     items: int = 200
     dim: int = 8
@@ -53,6 +53,8 @@ class Recipe:
     seed: int = 0
     history: int = 12
     popular: int = 100
+    biases: tuple[str, ...] = ()
+    """Of a dot product: item_bias, user_bias, global_bias."""
 
 
 @dataclass
@@ -81,6 +83,11 @@ class Made:
 def naive_scores(weights: Mapping[str, Floats], row: int) -> NDArray[np.float64]:
     """The reference: concatenate, multiply, add; nothing precomputed."""
     tables = {name: np.asarray(tensor, np.float64) for name, tensor in weights.items()}
+    if "user_factors" in tables:
+        biases = [tables[name] for name in ("item_bias", "global_bias") if name in tables]
+        biases += [tables["user_bias"][row]] if "user_bias" in tables else []
+        scores: NDArray[np.float64] = tables["item_factors"] @ tables["user_factors"][row] + sum(biases)
+        return scores
     parts = []
     if "gmf_user" in tables:
         parts.append(tables["gmf_user"][row] * tables["gmf_item"])
@@ -113,6 +120,11 @@ def _weights(recipe: Recipe, rng: np.random.Generator) -> dict[str, Floats]:
     def normal(*shape: int) -> Floats:
         return np.asarray(rng.standard_normal(shape) / np.sqrt(shape[-1]), np.float32)
 
+    if recipe.architecture not in ("GMF", "MLP", "NeuMF"):
+        sizes = {"item_bias": recipe.items, "user_bias": recipe.users, "global_bias": 1}
+        biases = {name: normal(sizes[name], 1)[:, 0].copy() for name in recipe.biases}
+        factors = {"user_factors": normal(recipe.users, recipe.dim), "item_factors": normal(recipe.items, recipe.dim)}
+        return factors | biases
     weights: dict[str, Floats] = {}
     width = 0
     if recipe.architecture in ("GMF", "NeuMF"):

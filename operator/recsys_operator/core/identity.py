@@ -1,7 +1,7 @@
 """What a version *is*: the hash of the fields that determine its weights, and the name that follows from it.
 
 The projection is written down here, field by field, with the default that each had when it was introduced: a field at
-that default is left out. So neither a new field nor a changed default of the API gives a running model another hash,
+that default, or not set, is left out. So neither a new field nor a changed default of the API gives a running model another hash,
 and an operator upgraded over a hundred models starts no Job. Golden hashes are a test; change them never, add `h2:`.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from recsys_api.recommender_model import Evaluation, RecommenderModelSpec
+from recsys_api.recommender_model import WITH_LAYERS, Evaluation, RecommenderModelSpec
 
 PREFIX = "h1:"
 NAME_DIGITS = 10
@@ -37,8 +37,22 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("model.embeddingDim", 32),
     ("model.hiddenLayers", [64, 32, 16]),
     ("model.dropout", 0.0),
+    ("model.batchNorm", False),
+    ("model.pretraining.epochs", None),
+    ("model.pretraining.alpha", None),
+    ("model.regularization", None),
+    ("model.leastSquares.unobservedWeight", None),
+    ("model.leastSquares.frequencyExponent", None),
+    ("model.leastSquares.solver", None),
+    ("model.probabilistic.sigma", 0.9),
+    ("model.probabilistic.sigmaUser", 0.3),
+    ("model.probabilistic.sigmaItem", 0.3),
     ("training.loss.type", "BCE"),
     ("training.loss.negatives", 4),
+    ("training.loss.sampling", None),
+    ("training.loss.temperature", None),
+    ("training.loss.margin", None),
+    ("training.loss.negativeWeight", None),
     ("training.optimizer.type", "Adam"),
     ("training.optimizer.learningRate", 0.001),
     ("training.optimizer.weightDecay", 0.0),
@@ -58,7 +72,7 @@ def project(spec: RecommenderModelSpec) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path, default in PROJECTION:
         value = _canonical(path, _at(document, path))
-        if default is REQUIRED or value != _default(path, default, document):
+        if default is REQUIRED or (value is not None and value != _default(path, default, document)):
             found[path] = value
     return found
 
@@ -94,13 +108,19 @@ def template_revision(template: Mapping[str, Any]) -> str:
 def _at(document: Mapping[str, Any], path: str) -> Any:
     value: Any = document
     for part in path.split("."):
-        value = value[part]
+        value = None if value is None else value[part]
     return value
 
 
 def _default(path: str, default: Any, document: Mapping[str, Any]) -> Any:
-    if path == "model.hiddenLayers" and document["model"]["architecture"] == "GMF":
+    """The default of introduction where it hangs on another field."""
+    architecture, loss = document["model"]["architecture"], document["training"]["loss"]["type"]
+    if path == "model.hiddenLayers" and architecture not in WITH_LAYERS:
         return []
+    if path == "training.loss.type" and architecture == "MatrixFactorization":
+        return None
+    if path == "training.loss.negatives" and (architecture == "MatrixFactorization" or loss not in (None, "BCE")):
+        return None
     return default
 
 

@@ -46,6 +46,9 @@ def test_the_name_is_ten_digits_of_hash_and_trigger() -> None:
         build_spec(model={"embeddingDim": 32, "hiddenLayers": [64, 32, 16], "dropout": 0.0}),
         build_spec(data={"source": {"uri": "s3://lake/interactions/", "credentialsSecretRef": {"name": "keys"}}}),
         build_spec(data={"validation": {"maxNullFraction": "0.00"}}),
+        build_spec(training={"loss": {"type": "BCE", "negatives": 4}}),
+        build_spec(training={"optimizer": {"type": "Adam", "learningRate": 0.001, "weightDecay": 0.0}}),
+        build_spec(evaluation={"baselines": {"neighbours": 20}}),
     ],
 )  # fmt: skip
 def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object) -> None:
@@ -58,11 +61,30 @@ def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object
         build_spec(data={"source": {"uri": "s3://lake/other/"}}), build_spec(data={"split": {"testFraction": 0.2}}),
         build_spec(model={"embeddingDim": 33}), build_spec(model={"architecture": "MLP"}),
         build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),
-        build_spec(training={"deterministic": False}),
+        build_spec(training={"deterministic": False}), build_spec(training={"loss": {"type": "BPR"}}),
+        build_spec(model={"batchNorm": True}), build_spec(model={"pretraining": {}}),
     ],
 )  # fmt: skip
 def test_what_changes_the_weights_changes_the_hash(other: object) -> None:
     assert identity.spec_hash(other) != identity.spec_hash(SPEC)  # type: ignore[arg-type]
+
+
+MF = {"architecture": "MatrixFactorization"}
+ALS = {"architecture": "ImplicitALS"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (build_spec(model=MF), build_spec(model=MF, training={"loss": {"type": "BCE"}})),
+        (build_spec(model=MF), build_spec(model=MF, training={"loss": {"negatives": 4}})),
+        (build_spec(training={"loss": {"type": "SampledSoftmax"}}), build_spec(training={"loss": {"type": "SampledSoftmax", "negatives": 4}})),
+        (build_spec(model=ALS), build_spec(model=ALS | {"regularization": 0.1})),
+        (build_spec(model=ALS), build_spec(model=ALS | {"leastSquares": {"solver": "Cholesky"}})),
+    ],
+)  # fmt: skip
+def test_settings_of_a_family_change_its_hash(one: object, other: object) -> None:
+    assert identity.spec_hash(one) != identity.spec_hash(other)  # type: ignore[arg-type]
 
 
 def test_an_evaluation_is_known_by_its_gates_and_by_whom_it_compares_with() -> None:

@@ -43,7 +43,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("architecture", ["GMF", "MLP", "NeuMF"])
+@pytest.mark.parametrize("architecture", ["GMF", "MLP", "NeuMF", "ImplicitALS", "BiasedMF"])
 def test_an_honest_artifact_loads(put, tmp_path: Path, architecture: str) -> None:
     fetched = put(make(Recipe(architecture=architecture)), tmp_path)
     assert load_scorer(fetched.artifact, fetched.digest, CPU).items == 200

@@ -28,10 +28,18 @@ RECIPES = [
     Recipe(architecture="MLP", hidden=()),
     Recipe(architecture="NeuMF"),
     Recipe(architecture="NeuMF", hidden=()),
+    Recipe(architecture="ImplicitALS", hidden=()),
+    Recipe(architecture="MatrixFactorization", hidden=(), biases=("item_bias",)),
+    Recipe(architecture="BiasedMF", hidden=(), biases=("item_bias", "user_bias", "global_bias")),
+    Recipe(architecture="ExplicitALS", hidden=(), biases=("global_bias",)),
 ]
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: f"{recipe.architecture}-{len(recipe.hidden)}")
+def name_of(recipe: Recipe) -> str:
+    return f"{recipe.architecture}-{len(recipe.hidden)}-{len(recipe.biases)}"
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
 def test_scores_equal_the_formula(recipe: Recipe) -> None:
     made = make(recipe)
     scores = build_scorer(made).scores(np.arange(recipe.users, dtype=np.int32)).numpy()
@@ -39,7 +47,7 @@ def test_scores_equal_the_formula(recipe: Recipe) -> None:
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: f"{recipe.architecture}-{len(recipe.hidden)}")
+@pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
 def test_top_k_equals_sorting_the_catalogue(recipe: Recipe) -> None:
     made = make(recipe)
     rows, _ = build_scorer(made).top_k(np.array([0, 3, 7], np.int32), np.full((3, 16), -1, np.int32), 20)
@@ -99,6 +107,15 @@ def test_a_non_finite_weight_is_refused() -> None:
     made = make()
     made.weights["mlp_item"][3, 1] = np.nan
     with pytest.raises(ArtifactError, match="mlp_item"):
+        build_scorer(made)
+
+
+@pytest.mark.parametrize("name", ["user_factors", "out.weight"])
+def test_tensors_that_make_no_dot_product_are_refused(name: str) -> None:
+    made = make(Recipe(architecture="PureSVD", hidden=()))
+    if made.weights.pop(name, None) is None:
+        made.weights[name] = np.ones((1, 1), np.float32)
+    with pytest.raises(ArtifactError, match="expected tensors of a dot product"):
         build_scorer(made)
 
 

@@ -174,7 +174,7 @@ def test_a_missing_run_file_is_a_manifest_error(job: Job, monkeypatch: pytest.Mo
 def test_a_bug_has_a_traceback_in_the_log_and_one_line_in_the_message(
     job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **options: object) -> None:
         raise KeyError("what\nnow")
 
     monkeypatch.setattr("recsys_trainer.stages.load_interactions", broken)
@@ -184,7 +184,7 @@ def test_a_bug_has_a_traceback_in_the_log_and_one_line_in_the_message(
 
 
 def test_what_does_not_fit_memory_ends_with_71(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **options: object) -> None:
         raise MemoryError("9 GiB")
 
     monkeypatch.setattr("recsys_trainer.stages.load_interactions", full)

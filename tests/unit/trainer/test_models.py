@@ -1,4 +1,4 @@
-"""One behavioural suite for every model family."""
+"""The networks of Neural Collaborative Filtering, and the loop that trains them."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,18 @@ from recsys_trainer.device import torch_settings
 from recsys_trainer.errors import DataError, DivergedError, OutOfMemoryError
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Pairs, Questions, rank
-from recsys_trainer.fit import NetworkScorer, fit
-from recsys_trainer.models import REGISTRY, base, build_model
+from recsys_trainer.fit import fit
+from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.fitting.losses import BinaryCrossEntropy
+from recsys_trainer.models import base
+from recsys_trainer.models.gmf import GMF
+from recsys_trainer.models.mlp import MLP
+from recsys_trainer.models.neumf import NeuMF
 from recsys_trainer.progress import EpochProgress
 from recsys_trainer.training_data import Positives
 
-FAMILIES = sorted(REGISTRY)
+NETWORKS = {"GMF": GMF, "MLP": MLP, "NeuMF": NeuMF}
+FAMILIES = sorted(NETWORKS)
 NAMES = {
     "GMF": {"gmf_user", "gmf_item", "out.weight", "out.bias"},
     "MLP": {
@@ -70,7 +76,7 @@ def test_it_finds_the_taste_that_the_data_was_made_with(family: str) -> None:
     fitted = fit(model(family), training(), positives, answers(positives), "cpu")
     assert set(fitted.weights) == NAMES[family]
     assert max(entry["ndcg@10"] for entry in fitted.history) > 0.9
-    network = build_model(model(family), positives.users, positives.items)
+    network = NETWORKS[family](positives.users, positives.items, model(family))
     network.load_state_dict(fitted.weights)
     ranks = rank(answers(positives), NetworkScorer(network.eval(), positives.items, "cpu"))
     found = float(metric_values(ranks, (10,))["ndcg@10"].mean())
@@ -95,7 +101,7 @@ def test_the_same_seed_gives_the_same_bits(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("layers", [[], [4], [16, 8]])
 def test_scoring_chosen_items_equals_scoring_the_catalogue(family: str, layers: list[int]) -> None:
-    network = build_model(model(family, hiddenLayers=layers), 5, 7).eval()
+    network = NETWORKS[family](5, 7, model(family, hiddenLayers=layers)).eval()
     users, items = torch.tensor([4, 0, 2]), torch.tensor([[1, 6], [0, 3], [5, 5]])
     catalogue = network(users, torch.arange(7))
     torch.testing.assert_close(network(users, items), catalogue.gather(1, items))
@@ -109,7 +115,7 @@ def test_training_stops_after_patience_epochs_without_gain() -> None:
 
 
 def test_a_loss_that_is_no_number_ends_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recsys_trainer.fit.binary_cross_entropy", lambda logits: logits.sum() * torch.nan)
+    monkeypatch.setattr(BinaryCrossEntropy, "of_scores", lambda self, scores: scores.sum() * torch.nan)
     with pytest.raises(DivergedError, match=r"epoch 1 is nan; lower training.optimizer.learningRate"):
         fit(model("GMF"), training(), two_tastes(), None, "cpu")
 
@@ -138,7 +144,7 @@ def test_tables_that_cannot_fit_are_refused_with_both_numbers() -> None:
 def test_wide_layers_are_scored_in_slices_of_the_catalogue_with_the_same_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network = build_model(Model(architecture="NeuMF", embedding_dim=4, hidden_layers=(16, 8)), 3, 50).eval()
+    network = NeuMF(3, 50, Model(architecture="NeuMF", embedding_dim=4, hidden_layers=(16, 8))).eval()
     users, catalogue = torch.arange(3), torch.arange(50)
     whole = network(users, catalogue)
     monkeypatch.setattr(base, "CHUNK_VALUES", 3 * 16 * 7)

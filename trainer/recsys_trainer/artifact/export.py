@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, Lineage, artifact_digest
 from recsys_api.idmap import write_idmap
-from recsys_api.recommender_model import Model
+from recsys_api.recommender_model import WITH_LAYERS, Model
 from recsys_api.run_spec import RunSpec
 from recsys_trainer import VERSION
 from recsys_trainer.artifact.golden import write_golden
@@ -34,7 +34,7 @@ def write_artifact(
     save_file({name: _array(values) for name, values in weights.items()}, folder / "weights.safetensors")
     save_file({"indptr": positives.indptr, "indices": positives.indices}, folder / "seen.safetensors")
     save_file(popularity(positives), folder / "popularity.safetensors")
-    model = artifact_model(run.spec.model, positives)
+    model = artifact_model(run.spec.model, positives, weights)
     write_golden(folder, model)
     files = file_digests(folder, ARTIFACT_FILES)
     return ArtifactManifest(
@@ -47,13 +47,13 @@ def write_artifact(
     )
 
 
-def artifact_model(model: Model, positives: Positives) -> ArtifactModel:
+def artifact_model(model: Model, positives: Positives, weights: dict[str, Tensor]) -> ArtifactModel:
     """What serving must know to score."""
-    layers = () if model.architecture == "GMF" else model.hidden_layers
+    factors = weights.get("user_factors")
     return ArtifactModel(
         architecture=model.architecture,
-        embedding_dim=model.embedding_dim,
-        hidden_layers=layers,
+        embedding_dim=model.embedding_dim if factors is None else factors.shape[1],
+        hidden_layers=model.hidden_layers if model.architecture in WITH_LAYERS else (),
         users=positives.users,
         items=positives.items,
     )

@@ -10,11 +10,11 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, artifact_digest
-from recsys_api.recommender_model import Model
 from recsys_trainer.data.snapshot import file_digests, read_ids
 from recsys_trainer.errors import UnreadableError
-from recsys_trainer.models import Recommender, build_model
-from recsys_trainer.models.base import catalogue_logits
+from recsys_trainer.models.base import Recommender, catalogue_logits
+from recsys_trainer.models.ratings import predict_ratings
+from recsys_trainer.models.registry import FAMILIES
 
 Rows = npt.NDArray[np.int32]
 
@@ -68,6 +68,14 @@ class Served:
         return self.popular[~np.isin(self.popular, extra_seen)][:k]
 
 
+class ServedRatings(Served):
+    """Of a family whose scores are ratings."""
+
+    def ratings(self, user_R: Tensor, item_R: Tensor) -> Tensor:
+        """Predicted ratings [R] of pairs of rows; -1 is unknown and has what is known of the other."""
+        return predict_ratings(self.network, user_R, item_R)
+
+
 def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Served:
     """Read the files of an artifact, whether or not its manifest is written already.
 
@@ -77,21 +85,17 @@ def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Serv
     users, items = read_ids(folder / "users.idmap"), read_ids(folder / "items.idmap")
     popularity, seen = load_file(folder / "popularity.safetensors"), load_file(folder / "seen.safetensors")
     network = _network(folder / "weights.safetensors", model).to(device)
-    return Served(
+    kind = ServedRatings if FAMILIES[model.architecture].needs_ratings else Served
+    return kind(
         users, items, network, popularity["items"], popularity["scores"], seen["indptr"], seen["indices"], device
     )  # fmt: skip
 
 
 def _network(path: Path, model: ArtifactModel) -> Recommender:
-    wanted = Model(
-        architecture=model.architecture, embedding_dim=model.embedding_dim, hidden_layers=model.hidden_layers
-    )
-    with torch.device("meta"):
-        network = build_model(wanted, model.users, model.items)
     tensors = {name: torch.from_numpy(values) for name, values in load_file(path).items()}
     try:
-        network.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
+        network = FAMILIES[model.architecture].load(model, tensors)
+    except ValueError as error:
         raise UnreadableError(f"{path.name}: not a {model.architecture} ({error}); export it again") from error
     return network.eval().requires_grad_(False)
 

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from recsys_api.artifact import SnapshotManifest, artifact_digest
 from recsys_api.idmap import IdMap, write_idmap
+from recsys_trainer.data.ratings import Ratings
 from recsys_trainer.data.split import TEST, TRAIN, VALIDATION, Parts
 from recsys_trainer.data.times import Seconds
 from recsys_trainer.data.validation import Interactions, Rows
@@ -29,6 +30,8 @@ class Snapshot:
     item_I: Rows
     timestamp_I: Seconds
     part_I: Parts
+    rating_I: Ratings | None = None
+    """Where the family learns from ratings."""
 
 
 def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotManifest:
@@ -37,6 +40,8 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
     write_idmap(folder / "users.idmap", data.users)
     write_idmap(folder / "items.idmap", data.items)
     tensors = {"user_I": data.user_I, "item_I": data.item_I, "timestamp_I": data.timestamp_I, "part_I": parts}
+    if data.rating_I is not None:
+        tensors["rating_I"] = data.rating_I
     save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, folder / SNAPSHOT_FILES[0])
     return SnapshotManifest(
         digest=artifact_digest(file_digests(folder, SNAPSHOT_FILES)),
@@ -74,6 +79,7 @@ def read_snapshot(folder: Path, manifest: SnapshotManifest) -> Snapshot:
         item_I=tensors["item_I"],
         timestamp_I=tensors["timestamp_I"],
         part_I=tensors["part_I"],
+        rating_I=tensors.get("rating_I"),
     )
 
 

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from recsys_trainer.errors import DataError
 
 Seconds = npt.NDArray[np.int64]
-_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
-_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 _LATEST = 10**11
 """Seconds beyond this (year 5138) are milliseconds in truth."""
 
@@ -55,8 +55,8 @@ def _since_epoch(column: Any) -> Any:
 
 
 def _from_text(column: Any, file: str, name: str) -> Any:
-    column = pc.if_else(pc.is_in(column, value_set=pa.array(_MISSING, column.type)), None, column)
-    number = pc.fill_null(pc.match_substring_regex(column, _NUMBER), True)
+    column = pc.if_else(pc.is_in(column, value_set=pa.array(MISSING, column.type)), None, column)
+    number = pc.fill_null(pc.match_substring_regex(column, NUMBER), True)
     if pc.all(number, min_count=0).as_py():
         return pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
     for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):

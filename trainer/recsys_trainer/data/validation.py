@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from recsys_api.recommender_model import Columns, Data, DataValidation
 from recsys_trainer.data.ids import IdColumn, id_column, merged
+from recsys_trainer.data.ratings import Ratings, rating_column
 from recsys_trainer.data.readers import SourceFile, read_source
 from recsys_trainer.data.times import Seconds, timestamp_column
 from recsys_trainer.errors import DataError
@@ -30,6 +31,8 @@ class Interactions:
     item_I: Rows
     timestamp_I: Seconds
     """Seconds since the epoch, ascending; all 0 without a timestamp column."""
+    rating_I: Ratings | None = None
+    """Where they were asked for."""
     quarantined: int = 0
     duplicates: int = 0
     problems: dict[str, int] = field(default_factory=dict)
@@ -45,44 +48,60 @@ class _FilePart:
     user: IdColumn
     item: IdColumn
     timestamp: Seconds
+    rating: Ratings
     rows: int
     problems: Counter[str]
 
 
-def load_interactions(data: Data) -> Interactions:
+def load_interactions(data: Data, *, ratings: bool = False) -> Interactions:
     """Read, check and order the interactions of a manifest's `spec.data`.
+
+    Args:
+        ratings: whether the rating column must hold a number in every row.
 
     Raises:
         UnreadableError: the source cannot be read.
         DataError: the data is not what the manifest says; the message has file, column, counts and fix.
     """
-    parts = [_good_rows(file, data.columns) for file in read_source(data.source, data.columns)]
+    rated = data.columns.rating if ratings else None
+    parts = [_good_rows(file, data.columns, rated) for file in read_source(data.source, data.columns)]
     problems = sum((part.problems for part in parts), Counter[str]())
     rows = sum(part.rows for part in parts)
     quarantined = rows - sum(len(part.timestamp) for part in parts)
     _refuse_quarantine(quarantined, rows, problems, data)
     users, user_rows = merged([part.user for part in parts])
     items, item_rows = merged([part.item for part in parts])
-    everything = _in_time_order(
-        np.concatenate(user_rows), np.concatenate(item_rows), np.concatenate([part.timestamp for part in parts])
-    )
-    user, item, timestamp, duplicates = _without_duplicates(*everything, data.validation, data.source.uri)
-    _refuse_too_few(len(user), data)
+    user, item, timestamp, rating = _in_time_order(
+        np.concatenate(user_rows), np.concatenate(item_rows),
+        np.concatenate([part.timestamp for part in parts]), np.concatenate([part.rating for part in parts]),
+    )  # fmt: skip
+    keep = _last_of_pairs(user, item, data.validation, data.source.uri)
+    _refuse_too_few(len(keep), data)
     return Interactions(
-        users.to_pylist(), items.to_pylist(), user.astype(np.int32), item.astype(np.int32), timestamp,
-        quarantined, duplicates, dict(sorted(problems.items())),
+        users.to_pylist(), items.to_pylist(), user[keep].astype(np.int32), item[keep].astype(np.int32),
+        timestamp[keep], rating[keep] if ratings else None,
+        quarantined, len(user) - len(keep), dict(sorted(problems.items())),
     )  # fmt: skip
 
 
-def _good_rows(file: SourceFile, columns: Columns) -> _FilePart:
+def _good_rows(file: SourceFile, columns: Columns, rated: str | None) -> _FilePart:
     rows = file.table.num_rows
     user = id_column(file.table[columns.user], file.uri, columns.user, text=file.text)
     item = id_column(file.table[columns.item], file.uri, columns.item, text=file.text)
     seconds, missing = _times(file, columns.timestamp)
-    found = {**_id_problems(user, "User"), **_id_problems(item, "Item"), "nullTimestamp": missing}
+    rating, unrated = _ratings(file, rated)
+    found = {**_id_problems(user, "User"), **_id_problems(item, "Item")}
+    found |= {"nullTimestamp": missing, "nullRating": unrated}
     keep = ~_any(found.values(), rows)
     problems = Counter({name: int(mask.sum()) for name, mask in found.items() if mask.any()})
-    return _FilePart(_kept(user, keep), _kept(item, keep), seconds[keep], rows, problems)
+    return _FilePart(_kept(user, keep), _kept(item, keep), seconds[keep], rating[keep], rows, problems)
+
+
+def _ratings(file: SourceFile, name: str | None) -> tuple[Ratings, Mask]:
+    rows = file.table.num_rows
+    if name is None:
+        return np.zeros(rows, dtype=np.float32), np.zeros(rows, dtype=np.bool_)
+    return rating_column(file.table[name], file.uri, name)
 
 
 def _times(file: SourceFile, name: str | None) -> tuple[Seconds, Mask]:
@@ -130,25 +149,26 @@ def _refuse_quarantine(quarantined: int, rows: int, problems: Counter[str], data
 
 def _named(problems: Counter[str], columns: Columns) -> str:
     kinds = {"User": columns.user, "Item": columns.item, "Timestamp": columns.timestamp or ""}
+    kinds["Rating"] = columns.rating or ""
     return " or ".join(name for kind, name in kinds.items() if any(problem.endswith(kind) for problem in problems))
 
 
-def _in_time_order(user: Any, item: Any, timestamp: Seconds) -> tuple[Any, Any, Seconds]:
-    order = np.lexsort((item, user, timestamp))  # users and items too: the order must not depend on that of the files
-    return user[order], item[order], timestamp[order]
+def _in_time_order(user: Any, item: Any, timestamp: Seconds, rating: Ratings) -> tuple[Any, Any, Seconds, Ratings]:
+    # By users, items and ratings too: the order must not depend on that of the files.
+    order = np.lexsort((rating, item, user, timestamp))
+    return user[order], item[order], timestamp[order], rating[order]
 
 
-def _without_duplicates(
-    user: Any, item: Any, timestamp: Seconds, validation: DataValidation, uri: str
-) -> tuple[Any, Any, Seconds, int]:
+def _last_of_pairs(user: Any, item: Any, validation: DataValidation, uri: str) -> npt.NDArray[np.int64]:
+    """Positions of the last row of every (user, item), ascending."""
     pair = user * (item.max(initial=0) + 1) + item
     _, last = np.unique(pair[::-1], return_index=True)
-    keep = np.sort(len(pair) - 1 - last)
+    keep: npt.NDArray[np.int64] = np.sort(len(pair) - 1 - last)
     duplicates = len(pair) - len(keep)
     if duplicates and validation.on_duplicates == "Refuse":
         what = f"{duplicates} of {len(pair)} rows repeat a user and item"
         raise DataError.at(uri, "", what, "remove them or set data.validation.onDuplicates: KeepLast")
-    return user[keep], item[keep], timestamp[keep], duplicates
+    return keep
 
 
 def _refuse_too_few(rows: int, data: Data) -> None:

@@ -1,7 +1,7 @@
 """Judge an exported artifact on a snapshot's test part, beside popularity and, where one serves, the stable version."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from recsys_api.artifact import ArtifactManifest
+from recsys_api.recommender_model import Baselines
 from recsys_api.run_spec import MetricValue
 from recsys_trainer.artifact.served import Served
+from recsys_trainer.baselines.build import build_baselines
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.evaluation.bootstrap import with_intervals
 from recsys_trainer.evaluation.metrics import CUTOFFS, metric_values
@@ -51,6 +53,10 @@ class Evaluated:
     paired: Paired | None
     """None where nothing serves, or its artifact is gone."""
     items: int
+    baselines: dict[str, Values] = field(default_factory=dict)
+    """The same users, by baseline beside popularity."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Baselines that could not be made, and why."""
 
     def block(self, values: Values, users_N: npt.NDArray[np.bool_], seed: int) -> dict[str, MetricValue]:
         """Metrics with intervals of a population."""
@@ -78,6 +84,7 @@ def evaluate_artifact(
     target: str,
     last_part: int,
     cutoffs: Sequence[int] = CUTOFFS,
+    baselines: Baselines | None = None,
 ) -> Evaluated:
     """Score the candidate, popularity, and the stable artifact where there is one.
 
@@ -85,6 +92,7 @@ def evaluate_artifact(
         target: "All" or "First" test interaction of each user.
         last_part: parts 0..last_part of the snapshot trained the candidate.
         cutoffs: K of the metrics.
+        baselines: their settings.
 
     Raises:
         DivergedError: a score is not finite.
@@ -93,12 +101,18 @@ def evaluate_artifact(
     served = candidate.served
     questions = build_questions(snapshot, test, served, last_part)
     paired = compare(snapshot, candidate, stable, target, last_part, cutoffs) if stable else None
+    built = build_baselines(served, snapshot, last_part, baselines or Baselines())
     return Evaluated(
         test=test,
         candidate=metric_values(rank(questions, served, served.device), cutoffs),
         popularity=metric_values(rank(questions, PopularityScorer(served), served.device), cutoffs),
         paired=paired,
         items=served.items,
+        baselines={
+            name: metric_values(rank(questions, scorer, served.device), cutoffs)
+            for name, scorer in built.scorers.items()
+        },
+        left_out=built.left_out,
     )
 
 

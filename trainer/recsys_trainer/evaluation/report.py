@@ -22,13 +22,15 @@ def build_report(
     seed = spec.training.seed
     everybody = evaluated.test.warm_N | ~evaluated.test.warm_N
     warm = evaluated.block(evaluated.candidate, evaluated.test.warm_N, seed)
+    baselines = {"popularity": evaluated.popularity, **evaluated.baselines}
     return EvaluationReport(
         metrics=warm,
         metrics_all_users=evaluated.block(evaluated.candidate, everybody, seed),
         full_ranking=MetricsBlock(metrics=warm),
         cold=MetricsBlock(metrics=evaluated.block(evaluated.candidate, ~evaluated.test.warm_N, seed)),
-        baselines={"popularity": evaluated.block(evaluated.popularity, evaluated.test.warm_N, seed)},
-        baselines_all_users={"popularity": evaluated.block(evaluated.popularity, everybody, seed)},
+        baselines={name: evaluated.block(each, evaluated.test.warm_N, seed) for name, each in baselines.items()},
+        baselines_all_users={name: evaluated.block(each, everybody, seed) for name, each in baselines.items()},
+        baselines_left_out=evaluated.left_out,
         gates=gates,
         retrieval=RetrievalReport.model_validate({"candidates": evaluated.items, "overlap@50": 1.0}),
         data=_data(spec, snapshot, evaluated),

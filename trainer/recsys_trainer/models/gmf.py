@@ -5,13 +5,14 @@ from torch.nn import functional
 
 from recsys_api.recommender_model import Model
 from recsys_trainer.models.base import Recommender, dot, embedding
+from recsys_trainer.models.network_family import NetworkFamily
 
 
 class GMF(Recommender):
     """logit = w · (user * item) + b; dropout on the user's factors."""
 
     def __init__(self, users: int, items: int, model: Model) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
         self.gmf_user = embedding(users, model.embedding_dim)
         self.gmf_item = embedding(items, model.embedding_dim)
         self.out = nn.Linear(model.embedding_dim, 1)
@@ -21,3 +22,6 @@ class GMF(Recommender):
         """Logits [B, C]."""
         user_BD = functional.dropout(functional.embedding(user_B, self.gmf_user), self.dropout, self.training)
         return dot(user_BD * self.out.weight[0], functional.embedding(items, self.gmf_item)) + self.out.bias
+
+
+FAMILY = NetworkFamily(GMF)

@@ -4,22 +4,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_api.recommender_model import Model
-from recsys_trainer.models.base import Recommender, embedding, hidden_layers, mlp_logits, mlp_width
+from recsys_trainer.models.base import Recommender, embedding
+from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
+from recsys_trainer.models.network_family import NetworkFamily
 
 
 class MLP(Recommender):
     """logit = w · ReLU(… ReLU(W [user; item] + b)) + b; dropout after every hidden layer."""
 
     def __init__(self, users: int, items: int, model: Model) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
         self.mlp_user = embedding(users, model.embedding_dim)
         self.mlp_item = embedding(items, model.embedding_dim)
         self.mlp = hidden_layers(model)
+        self.mlp_norm = batch_norms(model)
         self.out = nn.Linear(mlp_width(model), 1)
         self.dropout = model.dropout
 
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
         user_BE, item = functional.embedding(user_B, self.mlp_user), functional.embedding(items, self.mlp_item)
-        hidden = mlp_logits(self.mlp, self.out.weight[0], user_BE, item, self.dropout, self.training)
-        return hidden + self.out.bias
+        weight_H, dropout = self.out.weight[0], self.dropout
+        return mlp_logits(self.mlp, self.mlp_norm, weight_H, user_BE, item, dropout, self.training) + self.out.bias
+
+    def exported(self) -> dict[str, Tensor]:
+        """Without batch norms."""
+        return fold_norms(super().exported())
+
+
+FAMILY = NetworkFamily(MLP)

@@ -1,22 +1,30 @@
 """Neural matrix factorization: GMF and MLP with tables of their own (He et al. 2017, section 3.4)."""
 
+from dataclasses import replace
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_api.recommender_model import Model
-from recsys_trainer.models.base import Recommender, dot, embedding, hidden_layers, mlp_logits, mlp_width
+from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.models import gmf, mlp
+from recsys_trainer.models.base import Recommender, dot, embedding
+from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
+from recsys_trainer.models.network_family import NetworkFamily
 
 
 class NeuMF(Recommender):
     """logit = w · [user * item; MLP(user, item)] + b."""
 
     def __init__(self, users: int, items: int, model: Model) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
         self.gmf_user = embedding(users, model.embedding_dim)
         self.gmf_item = embedding(items, model.embedding_dim)
         self.mlp_user = embedding(users, model.embedding_dim)
         self.mlp_item = embedding(items, model.embedding_dim)
         self.mlp = hidden_layers(model)
+        self.mlp_norm = batch_norms(model)
         self.out = nn.Linear(model.embedding_dim + mlp_width(model), 1)
         self.dropout = model.dropout
 
@@ -26,4 +34,45 @@ class NeuMF(Recommender):
         user_BD = functional.dropout(functional.embedding(user_B, self.gmf_user), self.dropout, self.training)
         factors = dot(user_BD * weight_D, functional.embedding(items, self.gmf_item))
         user_BE, item = functional.embedding(user_B, self.mlp_user), functional.embedding(items, self.mlp_item)
-        return factors + mlp_logits(self.mlp, weight_H, user_BE, item, self.dropout, self.training) + self.out.bias
+        hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, user_BE, item, self.dropout, self.training)
+        return factors + hidden + self.out.bias
+
+    def exported(self) -> dict[str, Tensor]:
+        """Without batch norms."""
+        return fold_norms(super().exported())
+
+    @torch.no_grad()
+    def join(self, of_gmf: dict[str, Tensor], of_mlp: dict[str, Tensor], alpha: float) -> None:
+        """Start from both trained branches: the score is alpha x GMF + (1 - alpha) x MLP."""
+        own = dict(self.named_parameters())
+        for name, values in {**of_gmf, **of_mlp}.items():
+            if not name.startswith("out."):
+                own[name].copy_(values)
+        self.out.weight.copy_(torch.cat((alpha * of_gmf["out.weight"], (1 - alpha) * of_mlp["out.weight"]), dim=1))
+        self.out.bias.copy_(alpha * of_gmf["out.bias"] + (1 - alpha) * of_mlp["out.bias"])
+
+
+class NeuMFFamily(NetworkFamily):
+    """With pre-training where `model.pretraining` asks for it."""
+
+    def fit(self, task: Task) -> Fitted:
+        """The branches one after the other, then both together; `seconds` and `samples` hold all three."""
+        settings = task.model.pretraining
+        if settings is None:
+            return super().fit(task)
+        branches = [self._branch(task, family, settings.epochs) for family in (gmf.FAMILY, mlp.FAMILY)]
+        network = self.build(task)
+        assert isinstance(network, NeuMF), "this family builds no other"
+        network.join(branches[0].weights, branches[1].weights, settings.alpha)
+        fitted = self.train(task, network)
+        fitted.seconds += sum(branch.seconds for branch in branches)
+        fitted.samples += sum(branch.samples for branch in branches)
+        return fitted
+
+    @staticmethod
+    def _branch(task: Task, family: NetworkFamily, epochs: int) -> Fitted:
+        training = task.training.model_copy(update={"epochs": epochs})
+        return family.fit(replace(task, training=training))
+
+
+FAMILY = NeuMFFamily(NeuMF)

@@ -1,0 +1,189 @@
+"""Which settings belong to which model family: what a family would ignore is refused, so that nobody believes in it."""
+
+from collections.abc import Callable
+
+from recsys_api import predicates as ok
+from recsys_api.base import Contract
+from recsys_api.recommender_model import (
+    WITH_LAYERS,
+    WITH_LEAST_SQUARES,
+    WITH_LOSS,
+    WITH_RATINGS,
+    WITH_REGULARIZATION,
+    WITH_STEPS,
+    Model,
+    RecommenderModelSpec,
+)
+from recsys_api.rule_types import Rule
+
+
+def _names(families: tuple[str, ...]) -> str:
+    """As prose: A, B and C."""
+    *first, last = families
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _cel(families: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f"'{family}'" for family in families) + "]"
+
+
+def _only(field: str, attribute: str, families: tuple[str, ...]) -> Rule:
+    """`spec.model.<field>` is absent in every other family."""
+    choice = families[0] if len(families) == 1 else f"one of {_names(families)}"
+    return Rule(
+        ("spec.model",),
+        f"self.architecture in {_cel(families)} || !has(self.{field})",
+        f"{field} is for {_names(families)} only; remove {field}, or set architecture to {choice}",
+        lambda model: model.architecture in families or getattr(model, attribute) is None,
+        field=field,
+    )
+
+
+def _is_empty(part: Contract) -> bool:
+    """Nothing is set."""
+    return not part.to_dict()
+
+
+def _training_only(field: str, families: tuple[str, ...], part: Callable[[RecommenderModelSpec], Contract]) -> Rule:
+    """`spec.training.<field>` is absent in every other family."""
+    return Rule(
+        ("spec",),
+        f"self.model.architecture in {_cel(families)} || !has(self.training.{field})",
+        f"training.{field} is for {_names(families)} only, because the others have their own way to fit; remove "
+        f"training.{field}, or change model.architecture",
+        lambda spec: spec.model.architecture in families or _is_empty(part(spec)),
+        field=f"training.{field}",
+    )
+
+
+def _loss_type(spec: RecommenderModelSpec) -> str:
+    """The loss that is meant."""
+    default = "SampledSoftmax" if spec.model.architecture == "MatrixFactorization" else "BCE"
+    return spec.training.loss.type or default
+
+
+_CEL_LOSS = (
+    "(has(self.training.loss) && has(self.training.loss.type) ? self.training.loss.type : "
+    "(self.model.architecture == 'MatrixFactorization' ? 'SampledSoftmax' : 'BCE'))"
+)
+
+
+def _loss_option(field: str, attribute: str, losses: tuple[str, ...]) -> Rule:
+    """A setting of some losses."""
+    return Rule(
+        ("spec",),
+        f"{_CEL_LOSS} in {_cel(losses)} || !has(self.training.loss) || !has(self.training.loss.{field})",
+        f"training.loss.{field} is for {_names(losses)} only; remove {field}, or change training.loss.type",
+        lambda spec: _loss_type(spec) in losses or getattr(spec.training.loss, attribute) is None,
+        field=f"training.loss.{field}",
+    )
+
+
+def _dropout_is_for_networks(model: Model) -> bool:
+    return model.architecture in WITH_LOSS or model.dropout == 0
+
+
+def _batch_norm_is_for_layers(model: Model) -> bool:
+    return model.architecture in WITH_LAYERS or not model.batch_norm
+
+
+def _weight_is_for_implicit(model: Model) -> bool:
+    return (
+        model.architecture == "ImplicitALS"
+        or model.least_squares is None
+        or model.least_squares.unobserved_weight is None
+    )
+
+
+def _sigmas_say_the_penalty(model: Model) -> bool:
+    return (
+        model.architecture != "ProbabilisticMF"
+        or model.least_squares is None
+        or model.least_squares.frequency_exponent is None
+    )
+
+
+def _loss_fits(spec: RecommenderModelSpec) -> bool:
+    whole = _loss_type(spec) in ("CosineContrastive", "CrossEntropy")
+    return spec.model.architecture == "MatrixFactorization" or not whole
+
+
+def _ratings_are_there(spec: RecommenderModelSpec) -> bool:
+    return spec.model.architecture not in WITH_RATINGS or spec.data.columns.rating is not None
+
+
+FAMILY_RULES: tuple[Rule, ...] = (
+    Rule(
+        ("spec.model",),
+        f"!(self.architecture in {_cel(WITH_LAYERS)}) || !has(self.hiddenLayers) || size(self.hiddenLayers) > 0",
+        "hiddenLayers is empty, but MLP and NeuMF need layers; write widths, as in [64, 32, 16], or remove it",
+        ok.mlp_has_layers,
+        field="hiddenLayers",
+    ),
+    Rule(
+        ("spec.model",),
+        f"self.architecture in {_cel(WITH_LAYERS)} || !has(self.hiddenLayers) || size(self.hiddenLayers) == 0",
+        "hiddenLayers must be absent, because only MLP and NeuMF have layers; remove hiddenLayers, or use MLP or NeuMF",
+        ok.others_have_no_layers,
+        field="hiddenLayers",
+    ),
+    Rule(
+        ("spec.model",),
+        f"self.architecture in {_cel(WITH_LOSS)} || !has(self.dropout) || self.dropout == 0.0",
+        f"dropout is for {_names(WITH_LOSS)} only; remove dropout, or change architecture",
+        _dropout_is_for_networks,
+        field="dropout",
+    ),
+    Rule(
+        ("spec.model",),
+        f"self.architecture in {_cel(WITH_LAYERS)} || !has(self.batchNorm) || !self.batchNorm",
+        "batchNorm is for MLP and NeuMF only, because it normalizes hidden layers; remove batchNorm",
+        _batch_norm_is_for_layers,
+        field="batchNorm",
+    ),
+    _only("pretraining", "pretraining", ("NeuMF",)),
+    _only("regularization", "regularization", WITH_REGULARIZATION),
+    _only("leastSquares", "least_squares", WITH_LEAST_SQUARES),
+    _only("probabilistic", "probabilistic", ("ProbabilisticMF",)),
+    Rule(
+        ("spec.model",),
+        "self.architecture == 'ImplicitALS' || !has(self.leastSquares) || !has(self.leastSquares.unobservedWeight)",
+        "leastSquares.unobservedWeight is for ImplicitALS only, because ratings say nothing of pairs without one; "
+        "remove unobservedWeight",
+        _weight_is_for_implicit,
+        field="leastSquares.unobservedWeight",
+    ),
+    Rule(
+        ("spec.model",),
+        "self.architecture != 'ProbabilisticMF' || !has(self.leastSquares) || "
+        "!has(self.leastSquares.frequencyExponent)",
+        "leastSquares.frequencyExponent has no place in ProbabilisticMF, whose penalty follows from its sigmas; "
+        "remove frequencyExponent, or use ExplicitALS",
+        _sigmas_say_the_penalty,
+        field="leastSquares.frequencyExponent",
+    ),
+    _training_only("loss", WITH_LOSS, lambda spec: spec.training.loss),
+    _training_only("optimizer", WITH_STEPS, lambda spec: spec.training.optimizer),
+    Rule(
+        ("spec",),
+        f"self.model.architecture == 'MatrixFactorization' || !({_CEL_LOSS} in ['CosineContrastive', 'CrossEntropy'])",
+        "training.loss.type CosineContrastive and CrossEntropy need a dot product; set model.architecture to "
+        "MatrixFactorization, or use BCE, BPR or SampledSoftmax",
+        _loss_fits,
+        field="training.loss.type",
+    ),
+    _loss_option("negatives", "negatives", ("BCE", "BPR", "SampledSoftmax", "CosineContrastive")),
+    _loss_option("sampling", "sampling", ("SampledSoftmax",)),
+    _loss_option("temperature", "temperature", ("SampledSoftmax", "CrossEntropy")),
+    _loss_option("margin", "margin", ("CosineContrastive",)),
+    _loss_option("negativeWeight", "negative_weight", ("CosineContrastive",)),
+    Rule(
+        ("spec",),
+        f"!(self.model.architecture in {_cel(WITH_RATINGS)}) || has(self.data.columns.rating)",
+        f"data.columns.rating is needed by {_names(WITH_RATINGS)}; name the column, or use a family that learns from "
+        "interactions, as in model.architecture: ImplicitALS",
+        _ratings_are_there,
+        field="data.columns.rating",
+    ),
+)
+"""In the order in which they are reported."""

@@ -1,0 +1,111 @@
+"""The baselines are what their papers say, and each report has them or says why not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from recsys_api.artifact import ArtifactManifest, SnapshotManifest
+from recsys_api.recommender_model import Baselines
+from recsys_trainer.artifact.served import Served, load_served
+from recsys_trainer.baselines.build import build_baselines
+from recsys_trainer.baselines.history import Histories
+from recsys_trainer.baselines.item_based import ease_weights, item_knn_weights
+from recsys_trainer.baselines.rating_bias import RatingBias
+from recsys_trainer.data.snapshot import Snapshot, read_snapshot
+from recsys_trainer.training_data import Positives
+
+
+@pytest.fixture
+def snapshot(fitted: Path) -> Snapshot:
+    folder = fitted / "snapshot"
+    return read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))
+
+
+@pytest.fixture
+def served(fitted: Path) -> Served:
+    manifest = ArtifactManifest.model_validate_json((fitted / "artifact/manifest.json").read_bytes())
+    return load_served(fitted / "artifact", manifest.model)
+
+
+def dense(served: Served) -> torch.Tensor:
+    rows = torch.zeros(len(served.users), served.items)
+    for row in range(len(served.users)):
+        rows[row, served.seen(row).astype(np.int64)] = 1.0
+    return rows
+
+
+def test_histories_are_the_training_interactions_and_unknown_users_have_none(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys_trainer.baselines.history.CHUNK_VALUES", 7 * served.items)
+    histories, expected = Histories(served), dense(served)
+    assert torch.equal(histories.rows(torch.tensor([5, -1, 0])), expected[[5, 0, 0]] * torch.tensor([[1.0], [0], [1]]))
+    torch.testing.assert_close(histories.gram(), expected.T @ expected)
+
+
+def test_ease_restores_the_rows_best_among_all_models_with_an_empty_diagonal(served: Served) -> None:
+    rows = dense(served).double()
+    weights = ease_weights((rows.T @ rows), 20.0)
+    assert not weights.diagonal().any()
+    slope = rows.T @ (rows @ weights - rows) + 20.0 * weights
+    slope.fill_diagonal_(0.0)
+    torch.testing.assert_close(slope, torch.zeros_like(slope), atol=1e-8, rtol=0)
+
+
+def test_item_knn_keeps_the_nearest_and_shrinks_the_rare() -> None:
+    gram = torch.tensor([[4.0, 2.0, 1.0], [2.0, 4.0, 0.0], [1.0, 0.0, 1.0]])
+    found = item_knn_weights(gram, neighbours=1, shrinkage=0.0)
+    assert found.tolist() == [[0, 0.5, 0.5], [0.5, 0, 0], [0, 0, 0]]
+    shrunk = item_knn_weights(gram, neighbours=2, shrinkage=2.0)
+    assert shrunk[0].tolist() == pytest.approx([0, 2 / 6, 1 / 4])
+
+
+def test_an_interaction_counts_half_after_the_half_life(served: Served, snapshot: Snapshot) -> None:
+    built = build_baselines(served, snapshot, 0, Baselines(popularity_half_life_seconds=100))
+    found = built.scorers["recentPopularity"].scores(torch.tensor([0, -1]))
+    times = snapshot.timestamp_I[snapshot.part_I == 0]
+    expected = dict.fromkeys(served.item_ids, 0.0)
+    for item, when in zip(snapshot.item_I[snapshot.part_I == 0], times, strict=True):
+        expected[snapshot.items[item]] += 0.5 ** ((times.max() - when) / 100)
+    np.testing.assert_allclose(found[0].numpy(), list(expected.values()), rtol=1e-5)
+    assert torch.equal(found[0], found[1])
+
+
+def test_unknown_users_get_popularity_from_item_based_baselines(served: Served, snapshot: Snapshot) -> None:
+    built = build_baselines(served, snapshot, 0, Baselines())
+    for name in ("itemKNN", "ease"):
+        assert torch.equal(built.scorers[name].scores(torch.tensor([3, -1]))[1], served.popularity())
+
+
+def test_what_cannot_be_made_is_said(served: Served, snapshot: Snapshot) -> None:
+    timeless = replace(snapshot, timestamp_I=np.zeros_like(snapshot.timestamp_I))
+    built = build_baselines(served, timeless, 0, Baselines(), free_bytes=1000)
+    assert built.scorers == {}
+    assert set(built.left_out) == {"recentPopularity", "itemKNN", "ease"}
+    assert "0 MiB are free" in built.left_out["ease"]
+
+
+def test_the_bias_model_is_mean_and_damped_biases() -> None:
+    names = np.arange(2, dtype=np.int32)
+    indices, ratings = np.array([0, 1, 0], np.int32), np.array([5.0, 3.0, 4.0], np.float32)
+    model = RatingBias(Positives(names, names, np.array([0, 2, 3]), indices, 0, ratings))
+    first = ((5 - 4) + (4 - 4)) / (2 + 25)
+    second = (3 - 4) / (1 + 25)
+    user = ((5 - 4 - first) + (3 - 4 - second)) / (2 + 10)
+    assert float(model.ratings(torch.tensor([0]), torch.tensor([1]))) == pytest.approx(4 + second + user)
+    assert model.scores(torch.tensor([0, -1]))[:, 0].tolist() == pytest.approx([4 + first + user, 4 + first])
+
+
+def test_the_report_has_every_baseline_for_warm_and_for_all_users(fitted_report: dict[str, Any]) -> None:
+    for block in ("baselines", "baselinesAllUsers"):
+        assert set(fitted_report[block]) == {"popularity", "recentPopularity", "itemKNN", "ease"}
+        assert all("ndcg@10" in metrics for metrics in fitted_report[block].values())
+    assert fitted_report["baselinesLeftOut"] == {}
+    assert (
+        fitted_report["baselines"]["ease"]["ndcg@10"]["value"]
+        > fitted_report["baselines"]["popularity"]["ndcg@10"]["value"]
+    )

@@ -1,0 +1,215 @@
+"""One behavioural suite that every model family passes, on data whose right answer is known by construction."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from recsys_api.artifact import ArtifactModel
+from recsys_api.recommender_model import WITH_LAYERS, WITH_LOSS, WITH_RATINGS, WITH_STEPS, Model, Training
+from recsys_serving.scoring import Scorer
+from recsys_serving.seen import SeenLists
+from recsys_trainer.artifact.export import artifact_model
+from recsys_trainer.errors import DataError, ManifestError
+from recsys_trainer.evaluation.metrics import metric_values
+from recsys_trainer.evaluation.ranking import Pairs, Questions, rank
+from recsys_trainer.fit import fit
+from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.fitting.task import Fitted
+from recsys_trainer.models.registry import FAMILIES
+from recsys_trainer.training_data import Positives
+
+ALL = sorted(FAMILIES)
+USERS, ITEMS, KNOWN = 40, 30, 10
+
+
+def two_tastes() -> Positives:
+    """Even users know 10 of the even items, odd users 10 of the odd ones; the other 5 are the answer."""
+    random = np.random.default_rng(0)
+    rows = [np.sort(random.choice(np.arange(user % 2, ITEMS, 2), KNOWN, replace=False)) for user in range(USERS)]
+    return positives_of(rows, None)
+
+
+def two_opinions() -> Positives:
+    """The same, and everybody has rated 5 items of the other taste too: low."""
+    random, rows, ratings = np.random.default_rng(0), [], []
+    for user in range(USERS):
+        liked = random.choice(np.arange(user % 2, ITEMS, 2), KNOWN, replace=False)
+        other = random.choice(np.arange(1 - user % 2, ITEMS, 2), 5, replace=False)
+        row = np.sort(np.concatenate((liked, other)))
+        rows.append(row)
+        ratings.append(np.where(row % 2 == user % 2, 5.0, 1.0))
+    return positives_of(rows, np.concatenate(ratings).astype(np.float32))
+
+
+def positives_of(rows: list[Any], ratings: Any, items: int = ITEMS) -> Positives:
+    indptr = np.concatenate(([0], np.cumsum([len(row) for row in rows]))).astype(np.int64)
+    names = np.arange(len(rows), dtype=np.int32), np.arange(items, dtype=np.int32)
+    return Positives(*names, indptr, np.concatenate(rows).astype(np.int32), 0, ratings)
+
+
+def data_for(family: str) -> Positives:
+    return two_opinions() if family in WITH_RATINGS else two_tastes()
+
+
+def questions(positives: Positives) -> Questions:
+    """The items of each user's taste that the training does not have."""
+    users = np.repeat(np.arange(positives.users), np.diff(positives.indptr))
+    seen = Pairs.ordered(users, positives.indices.astype(np.int64))
+    known = set(zip(users.tolist(), positives.indices.tolist(), strict=True))
+    wanted = [(user, item) for user in range(USERS) for item in range(user % 2, ITEMS, 2) if (user, item) not in known]
+    pairs = Pairs.ordered(*(np.array(column, dtype=np.int64) for column in zip(*wanted, strict=True)))
+    return Questions(np.arange(USERS), seen, pairs, np.full(USERS, 5))
+
+
+def model(family: str, **changes: object) -> Model:
+    layers = {"hiddenLayers": [16, 8]} if family in WITH_LAYERS else {}
+    return Model.model_validate({"architecture": family, "embeddingDim": 4, **layers, **changes})
+
+
+def training(family: str, **changes: object) -> Training:
+    base: dict[str, object] = {"epochs": 30, "batchSize": 200, "patience": 30}
+    if family in WITH_STEPS:
+        base["optimizer"] = {"learningRate": 0.02}
+    return Training.model_validate({**base, **changes})
+
+
+def fitted(family: str, validation: Questions | None = None, **changes: object) -> Fitted:
+    return fit(model(family), training(family, **changes), data_for(family), validation, "cpu")
+
+
+def exported_model(family: str, positives: Positives, found: Fitted) -> ArtifactModel:
+    return artifact_model(model(family), positives, found.weights)
+
+
+class Constant:
+    items = ITEMS
+
+    def scores(self, user_B: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(user_B), ITEMS)
+
+
+class Loud:
+    """Random scores."""
+
+    items = ITEMS
+
+    def scores(self, user_B: torch.Tensor) -> torch.Tensor:
+        return torch.randn(len(user_B), ITEMS, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_it_finds_the_taste_that_the_data_was_made_with(family: str) -> None:
+    positives = data_for(family)
+    asked = questions(positives)
+    found = fitted(family, asked)
+    network = FAMILIES[family].load(exported_model(family, positives, found), found.weights).eval()
+    scorers = (NetworkScorer(network, ITEMS, "cpu"), Constant(), Loud())
+    with torch.no_grad():
+        own, *others = (float(metric_values(rank(asked, scorer), (10,))["ndcg@10"].mean()) for scorer in scorers)
+    assert own > 0.9
+    assert own > max(others) + 0.2
+    assert own == pytest.approx(max(entry["ndcg@10"] for entry in found.history), abs=1e-6), "the best epoch is kept"
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(family: str) -> None:
+    first, again, other = (fitted(family, epochs=2, seed=seed).weights for seed in (3, 3, 4))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_weights_are_finite_float32_and_the_loss_falls(family: str) -> None:
+    found = fitted(family, epochs=12)
+    for values in found.weights.values():
+        assert values.dtype == torch.float32
+        assert torch.isfinite(values).all()
+    losses = [entry["loss"] for entry in found.history]
+    assert losses[-1] < losses[0] or family == "PureSVD"
+    assert found.samples > 0
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_the_model_server_scores_the_exported_tensors_as_the_trainer_does(family: str, tmp_path: Path) -> None:
+    positives, found = data_for(family), fitted(family, epochs=3)
+    save_file(found.weights, tmp_path / "weights.safetensors")
+    weights = load_file(tmp_path / "weights.safetensors")
+    network = FAMILIES[family].load(exported_model(family, positives, found), weights).eval()
+    server = Scorer(weights, SeenLists(positives.indptr, positives.indices), torch.device("cpu"))
+    with torch.no_grad():
+        expected = network(torch.arange(USERS), torch.arange(ITEMS))
+    torch.testing.assert_close(server.scores(np.arange(USERS, dtype=np.int32)), expected, rtol=1e-4, atol=1e-5)
+    assert (server.users, server.items) == (USERS, ITEMS)
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_scoring_chosen_items_equals_scoring_the_catalogue(family: str) -> None:
+    positives, found = data_for(family), fitted(family, epochs=1)
+    network = FAMILIES[family].load(exported_model(family, positives, found), found.weights).eval()
+    users, items = torch.tensor([4, 0, 2]), torch.tensor([[1, 6], [0, 3], [5, 5]])
+    with torch.no_grad():
+        catalogue = network(users, torch.arange(ITEMS))
+        torch.testing.assert_close(network(users, items), catalogue.gather(1, items))
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_tensors_of_another_shape_or_name_are_refused(family: str) -> None:
+    positives, found = data_for(family), fitted(family, epochs=1)
+    said = exported_model(family, positives, found)
+    name = sorted(found.weights)[0]
+    for weights in (
+        {**found.weights, name: torch.zeros(3, 3, 3)},
+        {**found.weights, "other": torch.zeros(1)},
+        {key: values for key, values in found.weights.items() if not key.endswith(("_item", "item_factors"))},
+    ):
+        with pytest.raises(ValueError, match=r"tensor|state_dict"):
+            FAMILIES[family].load(said, weights)
+
+
+TINY = {
+    "one user with one item of one": ([[0]], 1),
+    "one user with one item of two": ([[0]], 2),
+    "two users, fewer items than factors": ([[0, 1], [1]], 3),
+    "everybody has everything": ([[0, 1], [0, 1]], 2),
+}
+
+
+@pytest.mark.parametrize("family", ALL)
+@pytest.mark.parametrize("name", TINY)
+def test_tiny_data_is_fitted_or_refused_in_one_line(family: str, name: str) -> None:
+    rows, items = TINY[name]
+    ratings = np.full(sum(map(len, rows)), 3.0, np.float32) if family in WITH_RATINGS else None
+    positives = positives_of([np.array(row) for row in rows], ratings, items)
+    saturated = all(len(row) == items for row in rows)
+    if family in WITH_LOSS and saturated:
+        with pytest.raises(DataError, match=f"every user has touched all {items} items"):
+            fit(model(family), training(family, epochs=2), positives, None, "cpu")
+        return
+    found = fit(model(family), training(family, epochs=2), positives, None, "cpu")
+    network = FAMILIES[family].load(exported_model(family, positives, found), found.weights).eval()
+    assert torch.isfinite(network(torch.arange(len(rows)), torch.arange(items))).all()
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_training_stops_after_patience_epochs_without_gain(family: str) -> None:
+    found = fitted(family, questions(data_for(family)), patience=2, epochs=200)
+    assert found.epochs == (1 if family == "PureSVD" else found.best_epoch + 2)
+
+
+@pytest.mark.parametrize("family", WITH_RATINGS)
+def test_data_without_ratings_is_refused(family: str) -> None:
+    with pytest.raises(ManifestError, match=r"spec.data.columns.rating: the snapshot has no ratings"):
+        fit(model(family), training(family), replace(two_opinions(), ratings=None), None, "cpu")
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_memory_is_asked_for_before_it_is_taken(family: str) -> None:
+    small, large = (
+        FAMILIES[family].needed_bytes(model(family, embeddingDim=dim), data_for(family)) for dim in (4, 400)
+    )
+    assert 0 < small < large

@@ -1,0 +1,152 @@
+"""Losses against their definitions, and what they may never draw."""
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.trainer.test_families import ITEMS, USERS, exported_model, model, questions, training, two_tastes
+
+from recsys_api.recommender_model import Model, Training
+from recsys_trainer.evaluation.metrics import metric_values
+from recsys_trainer.evaluation.ranking import rank
+from recsys_trainer.fit import fit
+from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.fitting.losses import Batch, build_loss
+from recsys_trainer.fitting.task import Task
+from recsys_trainer.models.dot import DotProduct
+from recsys_trainer.models.gmf import GMF
+from recsys_trainer.models.mlp import MLP
+from recsys_trainer.models.neumf import NeuMF
+from recsys_trainer.models.registry import FAMILIES
+from recsys_trainer.negatives import KnownPairs, PopularitySampler
+
+DOT_LOSSES = ("BCE", "BPR", "SampledSoftmax", "CosineContrastive", "CrossEntropy")
+NETWORK_LOSSES = ("BCE", "BPR", "SampledSoftmax")
+CHOICES = [("MatrixFactorization", loss) for loss in DOT_LOSSES] + [
+    (family, loss) for family in ("GMF", "MLP", "NeuMF") for loss in NETWORK_LOSSES
+]
+
+
+@pytest.mark.parametrize(("family", "loss"), CHOICES)
+def test_every_loss_finds_the_taste(family: str, loss: str) -> None:
+    positives, asked = two_tastes(), questions(two_tastes())
+    settings = {"type": loss} if loss == "CrossEntropy" else {"type": loss, "negatives": 16}
+    found = fit(model(family), training(family, loss=settings), positives, asked, "cpu")
+    network = FAMILIES[family].load(exported_model(family, positives, found), found.weights).eval()
+    with torch.no_grad():
+        ranks = rank(asked, NetworkScorer(network, ITEMS, "cpu"))
+    assert float(metric_values(ranks, (10,))["ndcg@10"].mean()) > 0.9
+
+
+def task(loss: dict[str, object]) -> Task:
+    positives = two_tastes()
+    settings = Training.model_validate({"loss": loss})
+    return Task(Model(architecture="MatrixFactorization", embedding_dim=4), settings, positives, None, "cpu")
+
+
+def network() -> DotProduct:
+    generator = torch.Generator().manual_seed(5)
+    return DotProduct(*(torch.randn(rows, 4, generator=generator) for rows in (USERS, ITEMS)))
+
+
+def batch(seed: int = 0) -> Batch:
+    positives = two_tastes()
+    users = torch.arange(USERS)
+    first = torch.from_numpy(positives.indices[positives.indptr[:-1]].astype(np.int64))
+    return Batch(users, first, None, torch.Generator().manual_seed(seed))
+
+
+def test_cross_entropy_leaves_the_users_other_positives_out() -> None:
+    found, scores = build_loss(task({"type": "CrossEntropy", "temperature": 2.0}))(network(), batch()), []
+    positives, all_scores = two_tastes(), network()(torch.arange(USERS), torch.arange(ITEMS)) / 2
+    for user in range(USERS):
+        own = positives.indices[positives.indptr[user] : positives.indptr[user + 1]].tolist()
+        rest = [item for item in range(ITEMS) if item not in own[1:]]
+        scores.append(torch.logsumexp(all_scores[user, rest], 0) - all_scores[user, own[0]])
+    torch.testing.assert_close(found, torch.stack(scores).mean())
+
+
+@pytest.mark.parametrize("sampling", ["Uniform", "Popularity"])
+def test_sampled_softmax_corrects_for_how_often_an_item_is_drawn(sampling: str) -> None:
+    """With very many draws the sampled sum is the whole sum, whatever the items are drawn by."""
+    count = 100_000
+    loss = build_loss(task({"type": "SampledSoftmax", "negatives": count, "sampling": sampling}))
+    found = loss(network(), batch()).detach()
+    positives, scores = two_tastes(), network()(torch.arange(USERS), torch.arange(ITEMS)).detach()
+    counts = torch.from_numpy(positives.counts()).float() if sampling == "Popularity" else torch.ones(ITEMS)
+    chance = counts / counts.sum()
+    expected = []
+    for user in range(USERS):
+        own = positives.indices[positives.indptr[user] : positives.indptr[user + 1]].tolist()
+        others = [item for item in range(ITEMS) if item not in own]
+        positive = (scores[user, own[0]].exp() / chance[own[0]]).double()
+        negatives = count * scores[user, others].double().exp().sum()
+        expected.append(torch.log(positive + negatives) - torch.log(positive))
+    assert float(found) == pytest.approx(float(torch.stack(expected).mean()), rel=5e-3)
+
+
+def test_an_item_is_drawn_as_often_as_it_is_popular_and_an_item_without_interactions_never() -> None:
+    sampler = PopularitySampler.of(torch.tensor([0, 5, 3, 0, 2, 0]))
+    drawn = sampler.draw(100_000, torch.Generator().manual_seed(0))
+    share = np.bincount(drawn.numpy(), minlength=6) / 100_000
+    np.testing.assert_allclose(share, [0, 0.5, 0.3, 0, 0.2, 0], atol=0.01)
+    assert share[[0, 3, 5]].sum() == 0
+
+
+@pytest.mark.parametrize("limit", [2**28, 0])
+def test_known_pairs_are_the_training_pairs_with_and_without_a_bitmap(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys_trainer.negatives.BITMAP_BYTES", limit)
+    positives = two_tastes()
+    known = KnownPairs.of(positives.indptr, positives.indices, ITEMS, "cpu")
+    expected = torch.zeros(USERS, ITEMS, dtype=torch.bool)
+    expected[np.repeat(np.arange(USERS), np.diff(positives.indptr)), positives.indices] = True
+    assert torch.equal(known.contain(torch.arange(USERS), torch.arange(ITEMS)), expected)
+    assert (known.bitmap_UI is None) == (limit == 0)
+
+
+def test_cosines_are_exported_as_they_were_trained() -> None:
+    settings = training("MatrixFactorization", loss={"type": "CosineContrastive", "negatives": 8}, epochs=2)
+    weights = fit(model("MatrixFactorization"), settings, two_tastes(), None, "cpu").weights
+    for values in weights.values():
+        torch.testing.assert_close(values.norm(dim=1), torch.ones(len(values)))
+
+
+def test_pretraining_starts_neumf_as_the_weighted_sum_of_its_branches() -> None:
+    settings = model("NeuMF")
+    parts = GMF(USERS, ITEMS, settings), MLP(USERS, ITEMS, settings)
+    joined = NeuMF(USERS, ITEMS, settings)
+    joined.join(parts[0].exported(), parts[1].exported(), alpha=0.3)
+    users, items = torch.arange(USERS), torch.arange(ITEMS)
+    expected = 0.3 * parts[0](users, items) + 0.7 * parts[1](users, items)
+    torch.testing.assert_close(joined(users, items), expected)
+
+
+def test_pretraining_trains_both_branches_and_is_counted() -> None:
+    plain = fit(model("NeuMF"), training("NeuMF", epochs=2), two_tastes(), None, "cpu")
+    settings = model("NeuMF", pretraining={"epochs": 3})
+    helped = fit(settings, training("NeuMF", epochs=2), two_tastes(), None, "cpu")
+    assert helped.samples == plain.samples + 2 * 3 * plain.samples // 2
+    assert helped.epochs == 2
+    assert helped.history[0]["loss"] < plain.history[0]["loss"]
+
+
+@pytest.mark.parametrize("family", ["MLP", "NeuMF"])
+@pytest.mark.parametrize("pretraining", [None, {"epochs": 2}])
+def test_batch_norm_is_folded_into_the_exported_layers(family: str, pretraining: object) -> None:
+    if family == "MLP" and pretraining:
+        return
+    settings = model(family, batchNorm=True, pretraining=pretraining)
+    found = fit(settings, training(family, epochs=3), two_tastes(), None, "cpu")
+    assert not any("norm" in name for name in found.weights)
+    trained = (MLP if family == "MLP" else NeuMF)(USERS, ITEMS, settings).eval()
+    with torch.no_grad():
+        for norm in trained.mlp_norm:
+            assert isinstance(norm, torch.nn.BatchNorm1d)
+            norm.running_mean.normal_()  # type: ignore[union-attr]
+            norm.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+            norm.weight.normal_()
+            norm.bias.normal_()
+        exported = FAMILIES[family].load(exported_model(family, two_tastes(), found), trained.exported()).eval()
+        users, items = torch.arange(USERS), torch.arange(ITEMS)
+        torch.testing.assert_close(exported(users, items), trained(users, items), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,38 @@
+"""ItemKNN and EASE: an item's score is a weighted sum of the user's own items."""
+
+import torch
+from torch import Tensor
+
+from recsys_trainer.artifact.served import Served
+from recsys_trainer.baselines.history import Histories
+
+
+def item_knn_weights(gram_II: Tensor, neighbours: int, shrinkage: float) -> Tensor:
+    """Cosines of items by their users, shrunk where few have both, each item's nearest only [from, to]."""
+    size_I = gram_II.diagonal().sqrt()
+    cosines = gram_II / (size_I.unsqueeze(1) * size_I + shrinkage)
+    cosines.fill_diagonal_(0.0)
+    kept = min(neighbours, len(cosines))
+    values, nearest = cosines.topk(kept, dim=0)
+    return torch.zeros_like(cosines).scatter_(0, nearest, values)
+
+
+def ease_weights(gram_II: Tensor, regularization: float) -> Tensor:
+    """The linear model with an empty diagonal that restores the users' rows best [from, to] (Steck 2019)."""
+    ridge = regularization * torch.eye(len(gram_II), device=gram_II.device)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram_II + ridge))
+    weights = inverse / -inverse.diagonal()
+    weights.fill_diagonal_(0.0)
+    return weights
+
+
+class ItemBased:
+    """Scores by a user's history; an unknown user gets popularity, as serving does."""
+
+    def __init__(self, histories: Histories, weights_II: Tensor, served: Served) -> None:
+        self._histories, self._weights, self.items = histories, weights_II, served.items
+        self._popularity_I = served.popularity()
+
+    def scores(self, user_B: Tensor) -> Tensor:
+        """[B, I]"""
+        return torch.where((user_B < 0).unsqueeze(1), self._popularity_I, self._histories.rows(user_B) @ self._weights)

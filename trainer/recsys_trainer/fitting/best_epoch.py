@@ -1,0 +1,52 @@
+"""Which epoch's weights are kept: the best by validation NDCG@10, and when to stop looking for a better one."""
+
+import torch
+from torch import Tensor
+
+from recsys_trainer.evaluation.metrics import metric_values
+from recsys_trainer.evaluation.ranking import Questions, rank
+from recsys_trainer.fitting.task import Weights
+from recsys_trainer.models.base import Recommender, catalogue_logits
+
+
+class NetworkScorer:
+    """The network in memory as a scorer; for validation only, the test asks the artifact."""
+
+    def __init__(self, network: Recommender, items: int, device: str) -> None:
+        self._network, self.items = network, items
+        self._all = torch.arange(items, device=device)
+
+    def scores(self, user_B: Tensor) -> Tensor:
+        """Scores [B, I]."""
+        return catalogue_logits(self._network, user_B, self._all)
+
+
+def validation_ndcg(network: Recommender, validation: Questions | None, items: int, device: str) -> float | None:
+    """Mean NDCG@10, or None where there is nobody to ask about."""
+    if validation is None or not len(validation.user_N):
+        return None
+    network.eval()
+    ranks = rank(validation, NetworkScorer(network, items, device), device)
+    return float(metric_values(ranks, (10,))["ndcg@10"].mean())
+
+
+class BestEpoch:
+    """Keeps the weights of the best epoch and knows when to stop."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._best = -1.0
+        self.epoch = 0
+        self.weights: Weights = {}
+
+    def offer(self, epoch: int, ndcg: float | None, network: Recommender) -> bool:
+        """Take the epoch's weights if they are better, or if nothing can tell."""
+        if ndcg is not None and ndcg <= self._best:
+            return False
+        self._best, self.epoch = ndcg if ndcg is not None else self._best, epoch
+        self.weights = network.exported()
+        return True
+
+    def exhausted(self, epoch: int) -> bool:
+        """Whether `patience` epochs brought nothing."""
+        return epoch - self.epoch >= self._patience

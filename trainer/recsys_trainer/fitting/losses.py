@@ -1,0 +1,168 @@
+"""What the optimizer steps minimize. A loss draws its own negatives and asks the network for the scores it needs.
+
+Shapes: B positives of a step, C columns of one positive (itself first), N negatives that a step shares, I the catalogue.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recsys_trainer.fitting.task import Task
+from recsys_trainer.models.base import Recommender
+from recsys_trainer.negatives import KnownPairs, NegativeSampler, PopularitySampler
+
+NEGATIVES = {"BCE": 4, "BPR": 4, "CosineContrastive": 64, "SampledSoftmax": 512}
+MARGIN, NEGATIVE_WEIGHT = 0.4, 64.0
+CATALOGUE_SCORES = 2**24
+"""Scores of one step over the whole catalogue; bounds memory (64 MB, and as much again for gradients)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The positives of one step."""
+
+    user_B: Tensor
+    item_B: Tensor
+    rating_B: Tensor | None
+    generator: torch.Generator
+    """Draws the negatives."""
+
+
+class Loss(ABC):
+    """Mean over the positives of a batch."""
+
+    scores: int
+    """Scores that count as samples for each positive."""
+    takes_saturated_users = False
+    """Whether it can learn from users who have touched every item: they have no negatives."""
+
+    @abstractmethod
+    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+        """A scalar with gradients."""
+
+    def positives_of_a_step(self, batch_size: int) -> int:
+        """How many positives make up `training.batchSize` examples."""
+        return max(1, batch_size // self.scores)
+
+
+class OwnNegatives(Loss):
+    """Losses that draw for each positive some items that its user has not touched."""
+
+    def __init__(self, task: Task, count: int) -> None:
+        positives = task.positives
+        self._count, self.scores = count, 1 + count
+        self._sampler = NegativeSampler.of(positives.indptr, positives.indices, positives.items, task.device)
+
+    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+        """Score [positive, negatives] and compare."""
+        negatives = self._sampler.draw(batch.user_B, self._count, batch.generator)
+        return self.of_scores(network(batch.user_B, torch.cat((batch.item_B.unsqueeze(1), negatives), dim=1)))
+
+    @abstractmethod
+    def of_scores(self, scores_BC: Tensor) -> Tensor:
+        """The loss; column 0 is the positive."""
+
+
+class BinaryCrossEntropy(OwnNegatives):
+    """Each score is the log-odds of a positive (He et al. 2017)."""
+
+    def of_scores(self, scores_BC: Tensor) -> Tensor:
+        """Mean over positives and negatives alike."""
+        targets = torch.zeros_like(scores_BC)
+        targets[:, 0] = 1.0
+        return functional.binary_cross_entropy_with_logits(scores_BC, targets)
+
+
+class BayesianPersonalizedRanking(OwnNegatives):
+    """The positive above each of its negatives (Rendle et al. 2009)."""
+
+    def of_scores(self, scores_BC: Tensor) -> Tensor:
+        """-log sigmoid of the difference."""
+        return functional.softplus(scores_BC[:, 1:] - scores_BC[:, :1]).mean()
+
+
+class CosineContrastive(OwnNegatives):
+    """CCL of SimpleX (Mao et al. 2021): positives to cosine 1, negatives below a margin; the network gives cosines."""
+
+    def __init__(self, task: Task, count: int, margin: float, weight: float) -> None:
+        super().__init__(task, count)
+        self._margin, self._weight = margin, weight
+
+    def of_scores(self, scores_BC: Tensor) -> Tensor:
+        """1 - cos of the positive + weight x mean of what negatives exceed the margin by."""
+        excess = functional.relu(scores_BC[:, 1:] - self._margin).mean()
+        return (1 - scores_BC[:, 0]).mean() + self._weight * excess
+
+
+class SampledSoftmax(Loss):
+    """Softmax over the positive and items that the whole batch shares, each score less the log of its chance to be drawn.
+
+    Without that correction items that are drawn often are pushed down more often (Bengio and Senécal 2008). Drawn items
+    that are positives of the user are masked.
+    """
+
+    def __init__(self, task: Task, count: int, popularity: bool, temperature: float) -> None:
+        positives = task.positives
+        counts = torch.from_numpy(positives.counts()).to(task.device)
+        self._sampler = PopularitySampler.of(counts if popularity else torch.ones_like(counts))
+        self._known = KnownPairs.of(positives.indptr, positives.indices, positives.items, task.device)
+        self._count, self._temperature, self.scores = count, temperature, 1 + count
+
+    def positives_of_a_step(self, batch_size: int) -> int:
+        """The negatives are shared and count for nothing."""
+        return batch_size
+
+    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+        """Cross-entropy of the positive among the drawn items."""
+        drawn_N = self._sampler.draw(self._count, batch.generator)
+        log_chance_I = self._sampler.log_chance_I
+        positive_B1 = network(batch.user_B, batch.item_B.unsqueeze(1)) / self._temperature
+        negative_BN = network(batch.user_B, drawn_N) / self._temperature - log_chance_I[drawn_N]
+        negative_BN = negative_BN.masked_fill(self._known.contain(batch.user_B, drawn_N), -torch.inf)
+        scores_BC = torch.cat((positive_B1 - log_chance_I[batch.item_B].unsqueeze(1), negative_BN), dim=1)
+        return functional.cross_entropy(scores_BC, torch.zeros_like(batch.item_B))
+
+
+class CrossEntropy(Loss):
+    """Softmax over the whole catalogue but the user's other positives."""
+
+    def __init__(self, task: Task, temperature: float) -> None:
+        positives = task.positives
+        self._known = KnownPairs.of(positives.indptr, positives.indices, positives.items, task.device)
+        self._all_I = torch.arange(positives.items, device=task.device)
+        self._temperature, self.scores = temperature, positives.items
+
+    def positives_of_a_step(self, batch_size: int) -> int:
+        """The catalogue counts for nothing, but must fit."""
+        return max(1, min(batch_size, CATALOGUE_SCORES // self.scores))
+
+    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+        """Cross-entropy of the positive."""
+        others_BI = self._known.contain(batch.user_B, self._all_I)
+        others_BI = others_BI.scatter(1, batch.item_B.unsqueeze(1), False)
+        scores_BI = network(batch.user_B, self._all_I) / self._temperature
+        return functional.cross_entropy(scores_BI.masked_fill(others_BI, -torch.inf), batch.item_B)
+
+
+def loss_type(task: Task) -> str:
+    """`training.loss.type`, or the family's default."""
+    default = "SampledSoftmax" if task.model.architecture == "MatrixFactorization" else "BCE"
+    return task.training.loss.type or default
+
+
+def build_loss(task: Task) -> Loss:
+    """The loss that the manifest asks for."""
+    settings, kind = task.training.loss, loss_type(task)
+    temperature = settings.temperature or 1.0
+    if kind == "CrossEntropy":
+        return CrossEntropy(task, temperature)
+    count = settings.negatives or NEGATIVES[kind]
+    if kind == "SampledSoftmax":
+        return SampledSoftmax(task, count, settings.sampling == "Popularity", temperature)
+    if kind == "CosineContrastive":
+        margin = MARGIN if settings.margin is None else settings.margin
+        return CosineContrastive(task, count, margin, settings.negative_weight or NEGATIVE_WEIGHT)
+    return BinaryCrossEntropy(task, count) if kind == "BCE" else BayesianPersonalizedRanking(task, count)

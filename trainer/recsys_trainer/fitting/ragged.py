@@ -1,0 +1,110 @@
+"""Sparse matrices for the solvers: rows of similar length side by side, and products without a sparse tensor type.
+
+Shapes: R rows and C columns of the matrix, B rows of a batch, L the longest of them, D factors.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recsys_trainer.training_data import Positives
+
+BATCH_BYTES = {"cpu": 2**22, "cuda": 2**28}
+"""Gathered factors of one batch: on a CPU small enough to stay in its cache, on a GPU large enough to fill it."""
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A sparse matrix by rows (CSR)."""
+
+    indptr: Tensor
+    """int64 [R + 1]"""
+    indices: Tensor
+    """int64 [nnz]"""
+    values: Tensor
+    """float32 [nnz]"""
+    columns: int
+
+    @property
+    def rows(self) -> int:
+        """R."""
+        return len(self.indptr) - 1
+
+    @property
+    def degree(self) -> Tensor:
+        """Entries of every row, int64 [R]."""
+        return self.indptr.diff()
+
+    def transposed(self) -> "SparseRows":
+        """By columns; entries of a column are in the order of the rows."""
+        row = torch.repeat_interleave(torch.arange(self.rows, device=self.indptr.device), self.degree)
+        order = torch.argsort(self.indices, stable=True)
+        counts = torch.bincount(self.indices.cpu(), minlength=self.columns)
+        return SparseRows(_offsets(counts).to(self.indptr.device), row[order], self.values[order], self.rows)
+
+    def __matmul__(self, factors_CD: Tensor) -> Tensor:
+        """The product [R, D], each row summed in its order."""
+        return functional.embedding_bag(
+            self.indices, factors_CD, self.indptr[:-1], mode="sum", per_sample_weights=self.values
+        )
+
+
+def sparse_rows(positives: Positives, values: Tensor | None, device: str) -> SparseRows:
+    """Users x items; `values` are 1 where there are none."""
+    indptr, indices = torch.from_numpy(positives.indptr), torch.from_numpy(positives.indices).long()
+    found = torch.ones(len(indices)) if values is None else values
+    return SparseRows(indptr.to(device), indices.to(device), found.float().to(device), positives.items)
+
+
+def _offsets(counts: Tensor) -> Tensor:
+    return torch.cat((torch.zeros(1, dtype=torch.int64), counts.cumsum(0)))
+
+
+@dataclass(frozen=True)
+class RaggedBatch:
+    """Rows of similar length. Padding names column C, whose factors are zeros, and has value 0."""
+
+    row_B: Tensor
+    column_BL: Tensor
+    """int32"""
+    value_BL: Tensor
+    degree_B: Tensor
+    """float32"""
+
+
+def ragged_batches(matrix: SparseRows, width: int) -> list[RaggedBatch]:
+    """All rows that have entries, in batches whose gathered [B, L, width] factors stay within BATCH_BYTES."""
+    device = matrix.indptr.device
+    degree = matrix.degree.cpu()
+    order = torch.argsort(degree, stable=True)
+    order = order[degree[order] > 0]
+    limit = BATCH_BYTES[device.type] // (4 * width)
+    bounds = list(_bounds(degree[order].tolist(), limit))
+    return [_batch(matrix, order[start:end].to(device)) for start, end in bounds]
+
+
+def _bounds(ascending: list[int], limit: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of runs whose longest row times their number stays within the limit, and is at most 1.25 x what is
+    in them."""
+    start, inside = 0, 0
+    for at, degree in enumerate(ascending):
+        area = (at + 1 - start) * degree
+        if at > start and (area > limit or area > 1.25 * (inside + degree) + 64):
+            yield start, at
+            start, inside = at, 0
+        inside += degree
+    if ascending:
+        yield start, len(ascending)
+
+
+def _batch(matrix: SparseRows, row_B: Tensor) -> RaggedBatch:
+    degree_B = matrix.degree[row_B]
+    place_L = torch.arange(int(degree_B.max()), device=row_B.device)
+    inside_BL = place_L < degree_B.unsqueeze(1)
+    entry_BL = (matrix.indptr[row_B].unsqueeze(1) + place_L).clamp(max=len(matrix.indices) - 1)
+    column_BL = torch.where(inside_BL, matrix.indices[entry_BL], matrix.columns)
+    value_BL = torch.where(inside_BL, matrix.values[entry_BL], 0.0)
+    return RaggedBatch(row_B, column_BL.int(), value_BL, degree_B.float())

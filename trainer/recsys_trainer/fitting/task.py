@@ -1,0 +1,85 @@
+"""What every family gets to fit, and what it gives back."""
+
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from recsys_api.recommender_model import Model, Training
+from recsys_trainer.errors import DivergedError
+from recsys_trainer.evaluation.ranking import Questions
+from recsys_trainer.progress import EpochProgress, Progress, silent
+from recsys_trainer.training_data import Positives
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The data, the settings, and where to compute. Nothing of the test part comes in here."""
+
+    model: Model
+    training: Training
+    positives: Positives
+    validation: Questions | None
+    """None: every epoch runs and the last weights stay."""
+    device: str
+    progress: Progress = silent
+
+
+@dataclass
+class Fitted:
+    """What fitting leaves."""
+
+    weights: Weights = field(default_factory=dict)
+    """float32 on the CPU, by artifact tensor name."""
+    epochs: int = 0
+    """Epochs that were run."""
+    best_epoch: int = 0
+    """Epoch whose weights these are, from 1."""
+    seconds: float = 0.0
+    samples: int = 0
+    """Scores that training looked at: positives and negatives, or interactions once for each sweep."""
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def samples_per_second(self) -> float:
+        """Over the fitting time, validation included."""
+        return self.samples / self.seconds if self.seconds > 0 else 0.0
+
+    def record(self, epoch: int, loss: float, ndcg: float | None, samples: int, began: float) -> None:
+        """Add an epoch that began at `time.perf_counter()` = began."""
+        seconds = time.perf_counter() - began
+        self.epochs, self.samples, self.seconds = epoch, self.samples + samples, self.seconds + seconds
+        entry = {"epoch": epoch, "loss": loss, "seconds": seconds, "samplesPerSecond": samples / seconds}
+        self.history.append(entry if ndcg is None else {**entry, "ndcg@10": ndcg})
+
+    def describe(self, epochs: int, best: bool) -> EpochProgress:
+        """The latest epoch for the progress line."""
+        last = self.history[-1]
+        return EpochProgress(
+            self.epochs, epochs, last["loss"], last.get("ndcg@10"), last["samplesPerSecond"], last["seconds"], best
+        )
+
+
+def finite(loss: float, epoch: int, fix: str) -> float:
+    """The loss, if it is a number.
+
+    Raises:
+        DivergedError: it is not.
+    """
+    if not -float("inf") < loss < float("inf"):
+        raise DivergedError(f"the loss of epoch {epoch} is {loss}; {fix}")
+    return loss
+
+
+def refuse_not_finite(weights: Weights) -> None:
+    """Refuse weights that are not numbers.
+
+    Raises:
+        DivergedError: naming the tensor.
+    """
+    for name, values in weights.items():
+        if not torch.isfinite(values).all():
+            raise DivergedError(f"tensor {name} is not finite; lower training.optimizer.learningRate or embeddingDim")

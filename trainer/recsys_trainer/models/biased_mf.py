@@ -1,0 +1,68 @@
+"""Matrix factorization with biases on ratings by gradient descent (Koren et al. 2009): mean + b_u + b_i + u·i."""
+
+import torch
+from torch import Tensor
+
+from recsys_api.recommender_model import Model
+from recsys_trainer.fitting.losses import Batch, Loss
+from recsys_trainer.fitting.steps import fit_in_steps
+from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.models.base import EMBEDDING_STD, Recommender
+from recsys_trainer.models.dot import DotProduct, start_factors
+from recsys_trainer.models.network_family import COPIES
+from recsys_trainer.models.ratings import RatingFamily, required_ratings
+from recsys_trainer.training_data import Positives
+
+REGULARIZATION = 0.02
+
+
+class SquaredError(Loss):
+    """(r - prediction)^2 + lambda (|u|^2 + |i|^2 + b_u^2 + b_i^2), mean over ratings."""
+
+    scores = 1
+    takes_saturated_users = True
+
+    def __init__(self, penalty: float) -> None:
+        self._penalty = penalty
+
+    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+        """The rows of the batch are penalized once for each of their ratings."""
+        assert isinstance(network, DotProduct), "BiasedMF is one"
+        assert batch.rating_B is not None, "required_ratings has looked"
+        assert network.user_bias is not None, "BiasedMF has biases"
+        assert network.item_bias is not None, "BiasedMF has biases"
+        predicted_B = network(batch.user_B, batch.item_B.unsqueeze(1)).squeeze(1)
+        biases_BW = torch.stack((network.user_bias[batch.user_B], network.item_bias[batch.item_B]), dim=1)
+        rows_BW = torch.cat((network.user_factors[batch.user_B], network.item_factors[batch.item_B], biases_BW), dim=1)
+        error_B = batch.rating_B - predicted_B
+        loss: Tensor = (error_B.square() + self._penalty * rows_BW.square().sum(1)).mean()
+        return loss
+
+
+class BiasedMF(RatingFamily):
+    """Trained in steps; the mean stays what it is."""
+
+    def fit(self, task: Task) -> Fitted:
+        """Train from start values."""
+        ratings = required_ratings(task)
+        torch.manual_seed(task.training.seed)
+        positives, width = task.positives, task.model.embedding_dim
+        factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
+        network = DotProduct(
+            *factors,
+            item_bias=torch.zeros(positives.items),
+            user_bias=torch.zeros(positives.users),
+            global_bias=ratings.mean().reshape(1),
+        ).to(task.device)
+        assert network.global_bias is not None, "it was given"
+        network.global_bias.requires_grad_(False)
+        return fit_in_steps(task, network, SquaredError(task.model.regularization or REGULARIZATION))
+
+    def needed_bytes(self, model: Model, positives: Positives) -> int:
+        """Tables with their optimizer state, pairs and ratings."""
+        return COPIES * 4 * (positives.users + positives.items) * (model.embedding_dim + 1) + 40 * len(
+            positives.indices
+        )
+
+
+FAMILY = BiasedMF()

@@ -1,0 +1,37 @@
+"""The interface of a model family: fit, and score again from what was exported (docs/adr/0006)."""
+
+from abc import ABC, abstractmethod
+
+from recsys_api.artifact import ArtifactModel
+from recsys_api.recommender_model import Model
+from recsys_trainer.fitting.task import Fitted, Task, Weights
+from recsys_trainer.models.base import Recommender
+from recsys_trainer.training_data import Positives
+
+
+class Family(ABC):
+    """A way to find weights, and the function that they are the weights of."""
+
+    needs_ratings = False
+    """Whether it learns from `data.columns.rating`."""
+
+    @abstractmethod
+    def fit(self, task: Task) -> Fitted:
+        """Fit; the same task on the same machine gives the same bits.
+
+        Raises:
+            DataError: the data cannot be learned from.
+            DivergedError: a loss or score is not finite.
+        """
+
+    @abstractmethod
+    def load(self, model: ArtifactModel, weights: Weights) -> Recommender:
+        """The function whose exported tensors these are.
+
+        Raises:
+            ValueError: names or shapes are not those of the family.
+        """
+
+    @abstractmethod
+    def needed_bytes(self, model: Model, positives: Positives) -> int:
+        """What fitting takes at most, the data itself included."""

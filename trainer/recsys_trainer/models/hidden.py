@@ -1,0 +1,90 @@
+"""The hidden layers of MLP and NeuMF, which take a user once for many items.
+
+Shapes: B users, C items for each of them, E embedding width, H width of a layer.
+"""
+
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recsys_api.recommender_model import Model
+
+NORMS = "mlp_norm."
+"""Prefix of the batch norms' tensors: they live in training alone, the export folds them into the layers."""
+
+
+def hidden_layers(model: Model) -> nn.ModuleList:
+    """The layers between concat(user, item) and the output."""
+    widths = (2 * model.embedding_dim, *model.hidden_layers)
+    return nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
+
+
+def batch_norms(model: Model) -> nn.ModuleList:
+    """One for each hidden layer, or none."""
+    return nn.ModuleList(nn.BatchNorm1d(width) for width in (model.hidden_layers if model.batch_norm else ()))
+
+
+def mlp_width(model: Model) -> int:
+    """Width of what the hidden layers give to the output."""
+    return model.hidden_layers[-1] if model.hidden_layers else 2 * model.embedding_dim
+
+
+def mlp_logits(
+    layers: nn.ModuleList,
+    norms: nn.ModuleList,
+    weight_H: Tensor,
+    user_BE: Tensor,
+    item: Tensor,
+    dropout: float,
+    training: bool,
+) -> Tensor:
+    """The MLP's part of the logit, [B, C].
+
+    The first layer is split, W[u;i] = Wu u + Wi i, so that a user is multiplied once and not once for each item.
+
+    Args:
+        norms: normalize before each ReLU; may be empty.
+        weight_H: the output's weights for the last hidden layer.
+        item: [C, E] or [B, C, E].
+    """
+    width = user_BE.shape[1]
+    if not layers:
+        return (user_BE @ weight_H[:width]).unsqueeze(1) + item @ weight_H[width:]
+    first, *rest = cast("list[nn.Linear]", list(layers))
+    of_users = functional.linear(user_BE, first.weight[:, :width], first.bias).unsqueeze(1)
+    values = of_users + functional.linear(item, first.weight[:, width:])
+    hidden = functional.relu(_normalized(norms, 0, values))
+    for number, layer in enumerate(rest, 1):
+        values = layer(functional.dropout(hidden, dropout, training))
+        hidden = functional.relu(_normalized(norms, number, values))
+    return functional.dropout(hidden, dropout, training) @ weight_H
+
+
+def _normalized(norms: nn.ModuleList, number: int, values_BCH: Tensor) -> Tensor:
+    """Batch norm over users and items; a single pair has no variance and takes the running one."""
+    if not norms:
+        return values_BCH
+    norm, flat = cast(nn.BatchNorm1d, norms[number]), values_BCH.flatten(0, 1)
+    if norm.training and len(flat) > 1:
+        return cast(Tensor, norm(flat)).view_as(values_BCH)
+    normalized = functional.batch_norm(flat, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    return normalized.view_as(values_BCH)
+
+
+def fold_norms(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same function without batch norms: y = g (Wx + b - m) / s + c is (g/s) W x + (g/s) (b - m) + c."""
+    folded = {name: values for name, values in tensors.items() if not name.startswith(NORMS)}
+    for name in [name for name in tensors if name.startswith(NORMS) and name.endswith(".running_var")]:
+        number = name.removeprefix(NORMS).split(".")[0]
+        norm = {part: tensors[f"{NORMS}{number}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")}
+        scale = norm["weight"] / torch.sqrt(norm["running_var"] + _EPS)
+        bias = f"mlp.{number}.bias"
+        folded[f"mlp.{number}.weight"] = tensors[f"mlp.{number}.weight"] * scale.unsqueeze(1)
+        folded[bias] = (tensors[bias] - norm["running_mean"]) * scale + norm["bias"]
+    return folded
+
+
+_EPS = nn.BatchNorm1d(1).eps

@@ -1,0 +1,52 @@
+"""Matrix factorization by gradient descent: a dot product, and the loss that the manifest chooses.
+
+With CosineContrastive it is MF-CCL of SimpleX (Mao et al. 2021): both sides have length 1.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recsys_api.recommender_model import Model
+from recsys_trainer.fitting.losses import build_loss, loss_type
+from recsys_trainer.fitting.steps import fit_in_steps
+from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.models.base import EMBEDDING_STD, dot
+from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
+from recsys_trainer.models.network_family import COPIES
+from recsys_trainer.training_data import Positives
+
+
+class Cosine(DotProduct):
+    """score = cosine; exported as factors of length 1, so that serving needs no other formula."""
+
+    def products(self, user_B: Tensor, items: Tensor) -> Tensor:
+        """Cosines [B, C]."""
+        user_BD = functional.normalize(functional.embedding(user_B, self.user_factors), dim=-1)
+        user_BD = functional.dropout(user_BD, self.dropout, self.training)
+        item = functional.normalize(functional.embedding(items, self.item_factors), dim=-1)
+        return dot(user_BD, item)
+
+    def exported(self) -> dict[str, Tensor]:
+        """Normalized."""
+        return {name: functional.normalize(values, dim=-1) for name, values in super().exported().items()}
+
+
+class MatrixFactorizationFamily(DotFamily):
+    """Trained in steps, exported as a dot product."""
+
+    def fit(self, task: Task) -> Fitted:
+        """Train from start values."""
+        torch.manual_seed(task.training.seed)
+        width, positives = task.model.embedding_dim, task.positives
+        factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
+        network = (Cosine if loss_type(task) == "CosineContrastive" else DotProduct)(*factors).to(task.device)
+        network.dropout = task.model.dropout
+        return fit_in_steps(task, network, build_loss(task))
+
+    def needed_bytes(self, model: Model, positives: Positives) -> int:
+        """Tables with their optimizer state, pairs and negatives."""
+        return COPIES * 4 * (positives.users + positives.items) * model.embedding_dim + 40 * len(positives.indices)
+
+
+FAMILY = MatrixFactorizationFamily()

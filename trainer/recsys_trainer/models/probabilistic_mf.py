@@ -1,0 +1,90 @@
+"""Probabilistic matrix factorization (Salakhutdinov and Mnih 2007): Gaussian ratings, Gaussian factors.
+
+r ~ N(mean + u·i, sigma^2), u ~ N(0, sigma_user^2), i ~ N(0, sigma_item^2). The maximum of the posterior is that of
+least squares with penalties sigma^2 / sigma_user^2 and sigma^2 / sigma_item^2, so it is found by alternating exactly.
+"""
+
+import torch
+from torch import Tensor
+
+from recsys_api.recommender_model import LeastSquares, Model, Probabilistic
+from recsys_trainer.fitting.alternating import fit_alternating
+from recsys_trainer.fitting.sweeps import Penalty
+from recsys_trainer.fitting.task import Fitted, Task, Weights
+from recsys_trainer.models.implicit_als import alternating_bytes
+from recsys_trainer.models.ratings import RatingFamily, required_ratings
+from recsys_trainer.training_data import Positives
+
+SOLVER = "Cholesky"
+CHUNK_VALUES = 2**24
+
+
+class ProbabilisticMF(RatingFamily):
+    """The mode of the posterior; `score_variance` says how sure it is."""
+
+    def fit(self, task: Task) -> Fitted:
+        """Sweep."""
+        sigmas, ratings = task.model.probabilistic or Probabilistic(), required_ratings(task)
+        penalties = (
+            Penalty((sigmas.sigma / sigmas.sigma_user) ** 2),
+            Penalty((sigmas.sigma / sigmas.sigma_item) ** 2),
+        )
+        solver = (task.model.least_squares or LeastSquares()).solver or SOLVER
+        mean = ratings.mean()
+        return fit_alternating(task, ratings - mean, penalties, solver, global_bias=mean.reshape(1))
+
+    def needed_bytes(self, model: Model, positives: Positives) -> int:
+        """As for every family that alternates."""
+        return alternating_bytes(model, positives)
+
+
+@torch.no_grad()
+def score_variance(
+    weights: Weights, positives: Positives, sigmas: Probabilistic, user_N: Tensor, item_N: Tensor
+) -> Tensor:
+    """Variance of the predicted mean rating of pairs of rows, float32 [N]; add sigma^2 for that of a rating.
+
+    Each factor vector's conditional posterior given all others at the mode is Gaussian: N(x, S) with
+    S = (sum of the rated side's h h' / sigma^2 + 1 / sigma_x^2)^-1. Two independent ones have a product of variance
+    u' Si u + i' Su i + tr(Su Si). That users and items move together is left out, so take it for
+    comparing pairs.
+    """
+    users, items = weights["user_factors"], weights["item_factors"]
+    indptr, indices = torch.from_numpy(positives.indptr), torch.from_numpy(positives.indices).long()
+    row = torch.repeat_interleave(torch.arange(positives.users), indptr.diff())
+    result = []
+    size = max(1, CHUNK_VALUES // users.shape[1] ** 2)
+    for start in range(0, len(user_N), size):
+        user, item = user_N[start : start + size], item_N[start : start + size]
+        of_user = _covariances(items, row, indices, user, sigmas.sigma, sigmas.sigma_user)
+        of_item = _covariances(users, indices, row, item, sigmas.sigma, sigmas.sigma_item)
+        spread = _quadratic(of_item, users[user]) + _quadratic(of_user, items[item])
+        result.append(spread + (of_user * of_item).sum((1, 2)))
+    return torch.cat(result)
+
+
+def _covariances(others: Tensor, own: Tensor, other: Tensor, asked_B: Tensor, sigma: float, prior: float) -> Tensor:
+    """Conditional posterior covariances [B, D, D] of the rows asked about.
+
+    Args:
+        own: row of each rating on the asked side.
+        other: its row on the other side.
+    """
+    distinct, position_B = torch.unique(asked_B, return_inverse=True)
+    width = others.shape[1]
+    precision = torch.eye(width).expand(len(distinct), -1, -1) / prior**2
+    precision = precision.clone()
+    place = torch.searchsorted(distinct, own).clamp(max=len(distinct) - 1)
+    asked = distinct[place] == own
+    for part in torch.split(torch.nonzero(asked)[:, 0], max(1, CHUNK_VALUES // width**2)):
+        found = others[other[part]]
+        precision.index_add_(0, place[part], found.unsqueeze(2) * found.unsqueeze(1) / sigma**2)
+    covariance: Tensor = torch.linalg.inv(precision)
+    return covariance[position_B]
+
+
+def _quadratic(matrix_BDD: Tensor, vector_BD: Tensor) -> Tensor:
+    return torch.einsum("bi,bij,bj->b", vector_BD, matrix_BDD, vector_BD)
+
+
+FAMILY = ProbabilisticMF()
