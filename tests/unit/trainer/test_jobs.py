@@ -142,7 +142,8 @@ def test_a_stable_that_is_not_there_is_not_comparable(
     ("verb", "code", "changes", "words"),
     [
         ("prepare", 64, {"data.source.uri": "file:///data/"}, "spec.data.source.uri: file:///data/: file:// works in"),
-        ("prepare", 64, {"training.epochs": 0}, "spec.training.epochs: 0: Input should be greater than or equal to 1"),
+        ("prepare", 64, {"training.epochs": 0}, "spec.training.epochs: 0 is too small; use 1 or more"),
+        ("prepare", 64, {"trainin": {}}, "spec.trainin: is not a field; did you mean training?"),
         ("prepare", 64, {"training.refit": "All"}, "spec.training.refit: All would serve weights that saw the test"),
         ("prepare", 64, {"data.columns": {}}, "spec.data.columns.timestamp: not set, but split strategy Temporal"),
         ("prepare", 64, {"data.columns.item": "user_id"}, "spec.data.columns: user, item and timestamp must be three"),

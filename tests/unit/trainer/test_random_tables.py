@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from recsys_trainer import cli
 
 ROWS = 24
+MANIFEST = {"apiVersion": "recsys.dev/v1alpha1", "kind": "RecommenderModel", "metadata": {"name": "random"}}
 
 
 def column(values: st.SearchStrategy[Any], kind: pa.DataType | None = None) -> st.SearchStrategy[Any]:
@@ -72,7 +73,7 @@ def run_fit(folder: Path, format_: str, file: Path, split: str, nulls: str) -> i
         "rollout": {"gateway": {"name": "g"}},
     }
     manifest = folder / "model.yaml"
-    manifest.write_text(yaml.safe_dump({"kind": "RecommenderModel", "spec": spec}))
+    manifest.write_text(yaml.safe_dump(MANIFEST | {"spec": spec}))
     return cli.main(["fit", "-f", str(manifest), "--output", str(folder / "out")])
 
 
