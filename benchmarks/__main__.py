@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import detection
+from benchmarks import detection, ranking
 
 Row = dict[str, Any]
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"detection": detection.rows}
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"detection": detection.rows, "ranking": ranking.rows}
 
 
 def main() -> None:
