@@ -17,6 +17,7 @@ from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.device import NO_CUDA, choose_device, device_name, thread_count, torch_settings
 from recsys_trainer.errors import ManifestError, UnreadableError
+from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
 from recsys_trainer.evaluation.report import build_report, short_result
@@ -80,9 +81,10 @@ def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
         stable, why_not = fetch_stable(run)
         with torch_settings(run.spec.training):
             evaluated = evaluate_candidate(run.spec, snapshot, candidate, stable)
+            details = build_details(run.spec, snapshot, candidate.served, evaluated)
         name = run.stable.name if run.stable else None
         gates = decide_gates(run.spec.evaluation.gates, evaluated, name, why_not, run.spec.training.seed)
-        report = build_report(run.spec, snapshot, summary, evaluated, gates, time.perf_counter() - began)
+        report = build_report(run.spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
         write_json(store, report_name(run.evaluation_key), report)
     return short_result(report)
 
@@ -188,6 +190,7 @@ def evaluate_candidate(
         target=spec.data.split.target,
         last_part=last_trained_part(spec),
         cutoffs=wanted_cutoffs([gate.metric.k for gate in spec.evaluation.gates]),
+        seed=spec.training.seed,
     )
 
 

@@ -11,11 +11,14 @@ from torch import Tensor
 from recsys_api.artifact import ArtifactManifest
 from recsys_api.run_spec import MetricValue
 from recsys_trainer.artifact.served import Served
+from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot
+from recsys_trainer.evaluation.beyond import LENGTH
 from recsys_trainer.evaluation.bootstrap import with_intervals
 from recsys_trainer.evaluation.metrics import CUTOFFS, metric_values
 from recsys_trainer.evaluation.questions import TestPart, build_questions, build_test_part
-from recsys_trainer.evaluation.ranking import rank
+from recsys_trainer.evaluation.ranking import rank, survey
+from recsys_trainer.evaluation.sampled import draw_probes, sampled_values
 
 Floats = npt.NDArray[np.float64]
 Values = dict[str, Floats]
@@ -51,6 +54,12 @@ class Evaluated:
     paired: Paired | None
     """None where nothing serves, or its artifact is gone."""
     items: int
+    user_row_N: npt.NDArray[np.int64]
+    """Artifact row of each test user, -1 for unknown ones."""
+    lists: dict[str, npt.NDArray[np.int32]]
+    """First items of every test user, by `model` and `popularity`, artifact rows [N, L]."""
+    sampled: dict[str, Values]
+    """Values of the sampled protocol, by `model` and `popularity`: warm users."""
 
     def block(self, values: Values, users_N: npt.NDArray[np.bool_], seed: int) -> dict[str, MetricValue]:
         """Metrics with intervals of a population."""
@@ -78,6 +87,7 @@ def evaluate_artifact(
     target: str,
     last_part: int,
     cutoffs: Sequence[int] = CUTOFFS,
+    seed: int = 0,
 ) -> Evaluated:
     """Score the candidate, popularity, and the stable artifact where there is one.
 
@@ -85,6 +95,7 @@ def evaluate_artifact(
         target: "All" or "First" test interaction of each user.
         last_part: parts 0..last_part of the snapshot trained the candidate.
         cutoffs: K of the metrics.
+        seed: of the sampled negatives.
 
     Raises:
         DivergedError: a score is not finite.
@@ -93,12 +104,22 @@ def evaluate_artifact(
     served = candidate.served
     questions = build_questions(snapshot, test, served, last_part)
     paired = compare(snapshot, candidate, stable, target, last_part, cutoffs) if stable else None
+    item_rows = rows_of(snapshot.items, served.item_ids).astype(np.int64)
+    probes, asked = draw_probes(snapshot, test, item_rows, served.items, seed)
+    found = {
+        name: survey(questions, scorer, served.device, lists=LENGTH, probes=probes)
+        for name, scorer in (("model", served), ("popularity", PopularityScorer(served)))
+    }
+    sampled = {name: sampled_values(each.probe_P) for name, each in found.items()}
     return Evaluated(
         test=test,
-        candidate=metric_values(rank(questions, served, served.device), cutoffs),
-        popularity=metric_values(rank(questions, PopularityScorer(served), served.device), cutoffs),
+        candidate=metric_values(found["model"].ranks, cutoffs),
+        popularity=metric_values(found["popularity"].ranks, cutoffs),
         paired=paired,
         items=served.items,
+        user_row_N=questions.user_N,
+        lists={name: each.top_NL for name, each in found.items()},
+        sampled={name: {key: of[test.warm_N[asked]] for key, of in each.items()} for name, each in sampled.items()},
     )
 
 

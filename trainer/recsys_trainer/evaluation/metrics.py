@@ -90,15 +90,16 @@ def _first_groups(ranks: Ranks) -> npt.NDArray[np.bool_]:
 def _by_first_group(ranks: Ranks, k: int, alone: Callable[[Floats], Floats], grid: Callable[[Ranks], Floats]) -> Floats:
     """Sum over users of a value of their first group: in closed form where no item ties, over its places else."""
     first = _chosen(ranks, _first_groups(ranks) & (ranks.greater_G < k))
-    value = alone(first.greater_G + 1.0)
+    value: Floats = alone(first.greater_G.astype(np.float64) + 1)
     if (tied := first.tied_G > 1).any():
         value[tied] = grid(_chosen(first, tied))
     return _sum_by_user(first, value)
 
 
 def _chosen(ranks: Ranks, groups: npt.NDArray[np.bool_]) -> Ranks:
-    columns = (ranks.user_G, ranks.greater_G, ranks.tied_G, ranks.wanted_G)
-    return Ranks(*(values[groups] for values in columns), ranks.total_N)
+    return Ranks(
+        ranks.user_G[groups], ranks.greater_G[groups], ranks.tied_G[groups], ranks.wanted_G[groups], ranks.total_N
+    )  # fmt: skip
 
 
 def _hr(ranks: Ranks, k: int) -> Floats:
