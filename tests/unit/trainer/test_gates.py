@@ -24,7 +24,12 @@ def evaluated(values: Floats, paired: tuple[Floats, Floats] | None = None, warm:
     flags = np.arange(len(values)) < (len(values) if warm is None else warm)
     pair = None
     if paired:
-        pair = Paired({"ndcg@10": paired[0]}, {"ndcg@10": paired[1]}, np.ones(len(paired[0]), dtype=np.bool_))
+        pair = Paired(
+            {"ndcg@10": paired[0]},
+            {"ndcg@10": paired[1]},
+            np.ones(len(paired[0]), dtype=np.bool_),
+            np.arange(len(paired[0])),
+        )
     part = Part(np.arange(len(values)), np.arange(len(values)), flags)
     return Evaluated(
         part,

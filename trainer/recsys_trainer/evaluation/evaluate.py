@@ -40,6 +40,8 @@ class Paired:
     candidate: Values
     stable: Values
     warm_N: npt.NDArray[np.bool_]
+    user_N: npt.NDArray[np.int64]
+    """Snapshot rows of the users."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,10 @@ def evaluate_artifact(
     test = build_test_part(snapshot, target, last_part)
     served = candidate.served
     questions = build_questions(snapshot, test, served, last_part)
-    paired = compare(snapshot, candidate, stable, target, last_part, cutoffs) if stable else None
+    paired = None
+    if stable:
+        after = max(candidate.manifest.train_cutoff_timestamp, stable.manifest.train_cutoff_timestamp)
+        paired = compare(snapshot, candidate, stable, target, last_part, cutoffs, after)
     item_rows = rows_of(snapshot.items, served.item_ids).astype(np.int64)
     probes, asked = draw_probes(snapshot, test, item_rows, served.items, seed)
     found = {
@@ -130,15 +135,20 @@ def compare(
     target: str,
     last_part: int,
     cutoffs: Sequence[int],
+    after: int | None,
 ) -> Paired:
-    """Both on the test interactions that neither has trained on, both with this snapshot's masks."""
-    after = max(candidate.manifest.train_cutoff_timestamp, stable.manifest.train_cutoff_timestamp)
+    """Both on the test interactions that neither has trained on, both with this snapshot's masks.
+
+    Args:
+        after: seconds since the epoch that test interactions must be later than; None where both were trained on this
+            snapshot.
+    """
     test = build_test_part(snapshot, target, last_part, after)
     of_candidate, of_stable = (
         metric_values(rank(build_questions(snapshot, test, served, last_part), served, served.device), cutoffs)
         for served in (candidate.served, stable.served)
     )
-    return Paired(of_candidate, of_stable, test.warm_N)
+    return Paired(of_candidate, of_stable, test.warm_N, test.user_N)
 
 
 def wanted_cutoffs(gate_cutoffs: Sequence[int]) -> tuple[int, ...]:
