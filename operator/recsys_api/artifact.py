@@ -87,3 +87,8 @@ class SnapshotManifest(Observed):
     validation_cutoff_timestamp: int
     problems: dict[str, int] = Field(default_factory=dict)
     """Counts of what validation found, by name."""
+    filtered: dict[str, int] = Field(default_factory=dict)
+    """What `data.filter` took out of the training part: interactions, users, items."""
+    user_groups: tuple[str, ...] = ()
+    """Names of the groups that `user_group_U` of interactions.safetensors counts from 0."""
+    item_groups: tuple[str, ...] = ()

@@ -82,9 +82,32 @@ def something_to_train_on(split: Split) -> bool:
     return split.test_fraction + split.validation_fraction < MAX_FRACTION_SUM
 
 
-def temporal_has_timestamp(data: Data) -> bool:
-    """Newest needs times."""
-    return data.split.strategy != "Temporal" or data.columns.timestamp is not None
+def order_has_timestamp(data: Data) -> bool:
+    """Newest and last need times."""
+    return data.split.strategy in ("Random", "Predefined") or data.columns.timestamp is not None
+
+
+def predefined_has_parts(split: Split) -> bool:
+    """Parts are named where they are used, and only there."""
+    return (split.strategy == "Predefined") == (split.predefined is not None)
+
+
+def parts_lie_below_source(data: Data) -> bool:
+    """The parts are in the place that credentials and claims are for."""
+    parts, folder = data.split.predefined, data.source.uri.rstrip("/") + "/"
+    return parts is None or all(uri.startswith(folder) for uri in (parts.train, parts.validation, parts.test))
+
+
+def lines_have_no_columns(data: Data) -> bool:
+    """A format without column names has ids only, and perhaps a weight."""
+    columns = data.columns
+    named = (columns.timestamp, columns.user_group, columns.item_group)
+    return data.source.format not in ("UserItem", "Adjacency") or named == (None, None, None)
+
+
+def adjacency_has_no_rating(data: Data) -> bool:
+    """A list of items has no place for a number."""
+    return data.source.format != "Adjacency" or data.columns.rating is None
 
 
 def columns_differ(columns: Columns) -> bool:

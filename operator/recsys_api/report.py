@@ -1,5 +1,7 @@
 """report.json: a published interface. It grows; its names stay."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from recsys_api.base import Observed
@@ -21,6 +23,78 @@ class RetrievalReport(Observed):
     overlap_at_50: float = Field(alias="overlap@50")
 
 
+class Figure(Observed):
+    """A figure over `n` lists; an interval where it is a mean over them."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int
+
+
+class CalibrationBin(Observed):
+    """A hundredth of all unseen pairs."""
+
+    predicted: float
+    observed: float
+
+
+class CalibrationReport(Observed):
+    """Whether sigmoid(slope x log-odds + bias) is the chance that an unseen pair occurs in the validation window."""
+
+    status: Literal["Calibrated", "NotCalibrated"] = "NotCalibrated"
+    reason: str = ""
+    """Why there is no calibration."""
+    slope: float = 0.0
+    bias: float = 0.0
+    log_loss: float = 0.0
+    base_log_loss: float = 0.0
+    """Of saying the base rate of everything."""
+    log_loss_gain: float = 0.0
+    """Share of the base rate's loss that the model takes away."""
+    ece: float = 0.0
+    """Expected calibration error over `bins`."""
+    bins: tuple[CalibrationBin, ...] = ()
+    """The tenth of the pairs with the highest probabilities in ten equal parts, lowest first."""
+    pairs: int = 0
+    events: int = 0
+
+
+class UserGroups(Observed):
+    """Quality by `data.columns.userGroup`, warm users."""
+
+    metrics: dict[str, Metrics] = Field(default_factory=dict)
+    gaps: dict[str, float] = Field(default_factory=dict)
+    """Best group's value less the worst one's."""
+
+
+class ExposureShare(Observed):
+    """What a group of `data.columns.itemGroup` has, each 0 to 1."""
+
+    lists: float
+    """Of the places in the first ten."""
+    exposure: float
+    """The same, a place counting 1 / log2(1 + place)."""
+    training: float
+    catalogue: float
+
+
+class SampledReport(Observed):
+    """One test item among 99 sampled negatives (He et al. 2017), to compare with the literature. Nothing chooses by it."""
+
+    protocol: str = "first test item among 99 sampled negatives; not for choosing models"
+    metrics: Metrics = Field(default_factory=dict)
+    popularity: Metrics = Field(default_factory=dict)
+
+
+class PopularityPoint(Observed):
+    """The `items` share of the catalogue that is most popular has these shares, each 0 to 1."""
+
+    items: float
+    training: float
+    lists: float
+
+
 class EvaluationReport(Observed):
     """What an evaluation found; `metrics` is the served path on warm test users."""
 
@@ -39,7 +113,17 @@ class EvaluationReport(Observed):
     data: dict[str, object] = Field(default_factory=dict)
     model: dict[str, object] = Field(default_factory=dict)
     training: dict[str, object] = Field(default_factory=dict)
+    beyond_accuracy: dict[str, dict[str, Figure]] = Field(default_factory=dict)
+    """`model` and `popularity`: coverage, gini, novelty, diversity and popularitylift at 10 and 20, warm users."""
+    calibration: CalibrationReport = CalibrationReport()
+    user_groups: UserGroups = UserGroups()
+    item_groups: dict[str, ExposureShare] = Field(default_factory=dict)
+    ratings: Metrics = Field(default_factory=dict)
+    """rmse and mae over test interactions of trained users and items, where the model predicts ratings."""
+    sampled_negatives: SampledReport = SampledReport()
+    popularity_curve: tuple[PopularityPoint, ...] = ()
     bootstrap_seed: int = 0
+    bootstrap_resamples: int = 2000
     seconds: float = 0.0
     """Of the training (fit)."""
     samples_per_second: float = 0.0

@@ -104,11 +104,45 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("spec.data",),
-        "self.split.strategy != 'Temporal' || has(self.columns.timestamp)",
-        "columns.timestamp is needed by split.strategy Temporal (the default); name the column, or set "
+        "self.split.strategy in ['Random', 'Predefined'] || has(self.columns.timestamp)",
+        "columns.timestamp is needed by split.strategy Temporal (the default) and LeaveOneOut; name the column, or set "
         "split.strategy to Random",
-        ok.temporal_has_timestamp,
+        ok.order_has_timestamp,
         field="columns.timestamp",
+    ),
+    Rule(
+        ("spec.data.split",),
+        "(self.strategy == 'Predefined') == has(self.predefined)",
+        "predefined and strategy Predefined belong together; set predefined: {train, validation, test}, or remove it "
+        "and choose another strategy",
+        ok.predefined_has_parts,
+        field="predefined",
+    ),
+    Rule(
+        ("spec.data",),
+        "!has(self.split.predefined) || [self.split.predefined.train, self.split.predefined.validation, "
+        "self.split.predefined.test].all(u, u.startsWith(self.source.uri.endsWith('/') ? self.source.uri : "
+        "self.source.uri + '/'))",
+        "split.predefined must lie below source.uri, where credentials and claims point; set source.uri to the folder "
+        "that holds train, validation and test",
+        ok.parts_lie_below_source,
+        field="split.predefined",
+    ),
+    Rule(
+        ("spec.data",),
+        "!(self.source.format in ['UserItem', 'Adjacency']) || !(has(self.columns.timestamp) || "
+        "has(self.columns.userGroup) || has(self.columns.itemGroup))",
+        "columns.timestamp, userGroup and itemGroup need a format whose columns have names; remove them, or use "
+        "Parquet, CSV or RecBole",
+        ok.lines_have_no_columns,
+        field="columns",
+    ),
+    Rule(
+        ("spec.data",),
+        "self.source.format != 'Adjacency' || !has(self.columns.rating)",
+        "columns.rating has no place in lines of Adjacency; remove it, or use format UserItem with a weight",
+        ok.adjacency_has_no_rating,
+        field="columns.rating",
     ),
     Rule(
         ("spec.data.columns",),

@@ -73,6 +73,10 @@ def _mf() -> Manifest:
     return {"architecture": "MatrixFactorization"}
 
 
+def _parts(folder: str) -> Manifest:
+    return {part: f"{folder}{part}/" for part in ("train", "validation", "test")}
+
+
 @dataclass(frozen=True)
 class Case:
     """A change, and words that the refusal must hold."""
@@ -164,6 +168,50 @@ MODEL_CASES = (
         "temporal split without times",
         {"spec.data.columns.timestamp": ABSENT},
         ("spec.data.columns.timestamp", "name the column, or set split.strategy to Random"),
+    ),
+    Case(
+        "the last of each user without times",
+        {"spec.data.columns.timestamp": ABSENT, "spec.data.split.strategy": "LeaveOneOut"},
+        ("spec.data.columns.timestamp", "Temporal (the default) and LeaveOneOut; name the column"),
+    ),
+    Case(
+        "predefined without parts",
+        {"spec.data.split.strategy": "Predefined"},
+        ("spec.data.split.predefined", "set predefined: {train, validation, test}"),
+    ),
+    Case(
+        "parts of another strategy",
+        {"spec.data.split.predefined": _parts("s3://lake/x/")},
+        ("spec.data.split.predefined", "or remove it and choose another strategy"),
+    ),
+    Case(
+        "parts elsewhere",
+        {"spec.data.split": {"strategy": "Predefined", "predefined": _parts("s3://lake/xy/")}},
+        ("spec.data.split.predefined", "set source.uri to the folder that holds train"),
+    ),
+    Case(
+        "part missing",
+        {"spec.data.split": {"strategy": "Predefined", "predefined": {"train": "s3://lake/x/train"}}},
+        ("spec.data.split.predefined.test", "Required|missing; add it"),
+    ),
+    Case(
+        "times in lines",
+        {"spec.data.source.format": "UserItem"},
+        ("spec.data.columns", "remove them, or use Parquet, CSV or RecBole"),
+    ),
+    Case(
+        "weights in lists",
+        {
+            "spec.data.source.format": "Adjacency",
+            "spec.data.columns": {"rating": "stars"},
+            "spec.data.split.strategy": "Random",
+        },
+        ("spec.data.columns.rating", "or use format UserItem with a weight"),
+    ),
+    Case(
+        "filter of nobody",
+        {"spec.data.filter": {"minUserInteractions": 0}},
+        ("spec.data.filter.minUserInteractions", "1"),
     ),
     Case(
         "one column for both",
@@ -503,6 +551,18 @@ ACCEPTED_CASES = (
     Case("a claim", {"spec.data.source.uri": "pvc://claim/folder/x.parquet", "spec.artifacts.uri": "pvc://claim"}, ()),
     Case("other stores", {"spec.data.source.uri": "gs://bucket/x", "spec.artifacts.uri": "az://container/x"}, ()),
     Case("random split without times", {"spec.data.columns": {}, "spec.data.split.strategy": "Random"}, ()),
+    Case(
+        "lines in parts",
+        {
+            "spec.data.source": {"uri": "s3://lake/x", "format": "UserItem"},
+            "spec.data.columns": {"rating": "weight"},
+            "spec.data.split": {"strategy": "Predefined", "predefined": _parts("s3://lake/x/")},
+            "spec.data.filter": {"minUserInteractions": 5, "minItemInteractions": 5},
+        },
+        (),
+    ),
+    Case("groups", {"spec.data.columns.userGroup": "country", "spec.data.columns.itemGroup": "genre"}, ()),
+    Case("a pattern", {"spec.data.source.uri": "s3://lake/day=2026-*/part-?.parquet"}, ()),
     Case("largest parts", {"spec.data.split": {"testFraction": 0.45, "validationFraction": 0.44}}, ()),
     Case("GMF", {"spec.model": {"architecture": "GMF"}}, ()),
     Case("GMF that says it has no layers", {"spec.model": {"architecture": "GMF", "hiddenLayers": []}}, ()),

@@ -1,4 +1,4 @@
-"""`recsys-trainer`: `fit` on a machine; `prepare`, `train`, `evaluate` and `report` in the Jobs of a cluster."""
+"""`recsys-trainer`: `fit`, `evaluate --artifact` and `compare` on a machine; the others in the Jobs of a cluster."""
 
 import argparse
 import os
@@ -13,9 +13,11 @@ import torch
 
 from recsys_api.artifact import ArtifactManifest
 from recsys_api.exit_codes import ExitCode
+from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
-from recsys_trainer import stages
+from recsys_trainer import again, stages
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
+from recsys_trainer.html.page import render_page
 from recsys_trainer.manifest import read_manifest, read_run_file
 from recsys_trainer.outputs import ARTIFACT, SNAPSHOT, TRAINING, observe_report, report_name, write_json
 from recsys_trainer.progress import lines
@@ -25,6 +27,7 @@ from recsys_trainer.termination import RESULTS, Result, encode, write_terminatio
 
 VERBS = ("prepare", "train", "evaluate")
 REPORT = "report.json"
+PAGE = "report.html"
 
 
 class Terminated(SystemExit):
@@ -35,10 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code of docs/contracts.md section 2."""
     arguments = _parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _terminate)
-    if arguments.command == "fit":
-        return _guarded(lambda: run_fit(arguments), lambda error: None)
+    if (here := _on_this_machine(arguments)) is not None:
+        return _guarded(lambda: here(arguments), lambda error: None)
     stage = arguments.stage if arguments.command == "report" else arguments.command
     return _guarded(lambda: run_job(arguments), lambda error: write_termination(RESULTS[stage](error=error)))
+
+
+def _on_this_machine(arguments: argparse.Namespace) -> Callable[[argparse.Namespace], int] | None:
+    """The command, where it is not a Job's."""
+    if arguments.command == "evaluate" and arguments.artifact is not None:
+        return run_evaluate
+    return {"fit": run_fit, "compare": run_compare}.get(arguments.command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")
         if verb == "evaluate":
             job.add_argument("--key", help="name of the evaluation, default: the run file's")
+            job.add_argument("--artifact", type=Path, help="evaluate this artifact again, here, whatever made it")
+            job.add_argument("--data", help="with --artifact: URI of the interactions, default: where they lay")
+            job.add_argument("--output", type=Path, help=f"with --artifact: folder for {REPORT}")
+    both = commands.add_parser("compare", help="two output folders of fit on the same users")
+    both.add_argument("first", type=Path, metavar="A")
+    both.add_argument("second", type=Path, metavar="B")
     report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
     report.add_argument("stage", choices=VERBS)
     return parser
@@ -97,10 +113,37 @@ def run_fit(arguments: argparse.Namespace) -> int:
     _say(stages.evaluate(run, store))
     report = observe_report(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
-    write_json(store, REPORT, report)
+    write_report(store, report)
     print(render(report, run.spec.evaluation))
     failed = any(gate.outcome == "Fail" for gate in report.gates)
     return 1 if failed and arguments.fail_on_gate else 0
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    """The evaluation of an artifact once more, from its files and the interactions."""
+    data = arguments.data
+    if data is not None and "://" not in data:
+        data = f"file://{Path(data).resolve()}"
+    report, spec, note = again.evaluate_again(arguments.artifact, data)
+    if note:
+        print(f"note: {note}", file=sys.stderr, flush=True)
+    if arguments.output is not None:
+        write_report(Store(f"file://{arguments.output.resolve()}"), report)
+    print(render(report, spec.evaluation))
+    return 0
+
+
+def run_compare(arguments: argparse.Namespace) -> int:
+    """Two fits side by side."""
+    found = again.compare_fits(arguments.first, arguments.second)
+    print(again.render_differences(found, arguments.first, arguments.second))
+    return 0
+
+
+def write_report(store: Store, report: EvaluationReport) -> None:
+    """report.json, and report.html beside it."""
+    write_json(store, REPORT, report)
+    store.write(PAGE, render_page(report).encode())
 
 
 def _start_afresh(output: Path, run: RunSpec) -> None:
@@ -108,7 +151,7 @@ def _start_afresh(output: Path, run: RunSpec) -> None:
     if output.exists() and not output.is_dir():
         raise ManifestError(f"--output {output}: is a file; name a folder")
     with reading(str(output)):
-        for name in (SNAPSHOT, ARTIFACT, TRAINING, report_name(run.evaluation_key), REPORT):
+        for name in (SNAPSHOT, ARTIFACT, TRAINING, report_name(run.evaluation_key), REPORT, PAGE):
             (output / name).unlink(missing_ok=True)
 
 

@@ -9,18 +9,21 @@ import torch
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, SnapshotManifest
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.rules import validate_spec
 from recsys_api.run_spec import EvaluateResult, PrepareResult, RunSpec, TrainResult
 from recsys_trainer.artifact import export
 from recsys_trainer.data import snapshot as snapshots
-from recsys_trainer.data.split import TRAIN, VALIDATION, split_parts
-from recsys_trainer.data.validation import load_interactions
+from recsys_trainer.data.preparing import prepare_interactions
+from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.device import NO_CUDA, choose_device, device_name, thread_count, torch_settings
 from recsys_trainer.errors import ManifestError, UnreadableError
+from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
 from recsys_trainer.evaluation.report import build_report, short_result
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.task import Fitted
+from recsys_trainer.manifest import first_problem
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.outputs import (
     ARTIFACT,
@@ -47,8 +50,7 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
     """Read, check and split the data; leave snapshot/."""
     refuse_impossible(run.spec)
     if (manifest := observe_snapshot(store)) is None:
-        data = load_interactions(run.spec.data, ratings=FAMILIES[run.spec.model.architecture].needs_ratings)
-        parts = split_parts(data, run.spec.data.split, run.spec.training.seed)
+        data, parts = prepare_interactions(run.spec.data, run.spec.training.seed)
         with scratch() as folder:
             manifest = snapshots.write_snapshot(folder, data, parts)
             store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
@@ -81,9 +83,10 @@ def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
         stable, why_not = fetch_stable(run)
         with torch_settings(run.spec.training):
             evaluated = evaluate_candidate(run.spec, snapshot, candidate, stable)
+            details = build_details(run.spec, snapshot, candidate.served, evaluated)
         name = run.stable.name if run.stable else None
         gates = decide_gates(run.spec.evaluation.gates, evaluated, name, why_not, run.spec.training.seed)
-        report = build_report(run.spec, snapshot, summary, evaluated, gates, time.perf_counter() - began)
+        report = build_report(run.spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
         write_json(store, report_name(run.evaluation_key), report)
     return short_result(report)
 
@@ -113,18 +116,16 @@ def refuse_impossible(spec: RecommenderModelSpec) -> None:
         ManifestError: naming the field.
     """
     refuse_bad_gates(spec.evaluation.gates)
-    columns, strategy = spec.data.columns, spec.data.split.strategy
+    columns = spec.data.columns
     if len({columns.user, columns.item, columns.timestamp}) < 3:
         raise ManifestError("spec.data.columns: user, item and timestamp must be three columns; name the right ones")
-    if columns.timestamp is None and strategy != "Random":
-        raise ManifestError(
-            f"spec.data.columns.timestamp: not set, but split strategy {strategy} needs it; name the column"
-        )
     if FAMILIES[spec.model.architecture].needs_ratings and columns.rating is None:
         raise ManifestError(
             f"spec.data.columns.rating: not set, but {spec.model.architecture} learns from ratings; name the column, or "
             "use a family that learns from interactions, as in spec.model.architecture: ImplicitALS"
         )
+    if problems := [each for each in validate_spec(spec, cluster=False) if each.field.startswith("spec.data")]:
+        raise ManifestError(first_problem(problems))
     if spec.training.refit == "All":
         raise ManifestError("spec.training.refit: All would serve weights that saw the test; use TrainPlusValidation")
 
@@ -197,6 +198,7 @@ def evaluate_candidate(
         last_part=last_trained_part(spec),
         cutoffs=wanted_cutoffs([gate.metric.k for gate in spec.evaluation.gates]),
         baselines=spec.evaluation.baselines,
+        seed=spec.training.seed,
     )
 
 

@@ -22,6 +22,11 @@ def _data(report: EvaluationReport) -> Iterator[str]:
             f"data      {snapshot['rows']:,} interactions of {snapshot['users']:,} users and {snapshot['items']:,} "
             f"items: {snapshot['train']:,} train, {snapshot['validation']:,} validation, {snapshot['test']:,} test"
         )
+        if filtered := snapshot.get("filtered"):
+            yield (
+                f"          data.filter took {filtered['interactions']:,} interactions, {filtered['users']:,} users and "
+                f"{filtered['items']:,} items out of the training part"
+            )
         if snapshot["quarantined"] or snapshot.get("duplicates"):
             yield (
                 f"          {snapshot['quarantined']:,} rows quarantined, "

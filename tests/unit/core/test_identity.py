@@ -49,6 +49,7 @@ def test_the_name_is_ten_digits_of_hash_and_trigger() -> None:
         build_spec(training={"loss": {"type": "BCE", "negatives": 4}}),
         build_spec(training={"optimizer": {"type": "Adam", "learningRate": 0.001, "weightDecay": 0.0}}),
         build_spec(evaluation={"baselines": {"neighbours": 20}}),
+        build_spec(data={"columns": {"timestamp": "ts", "userGroup": "country", "itemGroup": "genre"}}),
     ],
 )  # fmt: skip
 def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object) -> None:
@@ -59,6 +60,7 @@ def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object
     "other",
     [
         build_spec(data={"source": {"uri": "s3://lake/other/"}}), build_spec(data={"split": {"testFraction": 0.2}}),
+        build_spec(data={"filter": {"minUserInteractions": 5}}), build_spec(data={"filter": {"minItemInteractions": 5}}),
         build_spec(model={"embeddingDim": 33}), build_spec(model={"architecture": "MLP"}),
         build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),
         build_spec(training={"deterministic": False}), build_spec(training={"loss": {"type": "BPR"}}),

@@ -20,7 +20,7 @@ def fit(manifest: Path, output: Path, *more: str) -> int:
 
 
 def test_fit_leaves_snapshot_artifact_reports_and_the_report(fitted: Path, fitted_report: dict[str, Any]) -> None:
-    assert {path.name for path in fitted.iterdir()} == {"snapshot", "artifact", "reports", "report.json"}
+    assert {path.name for path in fitted.iterdir()} == {"snapshot", "artifact", "reports", "report.json", "report.html"}
     report = EvaluationReport.model_validate(fitted_report)
     assert [gate.outcome for gate in report.gates] == ["Pass", "Pass"]
     assert fitted_report["data"]["source"]["uri"].startswith("file://")
@@ -29,7 +29,7 @@ def test_fit_leaves_snapshot_artifact_reports_and_the_report(fitted: Path, fitte
 def test_fit_prints_metrics_beside_popularity_and_what_the_gates_would_do(
     write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gates = [{"name": "high", "metric": {"name": "NDCG"}, "atLeast": "2"}]
+    gates = [{"name": "high", "metric": {"name": "NDCG"}, "atLeast": "1"}]
     manifest = write_manifest(**{"evaluation.gates": gates, "training.epochs": 1})
     assert fit(manifest, tmp_path / "out") == 0
     captured = capsys.readouterr()
@@ -78,7 +78,9 @@ def test_a_refit_trains_on_validation_too_and_the_test_judges_it(write_manifest:
 def test_every_split_and_family_goes_through(
     write_manifest: Manifest, tmp_path: Path, strategy: str, architecture: str
 ) -> None:
-    changes = {"data.split": {"strategy": strategy, "target": "First"}, "model.architecture": architecture}
+    layers = {"hiddenLayers": [16, 8]} if architecture == "MLP" else {}
+    model = {"architecture": architecture, "embeddingDim": 8, **layers}
+    changes = {"data.split": {"strategy": strategy, "target": "First"}, "model": model}
     assert fit(write_manifest(**changes, **{"training.epochs": 1}), tmp_path / "out") == 0
 
 
@@ -86,12 +88,12 @@ def test_every_split_and_family_goes_through(
     ("text", "words"),
     [
         (None, "cannot be read (No such file or directory); check -f"),
-        ("a: [", "not YAML"),
-        ("", "has 0 documents of kind RecommenderModel"),
-        ("kind: Pod\n", "has 0 documents of kind RecommenderModel"),
-        ("kind: RecommenderModel\n---\nkind: RecommenderModel\n", "has 2 documents"),
-        ("kind: RecommenderModel\n", "spec.data: Field required (and 2 more)"),
-        ("kind: RecommenderModel\nspec: 3\n", "spec: 3: "),
+        ("a: [", "manifest: is not YAML; correct this: "),
+        ("", "kind: 0 documents of kind RecommenderModel found; give exactly one"),
+        ("kind: Pod\n", "kind: 0 documents of kind RecommenderModel found"),
+        ("kind: RecommenderModel\n---\nkind: RecommenderModel\n", "kind: 2 documents of kind RecommenderModel found"),
+        ("kind: RecommenderModel\n", "apiVersion: is missing; add it (and 2 more)"),
+        ("kind: RecommenderModel\nspec: 3\n", "apiVersion: is missing; add it (and 2 more)"),
     ],
 )
 def test_a_bad_manifest_is_one_line_and_64(
@@ -105,6 +107,28 @@ def test_a_bad_manifest_is_one_line_and_64(
     assert error.startswith(f"error: {path}: ")
     assert error.count("\n") == 1
     assert words in error
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"model.embedingDim": 8}, "spec.model.embedingDim: is not a field; did you mean embeddingDim?"),
+        ({"training.epochs": "3"}, 'spec.training.epochs: "3" is not an integer; write digits without quotes'),
+        ({"model.architecture": "GMF"}, "spec.model.hiddenLayers: hiddenLayers must be absent, because only MLP and "),
+        (
+            {"model.dropout": 2, "training.epochs": 0},
+            "spec.model.dropout: 2 is too large; use less than 1.0 (and 1 more)",
+        ),
+    ],
+)
+def test_a_wrong_field_is_answered_with_the_right_one(
+    write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], line: str
+) -> None:
+    manifest = write_manifest(**changes)
+    assert fit(manifest, tmp_path / "out") == 64
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {manifest}: {line}")
+    assert error.count("\n") == 1
 
 
 def test_bad_arguments_are_one_line(

@@ -85,7 +85,7 @@ def test_the_report_has_every_published_name_and_adds_up(fitted: Path, fitted_re
     names = {
         f"{name}@{k}"
         for name in ("ndcg", "recall", "recallcapped", "precision", "hr", "mrr", "map")
-        for k in (5, 10, 20, 50)
+        for k in (5, 10, 20, 50, 100)
     }
     assert set(fitted_report["metrics"]) == names
     data = fitted_report["data"]

@@ -24,9 +24,23 @@ def evaluated(values: Floats, paired: tuple[Floats, Floats] | None = None, warm:
     flags = np.arange(len(values)) < (len(values) if warm is None else warm)
     pair = None
     if paired:
-        pair = Paired({"ndcg@10": paired[0]}, {"ndcg@10": paired[1]}, np.ones(len(paired[0]), dtype=np.bool_))
+        pair = Paired(
+            {"ndcg@10": paired[0]},
+            {"ndcg@10": paired[1]},
+            np.ones(len(paired[0]), dtype=np.bool_),
+            np.arange(len(paired[0])),
+        )
     part = Part(np.arange(len(values)), np.arange(len(values)), flags)
-    return Evaluated(part, {"ndcg@10": values}, {"ndcg@10": values}, pair, 10)
+    return Evaluated(
+        part,
+        {"ndcg@10": values},
+        {"ndcg@10": values},
+        pair,
+        10,
+        user_row_N=np.arange(len(values)),
+        lists={},
+        sampled={},
+    )
 
 
 def decide(one: Gate, what: Evaluated, stable: str | None = None, why_not: str = "") -> GateResult:

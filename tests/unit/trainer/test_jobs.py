@@ -142,9 +142,15 @@ def test_a_stable_that_is_not_there_is_not_comparable(
     ("verb", "code", "changes", "words"),
     [
         ("prepare", 64, {"data.source.uri": "file:///data/"}, "spec.data.source.uri: file:///data/: file:// works in"),
-        ("prepare", 64, {"training.epochs": 0}, "spec.training.epochs: 0: Input should be greater than or equal to 1"),
+        ("prepare", 64, {"training.epochs": 0}, "spec.training.epochs: 0 is too small; use 1 or more"),
+        ("prepare", 64, {"trainin": {}}, "spec.trainin: is not a field; did you mean training?"),
         ("prepare", 64, {"training.refit": "All"}, "spec.training.refit: All would serve weights that saw the test"),
-        ("prepare", 64, {"data.columns": {}}, "spec.data.columns.timestamp: not set, but split strategy Temporal"),
+        (
+            "prepare",
+            64,
+            {"data.columns": {}},
+            "spec.data.columns.timestamp: columns.timestamp is needed by split.strategy",
+        ),
         ("prepare", 64, {"data.columns.item": "user_id"}, "spec.data.columns: user, item and timestamp must be three"),
         ("prepare", 65, {"data.validation.minInteractions": 10**6}, "fewer than data.validation.minInteractions"),
         ("prepare", 65, {"data.columns.user": "who"}, "column who: is missing; the file has user_id, item_id, ts"),
@@ -177,7 +183,7 @@ def test_a_bug_has_a_traceback_in_the_log_and_one_line_in_the_message(
     def broken(*arguments: object, **options: object) -> None:
         raise KeyError("what\nnow")
 
-    monkeypatch.setattr("recsys_trainer.stages.load_interactions", broken)
+    monkeypatch.setattr("recsys_trainer.stages.prepare_interactions", broken)
     code, result = job("prepare")
     assert (code, result.error) == (1, "KeyError: 'what\\nnow'")
     assert "Traceback" in capsys.readouterr().err
@@ -187,7 +193,7 @@ def test_what_does_not_fit_memory_ends_with_71(job: Job, monkeypatch: pytest.Mon
     def full(*arguments: object, **options: object) -> None:
         raise MemoryError("9 GiB")
 
-    monkeypatch.setattr("recsys_trainer.stages.load_interactions", full)
+    monkeypatch.setattr("recsys_trainer.stages.prepare_interactions", full)
     code, result = job("prepare")
     assert code == 71
     assert "out of memory (9 GiB); lower training.batchSize" in result.error

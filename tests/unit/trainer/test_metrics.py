@@ -1,7 +1,10 @@
 """Metrics against figures computed by hand, by brute force over tie orders, and against random expectation."""
 
+import json
 from itertools import permutations
 from math import log2
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,9 @@ from torch import Tensor
 from recsys_trainer.errors import DivergedError
 from recsys_trainer.evaluation.metrics import NAMES, metric_values
 from recsys_trainer.evaluation.ranking import Pairs, Questions, Ranks, rank
+
+RANX: dict[str, Any] = json.loads((Path(__file__).resolve().parents[2] / "golden/ranx.json").read_text())
+"""Computed once with the library, on strict orders: with ties it counts the order that it was given."""
 
 
 class Fixed:
@@ -66,6 +72,27 @@ def test_a_known_ranking_gives_the_textbook_figures() -> None:
     assert values["hr@5"][0] == 1.0
     assert values["mrr@5"][0] == 0.5
     assert values["map@5"][0] == pytest.approx((1 / 2 + 2 / 4) / 3)
+
+
+@pytest.mark.parametrize("k", [5, 10, 20, 50, 100])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("ndcg", "ndcg"), ("recall", "recall"), ("precision", "precision"), ("hr", "hit_rate"), ("mrr", "mrr")]
+)  # fmt: skip
+def test_ranx_says_the_same_where_it_defines_the_same(ours: str, theirs: str, k: int) -> None:
+    found = [metric_values(ask([user["scores"]], wanted_of(user)), (k,))[f"{ours}@{k}"][0] for user in RANX["users"]]
+    assert found == pytest.approx(RANX["values"][f"{theirs}@{k}"], abs=1e-9)
+
+
+@pytest.mark.parametrize("k", [5, 10, 20, 50, 100])
+def test_average_precision_of_ranx_is_divided_by_all_that_is_wanted_and_ours_by_what_fits(k: int) -> None:
+    for user, theirs in zip(RANX["users"], RANX["values"][f"map@{k}"], strict=True):
+        ours = metric_values(ask([user["scores"]], wanted_of(user)), (k,))[f"map@{k}"][0]
+        wanted = len(user["wanted"])
+        assert ours * min(k, wanted) / wanted == pytest.approx(theirs, abs=1e-9)
+
+
+def wanted_of(user: dict[str, Any]) -> list[tuple[int, int]]:
+    return [(0, item) for item in user["wanted"]]
 
 
 def test_seen_items_are_not_in_the_way() -> None:

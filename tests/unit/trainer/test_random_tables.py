@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from recsys_trainer import cli
 
 ROWS = 24
+MANIFEST = {"apiVersion": "recsys.dev/v1alpha1", "kind": "RecommenderModel", "metadata": {"name": "random"}}
 
 
 def column(values: st.SearchStrategy[Any], kind: pa.DataType | None = None) -> st.SearchStrategy[Any]:
@@ -58,13 +59,14 @@ TABLES = st.one_of(GOOD, BAD, PARTIAL)
 SPLITS = st.sampled_from(["Temporal", "LeaveOneOut", "Random"])
 
 
-def run_fit(folder: Path, format_: str, file: Path, split: str, nulls: str) -> int:
+def run_fit(folder: Path, format_: str, file: Path, split: str, nulls: str, data: dict[str, Any] | None = None) -> int:
     spec: dict[str, Any] = {
         "data": {
             "source": {"uri": f"file://{file}", "format": format_},
-            "columns": {"timestamp": "ts"},
+            "columns": {} if format_ in ("UserItem", "Adjacency") else {"timestamp": "ts"},
             "split": {"strategy": split, "testFraction": 0.3, "validationFraction": 0.3},
             "validation": {"minInteractions": 1, "maxNullFraction": nulls},
+            **(data or {}),
         },
         "artifacts": {"uri": "s3://m/"},
         "model": {"embeddingDim": 2, "hiddenLayers": [2]},
@@ -72,7 +74,7 @@ def run_fit(folder: Path, format_: str, file: Path, split: str, nulls: str) -> i
         "rollout": {"gateway": {"name": "g"}},
     }
     manifest = folder / "model.yaml"
-    manifest.write_text(yaml.safe_dump({"kind": "RecommenderModel", "spec": spec}))
+    manifest.write_text(yaml.safe_dump(MANIFEST | {"spec": spec}))
     return cli.main(["fit", "-f", str(manifest), "--output", str(folder / "out")])
 
 
@@ -107,11 +109,12 @@ NUMBERS = st.integers(0, 2**31).map(
     lambda seed: [",".join(row) for row in np.random.default_rng(seed).integers(0, 9, (ROWS, 3)).astype(str)]
 )
 LINES = RAGGED | NUMBERS
-TEXTS = st.binary(max_size=80) | LINES.map(lambda rows: "\n".join(["user_id,item_id,ts", *rows]).encode())
+WORDS = st.lists(st.lists(CELLS, max_size=4).map(" ".join), max_size=ROWS).map("\n".join).map(str.encode)
+TEXTS = st.binary(max_size=80) | WORDS | LINES.map(lambda rows: "\n".join(["user_id,item_id,ts", *rows]).encode())
 
 
 @SETTINGS
-@given(TEXTS, st.sampled_from(["CSV", "CSV", "RecBole", "Parquet"]))
+@given(TEXTS, st.sampled_from(["CSV", "CSV", "RecBole", "Parquet", "UserItem", "Adjacency"]))
 def test_a_random_file_never_ends_in_a_traceback(
     capsys: pytest.CaptureFixture[str], content: bytes, format_: str
 ) -> None:
@@ -119,4 +122,30 @@ def test_a_random_file_never_ends_in_a_traceback(
         file = Path(folder) / "a.bin"
         file.write_bytes(content)
         code = run_fit(Path(folder), format_, file, "Random", "1")
+    check(code, capsys.readouterr().err)
+
+
+NUMBERED = st.integers(0, 2**31).map(
+    lambda seed: "\n".join(" ".join(row) for row in np.random.default_rng(seed).integers(0, 9, (ROWS, 3)).astype(str))
+)
+PART = WORDS | NUMBERED.map(str.encode)
+
+
+@SETTINGS
+@given(st.tuples(PART, PART, PART), st.sampled_from(["UserItem", "Adjacency"]), st.integers(1, 4), st.booleans())
+def test_random_parts_never_end_in_a_traceback(
+    capsys: pytest.CaptureFixture[str], contents: tuple[bytes, ...], format_: str, minimum: int, weighted: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        parts = {}
+        for part, content in zip(("train", "validation", "test"), contents, strict=True):
+            (Path(folder) / f"{part}.txt").write_bytes(content)
+            parts[part] = f"file://{folder}/{part}.txt"
+        code = run_fit(
+            Path(folder), format_, Path(folder), "Predefined", "1",
+            data={
+                "split": {"strategy": "Predefined", "predefined": parts}, "filter": {"minUserInteractions": minimum},
+                "columns": {"rating": "stars"} if weighted and format_ == "UserItem" else {},
+            },
+        )  # fmt: skip
     check(code, capsys.readouterr().err)

@@ -7,12 +7,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from recsys_api.recommender_model import Data
-from recsys_trainer.data.validation import Interactions, load_interactions
+from recsys_trainer.data.interactions import TRAIN, Interactions
+from recsys_trainer.data.preparing import without_repeats
+from recsys_trainer.data.validation import load_interactions
 from recsys_trainer.errors import DataError, TrainerError, UnreadableError
 
 GOOD = {"user_id": [1, 2, 1], "item_id": ["a", "b", "c"], "ts": [30, 20, 10]}
@@ -23,7 +26,9 @@ def load(path: Path | str, format_: str = "Parquet", **changes: Any) -> Interact
     validation = {"minInteractions": 1, **changes.pop("validation", {})}
     columns = {"timestamp": "ts", **changes.pop("columns", {})}
     source = {"uri": uri, "format": format_}
-    return load_interactions(Data.model_validate({"source": source, "columns": columns, "validation": validation}))
+    data = Data.model_validate({"source": source, "columns": columns, "validation": validation})
+    found = load_interactions(data)
+    return without_repeats(found, np.full(len(found), TRAIN, dtype=np.uint8))[0]
 
 
 def parquet(folder: Path, **columns: Any) -> Path:
@@ -254,6 +259,44 @@ BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]
     ),
     "no driver": (lambda p: "gs://lake/x", "Parquet", UnreadableError, "gs://lake/x: no driver for this scheme"),
 }
+
+
+COLUMNS: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
+    "text rating": (
+        {"rating": "x"},
+        {"x": ["5", "good", "bad"]},
+        "column x: 2 rows hold text such as 'good'; write the column as numbers",
+    ),
+    "list rating": ({"rating": "x"}, {"x": [[1], [2], [3]]}, "column x: 3 rows hold list.* which are no ratings"),
+    "null rating": ({"rating": "x"}, {"x": [5.0, None, 1.0]}, "1 of 3 rows have no usable x .nullRating 1"),
+    "float group": ({"userGroup": "x"}, {"x": [0.5, 1, 2]}, "column x: 3 rows hold double values, which name no group"),
+    "no group": ({"itemGroup": "y"}, {"x": ["a", "b", "c"]}, "column y: is missing; the file has .*, x; set"),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_bad_column_beside_the_ids_is_one_line(tmp_path: Path, name: str) -> None:
+    columns, content, message = COLUMNS[name]
+    with pytest.raises(DataError, match=message) as caught:
+        load(parquet(tmp_path, **content), columns=columns)
+    assert "\n" not in caught.value.line
+
+
+def test_too_many_groups_are_refused(tmp_path: Path) -> None:
+    many = {"user_id": list(range(101)), "item_id": list(range(101)), "ts": list(range(101))}
+    with pytest.raises(DataError, match="column user_id: 101 groups are more than 100; name a coarser column"):
+        load(parquet_of(tmp_path, many), columns={"userGroup": "user_id"})
+
+
+def test_ratings_and_the_last_group_in_time_are_kept(tmp_path: Path) -> None:
+    path = parquet(tmp_path, stars=[5, 4, None], country=["fr", None, "de"], ts=[30, 20, 10])
+    data = load(path, columns={"userGroup": "country"})
+    assert data.user_groups is not None
+    assert data.user_groups.names == ("de", "fr")
+    assert data.user_groups.of.tolist() == [1, -1]
+    rated = load(path, columns={"rating": "stars"}, validation={"maxNullFraction": "0.5"})
+    assert rated.rating_I is not None
+    assert rated.rating_I.tolist() == [4.0, 5.0]
 
 
 def parquet_of(folder: Path, columns: dict[str, Any]) -> Path:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_api.recommender_model import Split
+from recsys_trainer.data.interactions import Interactions
 from recsys_trainer.data.split import TEST, TRAIN, VALIDATION, split_parts
-from recsys_trainer.data.validation import Interactions
 from recsys_trainer.errors import DataError
 
 

@@ -1,4 +1,4 @@
-"""Readers: Parquet, CSV with a header, and RecBole's atomic .inter files, one file or a folder of them."""
+"""Readers: Parquet, CSV with a header, RecBole's .inter, and plain lines; one file, a folder or a pattern."""
 
 import csv
 import io
@@ -11,10 +11,17 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from recsys_api.recommender_model import Columns, DataSource
+from recsys_trainer.data.lines import read_adjacency, read_user_item
 from recsys_trainer.errors import DataError
 from recsys_trainer.store import open_filesystem, reading
 
-_ENDINGS = {"Parquet": (".parquet",), "CSV": (".csv", ".csv.gz"), "RecBole": (".inter",)}
+_ENDINGS = {
+    "Parquet": (".parquet",),
+    "CSV": (".csv", ".csv.gz"),
+    "RecBole": (".inter",),
+    "UserItem": (".txt", ".tsv", ".dat", ".txt.gz", ".tsv.gz", ".dat.gz"),
+    "Adjacency": (".txt", ".txt.gz"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ def read_source(source: DataSource, columns: Columns) -> Iterator[SourceFile]:
         UnreadableError: the URI cannot be read.
         DataError: no such file in the folder, a file that is not of the format, a missing column.
     """
-    wanted = [name for name in (columns.user, columns.item, columns.timestamp, columns.rating) if name]
+    optional = (columns.rating, columns.timestamp, columns.user_group, columns.item_group)
+    wanted = [columns.user, columns.item, *(name for name in optional if name)]
     fs, path = open_filesystem(source.uri)
     for file in _files(fs, path, source):
         uri = file if file != path else source.uri
@@ -44,6 +52,8 @@ def read_source(source: DataSource, columns: Columns) -> Iterator[SourceFile]:
 
 
 def _files(fs: Any, path: str, source: DataSource) -> list[str]:
+    if _is_pattern(path):
+        return _matches(fs, path, source.uri)
     with reading(source.uri):
         info = fs.info(path)
         if info["type"] == "file":
@@ -55,6 +65,20 @@ def _files(fs: Any, path: str, source: DataSource) -> list[str]:
         what = f"the folder has no {' or '.join('*' + ending for ending in endings)} file among its {len(found)}"
         raise DataError.at(source.uri, "", what, "check data.source.uri and data.source.format")
     return files
+
+
+def _is_pattern(path: str) -> bool:
+    return any(sign in path for sign in "*?[")
+
+
+def _matches(fs: Any, path: str, uri: str) -> list[str]:
+    """Files that a pattern names, or the file whose name looks like one."""
+    with reading(uri):
+        found = fs.glob(path, detail=True)
+        files = sorted(name for name, info in found.items() if info["type"] == "file")
+        if files or fs.exists(path):
+            return files or [path]
+    raise DataError.at(uri, "", "the pattern matches no file", "check data.source.uri")
 
 
 def _hidden(relative: str) -> bool:
@@ -78,9 +102,7 @@ def _read_file(format_: str, stream: Any, uri: str, wanted: list[str]) -> Source
 
 
 def _read_parquet(stream: Any, uri: str, wanted: list[str]) -> Any:
-    if _size(stream) == 0:
-        raise _empty(uri)
-    file = pyarrow.parquet.ParquetFile(stream)
+    file = pyarrow.parquet.ParquetFile(_filled(stream, uri))
     _require_columns(file.schema_arrow.names, wanted, uri)
     return file.read(columns=wanted)
 
@@ -97,6 +119,8 @@ _READERS: dict[str, Callable[[Any, str, list[str]], Any]] = {
     "Parquet": _read_parquet,
     "CSV": _read_csv,
     "RecBole": _read_recbole,
+    "UserItem": lambda stream, uri, wanted: read_user_item(_filled(stream, uri), uri, wanted),
+    "Adjacency": lambda stream, uri, wanted: read_adjacency(_filled(stream, uri), uri, wanted),
 }
 
 
@@ -150,8 +174,9 @@ def _empty(uri: str) -> DataError:
     return DataError.at(uri, "", "the file is empty", "remove it or write interactions into it")
 
 
-def _size(stream: Any) -> int:
-    stream.seek(0, io.SEEK_END)
-    size = int(stream.tell())
+def _filled(stream: Any, uri: str) -> Any:
+    """The stream, if there is a byte in it."""
+    if not stream.read(1):
+        raise _empty(uri)
     stream.seek(0)
-    return size
+    return stream

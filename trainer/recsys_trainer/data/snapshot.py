@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from recsys_api.artifact import SnapshotManifest, artifact_digest
 from recsys_api.idmap import IdMap, write_idmap
-from recsys_trainer.data.ratings import Ratings
-from recsys_trainer.data.split import TEST, TRAIN, VALIDATION, Parts
+from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Groups, Interactions, Parts, Rows
 from recsys_trainer.data.times import Seconds
-from recsys_trainer.data.validation import Interactions, Rows
 from recsys_trainer.errors import UnreadableError
 
 SNAPSHOT_FILES = ("interactions.safetensors", "items.idmap", "users.idmap")
@@ -30,8 +29,10 @@ class Snapshot:
     item_I: Rows
     timestamp_I: Seconds
     part_I: Parts
-    rating_I: Ratings | None = None
-    """Where the family learns from ratings."""
+    rating_I: npt.NDArray[np.float32] | None = None
+    """None where the manifest names no rating column."""
+    user_groups: Groups | None = None
+    item_groups: Groups | None = None
 
 
 def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotManifest:
@@ -39,10 +40,17 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
     folder.mkdir(parents=True, exist_ok=True)
     write_idmap(folder / "users.idmap", data.users)
     write_idmap(folder / "items.idmap", data.items)
-    tensors = {"user_I": data.user_I, "item_I": data.item_I, "timestamp_I": data.timestamp_I, "part_I": parts}
-    if data.rating_I is not None:
-        tensors["rating_I"] = data.rating_I
-    save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, folder / SNAPSHOT_FILES[0])
+    tensors = {
+        "user_I": data.user_I,
+        "item_I": data.item_I,
+        "timestamp_I": data.timestamp_I,
+        "part_I": parts,
+        "rating_I": data.rating_I,
+        "user_group_U": data.user_groups.of if data.user_groups else None,
+        "item_group_I": data.item_groups.of if data.item_groups else None,
+    }
+    present = {name: np.ascontiguousarray(values) for name, values in tensors.items() if values is not None}
+    save_file(present, folder / SNAPSHOT_FILES[0])
     return SnapshotManifest(
         digest=artifact_digest(file_digests(folder, SNAPSHOT_FILES)),
         rows=len(data),
@@ -56,6 +64,9 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
         train_cutoff_timestamp=int(data.timestamp_I[parts == TRAIN].max()),
         validation_cutoff_timestamp=int(data.timestamp_I[parts <= VALIDATION].max()),
         problems=data.problems,
+        filtered=data.filtered,
+        user_groups=data.user_groups.names if data.user_groups else (),
+        item_groups=data.item_groups.names if data.item_groups else (),
     )
 
 
@@ -80,7 +91,13 @@ def read_snapshot(folder: Path, manifest: SnapshotManifest) -> Snapshot:
         timestamp_I=tensors["timestamp_I"],
         part_I=tensors["part_I"],
         rating_I=tensors.get("rating_I"),
+        user_groups=_groups(manifest.user_groups, tensors.get("user_group_U")),
+        item_groups=_groups(manifest.item_groups, tensors.get("item_group_I")),
     )
+
+
+def _groups(names: tuple[str, ...], of: Rows | None) -> Groups | None:
+    return None if of is None else Groups(names, of)
 
 
 def read_ids(path: Path) -> list[str]:

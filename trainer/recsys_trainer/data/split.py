@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.recommender_model import Split
-from recsys_trainer.data.validation import Interactions
+from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions, Parts
 from recsys_trainer.errors import DataError
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
-Parts = npt.NDArray[np.uint8]
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Parts", "refuse_empty_parts", "split_parts"]
 
 
 def split_parts(data: Interactions, split: Split, seed: int) -> Parts:
@@ -20,12 +19,21 @@ def split_parts(data: Interactions, split: Split, seed: int) -> Parts:
         DataError: a part would be empty.
     """
     parts = _STRATEGIES[split.strategy](data, split, seed)
+    refuse_empty_parts(parts, split.strategy)
+    return parts
+
+
+def refuse_empty_parts(parts: Parts, strategy: str) -> None:
+    """Refuse what cannot be trained, stopped or judged.
+
+    Raises:
+        DataError: naming the part.
+    """
     for part, name in ((TRAIN, "training"), (VALIDATION, "validation"), (TEST, "test")):
         if not (parts == part).any():
             raise DataError.at(
-                "data.split", "", f"the {name} part of {len(data)} interactions is empty", _FIX[split.strategy]
+                "data.split", "", f"the {name} part of {len(parts)} interactions is empty", _FIX[strategy]
             )
-    return parts
 
 
 def _temporal(data: Interactions, split: Split, seed: int) -> Parts:
@@ -70,13 +78,21 @@ def _random(data: Interactions, split: Split, seed: int) -> Parts:
     return parts
 
 
+def _predefined(data: Interactions, split: Split, seed: int) -> Parts:
+    """As they were found."""
+    assert data.part_I is not None, "the reader knows the parts"
+    return data.part_I
+
+
 _STRATEGIES: dict[str, Callable[[Interactions, Split, int], Parts]] = {
     "Temporal": _temporal,
     "LeaveOneOut": _leave_one_out,
     "Random": _random,
+    "Predefined": _predefined,
 }
 _FIX = {
     "Temporal": "too many interactions share one time: use finer timestamps or strategy Random",
     "LeaveOneOut": "no user has three interactions: use strategy Temporal or Random",
     "Random": "raise data.split.testFraction and validationFraction, or add data",
+    "Predefined": "write interactions into it that no earlier part has",
 }

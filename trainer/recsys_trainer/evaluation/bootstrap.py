@@ -7,7 +7,7 @@ from recsys_api.run_spec import MetricValue
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 2000
-_CHUNK_DRAWS = 2_000_000
+_CHUNK_DRAWS = 1_000_000
 
 
 def resampled_means(values_NM: Floats, seed: int, resamples: int = RESAMPLES) -> Floats:
@@ -24,7 +24,8 @@ def resampled_means(values_NM: Floats, seed: int, resamples: int = RESAMPLES) ->
 
 def _drawn_counts(generator: np.random.Generator, users: int, resamples: int) -> Floats:
     """How often each user was drawn, [resamples, N]."""
-    draws = generator.integers(0, users, (resamples, users)) + np.arange(resamples)[:, None] * users
+    draws = generator.integers(0, users, (resamples, users), dtype=np.int32).astype(np.int64)
+    draws += np.arange(resamples)[:, None] * users
     return np.bincount(draws.ravel(), minlength=resamples * users).reshape(resamples, users).astype(np.float64)
 
 

@@ -13,11 +13,14 @@ from recsys_api.recommender_model import Baselines
 from recsys_api.run_spec import MetricValue
 from recsys_trainer.artifact.served import Served
 from recsys_trainer.baselines.build import build_baselines
+from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot
+from recsys_trainer.evaluation.beyond import LENGTH
 from recsys_trainer.evaluation.bootstrap import with_intervals
 from recsys_trainer.evaluation.metrics import CUTOFFS, metric_values
 from recsys_trainer.evaluation.questions import TestPart, build_questions, build_test_part
-from recsys_trainer.evaluation.ranking import rank
+from recsys_trainer.evaluation.ranking import rank, survey
+from recsys_trainer.evaluation.sampled import draw_probes, sampled_values
 
 Floats = npt.NDArray[np.float64]
 Values = dict[str, Floats]
@@ -39,6 +42,8 @@ class Paired:
     candidate: Values
     stable: Values
     warm_N: npt.NDArray[np.bool_]
+    user_N: npt.NDArray[np.int64]
+    """Snapshot rows of the users."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,12 @@ class Evaluated:
     paired: Paired | None
     """None where nothing serves, or its artifact is gone."""
     items: int
+    user_row_N: npt.NDArray[np.int64]
+    """Artifact row of each test user, -1 for unknown ones."""
+    lists: dict[str, npt.NDArray[np.int32]]
+    """First items of every test user, by `model` and `popularity`, artifact rows [N, L]."""
+    sampled: dict[str, Values]
+    """Values of the sampled protocol, by `model` and `popularity`: warm users."""
     baselines: dict[str, Values] = field(default_factory=dict)
     """The same users, by baseline beside popularity."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -85,6 +96,7 @@ def evaluate_artifact(
     last_part: int,
     cutoffs: Sequence[int] = CUTOFFS,
     baselines: Baselines | None = None,
+    seed: int = 0,
 ) -> Evaluated:
     """Score the candidate, popularity, and the stable artifact where there is one.
 
@@ -93,6 +105,7 @@ def evaluate_artifact(
         last_part: parts 0..last_part of the snapshot trained the candidate.
         cutoffs: K of the metrics.
         baselines: their settings.
+        seed: of the sampled negatives.
 
     Raises:
         DivergedError: a score is not finite.
@@ -100,12 +113,22 @@ def evaluate_artifact(
     test = build_test_part(snapshot, target, last_part)
     served = candidate.served
     questions = build_questions(snapshot, test, served, last_part)
-    paired = compare(snapshot, candidate, stable, target, last_part, cutoffs) if stable else None
     built = build_baselines(served, snapshot, last_part, baselines or Baselines())
+    paired = None
+    if stable:
+        after = max(candidate.manifest.train_cutoff_timestamp, stable.manifest.train_cutoff_timestamp)
+        paired = compare(snapshot, candidate, stable, target, last_part, cutoffs, after)
+    item_rows = rows_of(snapshot.items, served.item_ids).astype(np.int64)
+    probes, asked = draw_probes(snapshot, test, item_rows, served.items, seed)
+    found = {
+        name: survey(questions, scorer, served.device, lists=LENGTH, probes=probes)
+        for name, scorer in (("model", served), ("popularity", PopularityScorer(served)))
+    }
+    sampled = {name: sampled_values(each.probe_P) for name, each in found.items()}
     return Evaluated(
         test=test,
-        candidate=metric_values(rank(questions, served, served.device), cutoffs),
-        popularity=metric_values(rank(questions, PopularityScorer(served), served.device), cutoffs),
+        candidate=metric_values(found["model"].ranks, cutoffs),
+        popularity=metric_values(found["popularity"].ranks, cutoffs),
         paired=paired,
         items=served.items,
         baselines={
@@ -113,6 +136,9 @@ def evaluate_artifact(
             for name, scorer in built.scorers.items()
         },
         left_out=built.left_out,
+        user_row_N=questions.user_N,
+        lists={name: each.top_NL for name, each in found.items()},
+        sampled={name: {key: of[test.warm_N[asked]] for key, of in each.items()} for name, each in sampled.items()},
     )
 
 
@@ -123,15 +149,20 @@ def compare(
     target: str,
     last_part: int,
     cutoffs: Sequence[int],
+    after: int | None,
 ) -> Paired:
-    """Both on the test interactions that neither has trained on, both with this snapshot's masks."""
-    after = max(candidate.manifest.train_cutoff_timestamp, stable.manifest.train_cutoff_timestamp)
+    """Both on the test interactions that neither has trained on, both with this snapshot's masks.
+
+    Args:
+        after: seconds since the epoch that test interactions must be later than; None where both were trained on this
+            snapshot.
+    """
     test = build_test_part(snapshot, target, last_part, after)
     of_candidate, of_stable = (
         metric_values(rank(build_questions(snapshot, test, served, last_part), served, served.device), cutoffs)
         for served in (candidate.served, stable.served)
     )
-    return Paired(of_candidate, of_stable, test.warm_N)
+    return Paired(of_candidate, of_stable, test.warm_N, test.user_N)
 
 
 def wanted_cutoffs(gate_cutoffs: Sequence[int]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from numpy import log1p
 from recsys_trainer.evaluation.ranking import Ranks
 
 Floats = npt.NDArray[np.float64]
-CUTOFFS = (5, 10, 20, 50)
+CUTOFFS = (5, 10, 20, 50, 100)
 NAMES = ("ndcg", "recall", "recallcapped", "precision", "hr", "mrr", "map")
 
 
@@ -87,25 +87,50 @@ def _first_groups(ranks: Ranks) -> npt.NDArray[np.bool_]:
     return first
 
 
+def _by_first_group(ranks: Ranks, k: int, alone: Callable[[Floats], Floats], grid: Callable[[Ranks], Floats]) -> Floats:
+    """Sum over users of a value of their first group: in closed form where no item ties, over its places else."""
+    first = _chosen(ranks, _first_groups(ranks) & (ranks.greater_G < k))
+    value: Floats = alone(first.greater_G.astype(np.float64) + 1)
+    if (tied := first.tied_G > 1).any():
+        value[tied] = grid(_chosen(first, tied))
+    return _sum_by_user(first, value)
+
+
+def _chosen(ranks: Ranks, groups: npt.NDArray[np.bool_]) -> Ranks:
+    return Ranks(
+        ranks.user_G[groups], ranks.greater_G[groups], ranks.tied_G[groups], ranks.wanted_G[groups], ranks.total_N
+    )  # fmt: skip
+
+
 def _hr(ranks: Ranks, k: int) -> Floats:
-    chance = np.where(_first_groups(ranks), _first_wanted_at(ranks, k).sum(axis=1), 0.0)
-    return np.minimum(1.0, _sum_by_user(ranks, chance))
+    found = _by_first_group(ranks, k, np.ones_like, lambda tied: _first_wanted_at(tied, k).sum(axis=1))
+    return np.minimum(1.0, found)
 
 
 def _mrr(ranks: Ranks, k: int) -> Floats:
-    _, position = _position_grid(ranks, k)
-    reciprocal = (_first_wanted_at(ranks, k) / position).sum(axis=1)
-    return _sum_by_user(ranks, np.where(_first_groups(ranks), reciprocal, 0.0))
+    def grid(tied: Ranks) -> Floats:
+        _, position = _position_grid(tied, k)
+        return np.asarray((_first_wanted_at(tied, k) / position).sum(axis=1))
+
+    return _by_first_group(ranks, k, np.reciprocal, grid)
 
 
 def _map(ranks: Ranks, k: int) -> Floats:
+    inside = ranks.greater_G < k
+    before, ranks = _wanted_before(ranks)[inside], _chosen(ranks, inside)
+    value = (before + 1) / (ranks.greater_G + 1.0)
+    if (tied := ranks.tied_G > 1).any():
+        value[tied] = _expected_precision(_chosen(ranks, tied), before[tied], k)
+    return _sum_by_user(ranks, value) / _capped(ranks, k)
+
+
+def _expected_precision(ranks: Ranks, before: npt.NDArray[np.int64], k: int) -> Floats:
+    """Sum of the precisions at the places where the group's wanted items may be, [G]."""
     j, position = _position_grid(ranks, k)
     tied, wanted = ranks.tied_G[:, None], ranks.wanted_G[:, None]
-    before = _wanted_before(ranks)[:, None]
     inside = (position <= k) & (j <= tied)
-    expected = before + 1 + (j - 1) * (wanted - 1) / np.maximum(1, tied - 1)
-    precision = np.where(inside, wanted / tied * expected / position, 0.0).sum(axis=1)
-    return _sum_by_user(ranks, precision) / _capped(ranks, k)
+    expected = before[:, None] + 1 + (j - 1) * (wanted - 1) / np.maximum(1, tied - 1)
+    return np.asarray(np.where(inside, wanted / tied * expected / position, 0.0).sum(axis=1))
 
 
 def _wanted_before(ranks: Ranks) -> npt.NDArray[np.int64]:

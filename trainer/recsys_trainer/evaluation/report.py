@@ -1,9 +1,14 @@
 """report.json from what was evaluated, and the short form for the termination message."""
 
+import numpy as np
+import numpy.typing as npt
+
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.report import EvaluationReport, Metrics, MetricsBlock, RetrievalReport
 from recsys_api.run_spec import EvaluateResult, GateResult, MetricValue
 from recsys_trainer.data.snapshot import Snapshot
+from recsys_trainer.evaluation.bootstrap import RESAMPLES
+from recsys_trainer.evaluation.details import Details
 from recsys_trainer.evaluation.evaluate import Evaluated
 from recsys_trainer.summary import TrainingSummary
 
@@ -15,21 +20,22 @@ def build_report(
     snapshot: Snapshot,
     summary: TrainingSummary,
     evaluated: Evaluated,
+    details: Details,
     gates: tuple[GateResult, ...],
     seconds: float,
 ) -> EvaluationReport:
     """The published report. The served path ranks the whole catalogue, so `fullRanking` says the same."""
     seed = spec.training.seed
     everybody = evaluated.test.warm_N | ~evaluated.test.warm_N
-    warm = evaluated.block(evaluated.candidate, evaluated.test.warm_N, seed)
-    baselines = {"popularity": evaluated.popularity, **evaluated.baselines}
+    warm, warm_popularity = both_blocks(evaluated, evaluated.test.warm_N, seed)
+    all_users, all_popularity = both_blocks(evaluated, everybody, seed)
     return EvaluationReport(
         metrics=warm,
-        metrics_all_users=evaluated.block(evaluated.candidate, everybody, seed),
+        metrics_all_users=all_users,
         full_ranking=MetricsBlock(metrics=warm),
         cold=MetricsBlock(metrics=evaluated.block(evaluated.candidate, ~evaluated.test.warm_N, seed)),
-        baselines={name: evaluated.block(each, evaluated.test.warm_N, seed) for name, each in baselines.items()},
-        baselines_all_users={name: evaluated.block(each, everybody, seed) for name, each in baselines.items()},
+        baselines={"popularity": warm_popularity, **others(evaluated, evaluated.test.warm_N, seed)},
+        baselines_all_users={"popularity": all_popularity, **others(evaluated, everybody, seed)},
         baselines_left_out=evaluated.left_out,
         gates=gates,
         retrieval=RetrievalReport.model_validate({"candidates": evaluated.items, "overlap@50": 1.0}),
@@ -41,11 +47,34 @@ def build_report(
             "parameters": summary.parameters,
         },
         training={**spec.training.to_dict(), **summary.for_report()},
+        beyond_accuracy=details.beyond,
+        calibration=details.calibration,
+        user_groups=details.user_groups,
+        item_groups=details.item_groups,
+        ratings=details.ratings,
+        sampled_negatives=details.sampled,
+        popularity_curve=details.curve,
         bootstrap_seed=seed,
+        bootstrap_resamples=RESAMPLES,
         seconds=summary.seconds,
         samples_per_second=summary.samples_per_second,
         evaluation_seconds=seconds,
     )
+
+
+def both_blocks(evaluated: Evaluated, users_N: npt.NDArray[np.bool_], seed: int) -> tuple[Metrics, Metrics]:
+    """Blocks of the model and of popularity from the same draws of users."""
+    names = list(evaluated.candidate)
+    both = {f"m {name}": evaluated.candidate[name] for name in names}
+    both |= {f"p {name}": evaluated.popularity[name] for name in names}
+    found = evaluated.block(both, users_N, seed)
+    model, popularity = ({name: found[f"{key} {name}"] for name in names if found} for key in "mp")
+    return model, popularity
+
+
+def others(evaluated: Evaluated, users_N: npt.NDArray[np.bool_], seed: int) -> dict[str, Metrics]:
+    """Blocks of the baselines beside popularity."""
+    return {name: evaluated.block(values, users_N, seed) for name, values in evaluated.baselines.items()}
 
 
 def _data(spec: RecommenderModelSpec, snapshot: Snapshot, evaluated: Evaluated) -> dict[str, object]:

@@ -1,0 +1,83 @@
+"""Full ranking with every metric and 2,000 resamples, in the shape of ML-1M, beside what this machine's multiplier allows.
+
+The peer is a limit, measured in the same run: the time that the multiplications of the scores take at the rate of a large
+single-precision matrix product. Interactions are synthetic (seeded): as many users, items and interactions as ML-1M has,
+with popularity that falls off as there; what they say does not matter for time.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from recsys_api.recommender_model import Model
+from recsys_trainer.evaluation.bootstrap import with_intervals
+from recsys_trainer.evaluation.metrics import CUTOFFS, metric_values
+from recsys_trainer.evaluation.ranking import Pairs, Questions, Scorer, survey
+from recsys_trainer.fit import NetworkScorer
+from recsys_trainer.models import build_model
+
+Row = dict[str, Any]
+USERS, ITEMS, SEEN, WANTED = 6040, 3706, 165, 16
+PEER = "the same multiplications as one large product"
+CASES = (
+    ("dot product, d=64", {"architecture": "GMF", "embeddingDim": 64}, 64, 2.0),
+    (
+        "NeuMF 256-128-64, d=64",
+        {"architecture": "NeuMF", "embeddingDim": 64, "hiddenLayers": [256, 128, 64]},
+        64 + 256 * 128 + 128 * 64 + 64,
+        25.0,
+    ),
+)
+"""(name, model, multiply-adds for each score, seconds wanted on two cores)."""
+
+
+def rows() -> list[Row]:
+    """Seconds of each, and of the limit."""
+    rate = product_rate()
+    questions = synthetic_questions()
+    return [_row(*case, questions, rate) for case in CASES]
+
+
+def product_rate() -> float:
+    """Multiply-adds a second of a single-precision product, the best of five."""
+    left, right = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    return 2048**3 / min(_seconds(lambda: left @ right) for _ in range(5))
+
+
+def synthetic_questions() -> Questions:
+    """Every user asked about, with masks and wanted items."""
+    random = np.random.default_rng(0)
+    drawn = (random.random((USERS, SEEN + WANTED)) ** 2.5 * ITEMS).astype(np.int64)
+    user = np.repeat(np.arange(USERS), SEEN), np.repeat(np.arange(USERS), WANTED)
+    wanted = Pairs.ordered(user[1], drawn[:, SEEN:].ravel())
+    return Questions(np.arange(USERS), Pairs.ordered(user[0], drawn[:, :SEEN].ravel()), wanted, np.full(USERS, WANTED))
+
+
+def evaluate(questions: Questions, scorer: Scorer) -> None:
+    """What an evaluation does for one scorer."""
+    found = survey(questions, scorer, lists=20)
+    with_intervals(metric_values(found.ranks, CUTOFFS), 0)
+
+
+def _row(name: str, model: dict[str, Any], work: int, wanted: float, questions: Questions, rate: float) -> Row:
+    torch.manual_seed(0)
+    network = build_model(Model.model_validate(model), USERS, ITEMS).eval()
+    scorer = NetworkScorer(network, ITEMS, "cpu")
+    evaluate(questions, scorer)
+    seconds = min(_seconds(lambda: evaluate(questions, scorer)) for _ in range(3 if work < 1000 else 1))
+    limit = USERS * ITEMS * work / rate
+    return {
+        "name": f"full ranking, ML-1M's shape, {name}, {torch.get_num_threads()} threads",
+        "unit": f"s ({limit / seconds:.0%} of the product's rate)",
+        "value": round(seconds, 2), "peer": PEER, "peerValue": round(limit, 2), "ratio": round(limit / seconds, 2),
+        "atLeast": None, "ok": seconds <= wanted,
+    }  # fmt: skip
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began

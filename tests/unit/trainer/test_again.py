@@ -1,0 +1,164 @@
+"""An evaluation once more from the artifact alone, two fits side by side, and the page."""
+
+import json
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recsys_api.report import EvaluationReport
+from recsys_trainer import cli
+from recsys_trainer.html.page import render_page
+
+Manifest = Callable[..., Path]
+SAME = (
+    "metrics", "metricsAllUsers", "fullRanking", "cold", "baselines", "baselinesAllUsers", "beyondAccuracy", "calibration",
+    "sampledNegatives", "popularityCurve", "retrieval", "bootstrapSeed", "userGroups", "itemGroups",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["artifact", "."])
+def test_an_evaluation_from_the_artifact_alone_gives_the_same_figures(
+    fitted: Path, fitted_report: dict[str, Any], parquet: Path, tmp_path: Path, place: str
+) -> None:
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(parquet, moved)
+    if place == "artifact":
+        shutil.copytree(fitted / "artifact", tmp_path / "alone")
+    folder = tmp_path / "alone" if place == "artifact" else fitted
+    command = ["evaluate", "--artifact", str(folder), "--data", str(moved), "--output", str(tmp_path / "out")]
+    assert cli.main(command) == 0
+    again = json.loads((tmp_path / "out/report.json").read_text())
+    assert {name: again[name] for name in SAME} == {name: fitted_report[name] for name in SAME}
+    assert [gate["outcome"] for gate in again["gates"]] == ["Pass", "Pass"]
+
+
+def test_other_data_is_evaluated_and_said(
+    fitted: Path, table: pa.Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(table.slice(0, 2500), tmp_path / "a.parquet")
+    assert cli.main(["evaluate", "--artifact", str(fitted), "--data", str(tmp_path)]) == 0
+    error = capsys.readouterr().err
+    assert error.startswith("note: the data has digest sha256:")
+    assert "figures will differ" in error
+
+
+@pytest.mark.parametrize(
+    ("artifact", "data", "code", "words"),
+    [
+        ("nowhere", None, 66, "has no golden.json; name an artifact, or an output folder of fit"),
+        (None, "nowhere", 66, "nowhere: does not exist"),
+    ],
+)
+def test_what_is_not_there_is_one_line(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], artifact: str | None, data: str | None,
+    code: int, words: str,
+) -> None:  # fmt: skip
+    command = ["evaluate", "--artifact", str(tmp_path / artifact if artifact else fitted)]
+    assert cli.main([*command, *(["--data", str(tmp_path / data)] if data else [])]) == code
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_two_fits_are_compared_on_the_users_that_they_share(
+    write_manifest: Manifest, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write_manifest(**{"training.epochs": 1, "training.optimizer.learningRate": 1e-6})
+    assert cli.main(["fit", "-f", str(manifest), "--output", str(tmp_path / "bad")]) == 0
+    capsys.readouterr()
+    assert cli.main(["compare", str(fitted), str(tmp_path / "bad")]) == 0
+    output = capsys.readouterr().out
+    assert "A is better" in output
+    assert cli.main(["compare", str(fitted), str(fitted)]) == 0
+    same = capsys.readouterr().out
+    assert same.count("+0.0000  [+0.0000, +0.0000]  no difference shown") == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data.split.testFraction": 0.2}, "were split from other data (sha256:"),
+        ({"data.split.target": "First"}, "has data.split.target All, "),
+    ],
+)
+def test_fits_that_cannot_be_compared_are_refused_with_one_line(
+    write_manifest: Manifest, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any], words: str,
+) -> None:  # fmt: skip
+    manifest = write_manifest(**{"training.epochs": 1, **changes})
+    assert cli.main(["fit", "-f", str(manifest), "--output", str(tmp_path / "other")]) == 0
+    capsys.readouterr()
+    assert cli.main(["compare", str(fitted), str(tmp_path / "other")]) == 64
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert cli.main(["compare", str(fitted), str(tmp_path / "nothing")]) == 66
+
+
+class Tags(HTMLParser):
+    """Counts tags, and keeps what would load or run something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads.extend(name for name, _ in attrs if name in ("src", "href", "onload", "onerror"))
+
+
+def test_the_page_shows_everything_and_loads_nothing(fitted: Path) -> None:
+    text = (fitted / "report.html").read_text()
+    page = Tags()
+    page.feed(text)
+    assert page.tags.count("svg") == 5
+    assert "script" not in page.tags
+    assert page.loads == []
+    for words in ("Learning curves", "popularity", "Calibration", "Slope", "Popularity curve", "99 sampled negatives"):
+        assert words in text
+
+
+def test_what_a_user_wrote_is_escaped(fitted_report: dict[str, Any]) -> None:
+    poison = "<script>alert('x')</script><img src=x onerror=y>"
+    groups = {"metrics": {poison: fitted_report["metrics"]}, "gaps": dict.fromkeys(fitted_report["metrics"], 0.0)}
+    share = {"lists": 1.0, "exposure": 1.0, "training": 1.0, "catalogue": 1.0}
+    changed = {
+        **fitted_report,
+        "model": {"architecture": poison, poison: poison},
+        "data": {**fitted_report["data"], "testUsers": poison, "source": {"uri": poison}},
+        "gates": [{"name": poison, "outcome": "Pass", "message": poison}],
+        "userGroups": groups,
+        "itemGroups": {poison: share},
+        "calibration": {"status": "NotCalibrated", "reason": poison},
+    }
+    page = Tags()
+    page.feed(render_page(EvaluationReport.model_validate(changed)))
+    assert not {"script", "img"} & set(page.tags)
+    assert page.loads == []
+
+
+def test_groups_that_the_manifest_names_are_in_the_report(
+    write_manifest: Manifest, table: pa.Table, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    country = pa.array(["fr" if user % 3 else "de" for user in table["user_id"].to_pylist()])
+    genre = pa.array([f"g{item % 4}" for item in table["item_id"].to_pylist()])
+    pq.write_table(table.append_column("country", country).append_column("genre", genre), tmp_path / "data/a.parquet")
+    columns = {"timestamp": "ts", "userGroup": "country", "itemGroup": "genre"}
+    manifest = write_manifest(f"file://{tmp_path}/data", **{"data.columns": columns, "training.epochs": 1})
+    assert cli.main(["fit", "-f", str(manifest), "--output", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert set(report["userGroups"]["metrics"]) == {"de", "fr"}
+    users = report["userGroups"]["metrics"]
+    assert sum(block["ndcg@10"]["n"] for block in users.values()) == report["data"]["warmUsers"]
+    assert set(report["itemGroups"]) == {"g0", "g1", "g2", "g3"}
+    for share in ("lists", "exposure", "training", "catalogue"):
+        assert sum(group[share] for group in report["itemGroups"].values()) == pytest.approx(1)
+    assert "User groups" in (tmp_path / "out/report.html").read_text()

@@ -1,0 +1,183 @@
+"""`recsys-trainer evaluate --artifact` and `recsys-trainer compare`: judging what exists, without a training."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest
+from recsys_api.recommender_model import Data, RecommenderModelSpec
+from recsys_api.report import EvaluationReport
+from recsys_trainer import stages
+from recsys_trainer.data.preparing import prepare_interactions
+from recsys_trainer.data.snapshot import Snapshot, read_snapshot, write_snapshot
+from recsys_trainer.device import torch_settings
+from recsys_trainer.errors import ManifestError, UnreadableError
+from recsys_trainer.evaluation.bootstrap import resampled_means
+from recsys_trainer.evaluation.details import build_details
+from recsys_trainer.evaluation.evaluate import LoadedArtifact, compare
+from recsys_trainer.evaluation.gates import decide_gates
+from recsys_trainer.evaluation.metrics import CUTOFFS
+from recsys_trainer.evaluation.report import build_report
+from recsys_trainer.outputs import fetch_artifact, fetch_snapshot
+from recsys_trainer.store import Store
+from recsys_trainer.summary import TrainingSummary
+
+Floats = npt.NDArray[np.float64]
+ARTIFACT_FOLDER = "artifact"
+COMPARED = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
+MIN_USERS = 2
+
+
+def evaluate_again(folder: Path, data_uri: str | None) -> tuple[EvaluationReport, RecommenderModelSpec, str]:
+    """(report, the artifact's spec, a note where the data is not that of the training).
+
+    Args:
+        folder: an artifact, or an output folder of `fit` with one in it.
+        data_uri: where the interactions lie now; None for where they lay.
+
+    Raises:
+        UnreadableError: no complete artifact, or no data.
+        ManifestError: the artifact does not say how it was made.
+        DataError: the data is not what the artifact's manifest says.
+    """
+    began = time.perf_counter()
+    loaded = load_artifact(folder)
+    spec = resolved_spec(loaded.manifest, folder, data_uri)
+    snapshot = prepare_in_memory(spec)
+    with torch_settings(spec.training):
+        evaluated = stages.evaluate_candidate(spec, snapshot, loaded, None)
+        details = build_details(spec, snapshot, loaded.served, evaluated)
+    gates = decide_gates(spec.evaluation.gates, evaluated, None, "", spec.training.seed)
+    summary = _summary(loaded)
+    report = build_report(spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
+    return report, spec, _note(loaded.manifest, snapshot)
+
+
+def load_artifact(folder: Path) -> LoadedArtifact:
+    """The verified artifact in a folder, or in its `artifact/`."""
+    if (folder / ARTIFACT_FOLDER).is_dir():
+        return fetch_artifact(Store(f"file://{folder.resolve()}"))
+    missing = [name for name in (*ARTIFACT_FILES, "manifest.json") if not (folder / name).is_file()]
+    if missing:
+        raise UnreadableError(f"{folder}: has no {missing[0]}; name an artifact, or an output folder of fit")
+    with tempfile.TemporaryDirectory(prefix="recsys-") as around:
+        (Path(around) / ARTIFACT_FOLDER).symlink_to(folder.resolve())
+        return fetch_artifact(Store(f"file://{around}"))
+
+
+def resolved_spec(manifest: ArtifactManifest, folder: Path, data_uri: str | None) -> RecommenderModelSpec:
+    """The spec that an artifact carries, with the data where it lies now."""
+    parts: dict[str, object] = {
+        name: manifest.resolved.get(name) for name in ("data", "model", "training", "evaluation")
+    }
+    if not all(isinstance(part, dict) for part in parts.values()):
+        raise ManifestError(f"{folder}: its manifest.json has no resolved spec; export it again")
+    neither = {"artifacts": {"uri": "file:///nowhere"}, "rollout": {"gateway": {"name": "none"}}}
+    spec = RecommenderModelSpec.model_validate({**parts, **neither})
+    return spec if data_uri is None else spec.model_copy(update={"data": _moved(spec, data_uri)})
+
+
+def _moved(spec: RecommenderModelSpec, uri: str) -> Data:
+    """`spec.data` with another place for the source, and the parts below it."""
+    data, old = spec.data, spec.data.source.uri.rstrip("/")
+    split = data.split
+    if split.predefined is not None:
+        parts = {name: uri.rstrip("/") + str(part).removeprefix(old) for name, part in split.predefined}
+        split = split.model_copy(update={"predefined": split.predefined.model_copy(update=parts)})
+    return data.model_copy(update={"source": data.source.model_copy(update={"uri": uri}), "split": split})
+
+
+def prepare_in_memory(spec: RecommenderModelSpec) -> Snapshot:
+    """The snapshot that `prepare` would leave."""
+    data, parts = prepare_interactions(spec.data, spec.training.seed)
+    with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
+        return read_snapshot(Path(folder), write_snapshot(Path(folder), data, parts))
+
+
+def _note(manifest: ArtifactManifest, snapshot: Snapshot) -> str:
+    trained, found = manifest.lineage.snapshot_digest, snapshot.manifest.digest
+    if trained == found:
+        return ""
+    return f"the data has digest {found}, the artifact was trained on {trained}: figures will differ from its report's"
+
+
+def _summary(loaded: LoadedArtifact) -> TrainingSummary:
+    """What an artifact knows of its training: sizes, and nothing of the course."""
+    parameters = sum(values.numel() for values in loaded.served.network.state_dict().values())
+    return TrainingSummary(
+        digest=loaded.manifest.digest, device="", device_name="another machine", threads=0, torch="", epochs=0,
+        best_epoch=0, refit="", seconds=0.0, samples=0, samples_per_second=0.0, users=len(loaded.served.users),
+        items=loaded.served.items, parameters=parameters, message="evaluated again from the artifact",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of two artifacts on the same users."""
+
+    name: str
+    first: float
+    second: float
+    low: float
+    high: float
+    """95 % paired bootstrap interval of second - first."""
+    users: int
+
+
+def compare_fits(first: Path, second: Path) -> list[Difference]:
+    """Paired differences on the users that both were trained on.
+
+    Raises:
+        UnreadableError: an output of fit is not complete.
+        ManifestError: their data differs, so that figures could not be told apart from it.
+    """
+    stores = [Store(f"file://{folder.resolve()}") for folder in (first, second)]
+    snapshots, loaded = [fetch_snapshot(store) for store in stores], [fetch_artifact(store) for store in stores]
+    specs = [resolved_spec(each.manifest, folder, None) for each, folder in zip(loaded, (first, second), strict=True)]
+    digests = [each.manifest.digest for each in snapshots]
+    if digests[0] != digests[1]:
+        raise ManifestError(
+            f"{first} and {second} were split from other data ({digests[0][:19]}… and {digests[1][:19]}…); fit both on "
+            "one source with one split and seed, or use fit --stable"
+        )
+    targets = [spec.data.split.target for spec in specs]
+    if targets[0] != targets[1]:
+        raise ManifestError(f"{first} has data.split.target {targets[0]}, {second} {targets[1]}; fit both with one")
+    last_part = max(stages.last_trained_part(spec) for spec in specs)
+    with torch_settings(specs[0].training):
+        paired = compare(snapshots[0], loaded[1], loaded[0], targets[0], last_part, CUTOFFS, after=None)
+    known = set(loaded[0].served.users) & set(loaded[1].served.users)
+    shared = np.array([snapshots[0].users[row] in known for row in paired.user_N], dtype=np.bool_) & paired.warm_N
+    if shared.sum() < MIN_USERS:
+        raise ManifestError(f"{first} and {second} share {int(shared.sum())} test users; {MIN_USERS} are needed")
+    return [
+        _difference(name, paired.stable[name][shared], paired.candidate[name][shared], specs[0].training.seed)
+        for name in COMPARED
+    ]
+
+
+def _difference(name: str, first: Floats, second: Floats, seed: int) -> Difference:
+    low, high = np.percentile(resampled_means((second - first)[:, None], seed)[:, 0], (2.5, 97.5))
+    return Difference(name, float(first.mean()), float(second.mean()), float(low), float(high), len(first))
+
+
+def render_differences(found: list[Difference], first: Path, second: Path) -> str:
+    """A table for a person."""
+    lines = [
+        f"A  {first}",
+        f"B  {second}",
+        f"{found[0].users} users that both were trained on",
+        "",
+        f"{'':<14}{'A':>8}{'B':>9}{'B - A':>10}  95 % interval",
+    ]
+    for each in found:
+        verdict = "B is better" if each.low > 0 else "A is better" if each.high < 0 else "no difference shown"
+        lines.append(
+            f"  {each.name:<12}{each.first:>8.4f}{each.second:>9.4f}{each.second - each.first:>+10.4f}"
+            f"  [{each.low:+.4f}, {each.high:+.4f}]  {verdict}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,126 @@
+"""Small charts as inline SVG. All text that comes in is escaped here."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+Point = tuple[float, float]
+WIDTH, HEIGHT = 420, 260
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
+COLOURS = ("#1f6f8b", "#c8553d", "#7a9e3f")
+
+
+def line_chart(
+    lines: Mapping[str, Sequence[Point]], x: str, y: str, *, dots: bool = False, diagonal: bool = False
+) -> str:
+    """Lines over common axes, with a legend.
+
+    Args:
+        lines: {name: points}; empty ones are left out.
+        x, y: what the axes say.
+        dots: mark the points.
+        diagonal: draw where y = x.
+    """
+    series = {name: points for name, points in lines.items() if points}
+    if not series:
+        return "<p>no data</p>"
+    xs, ys = ([point[at] for points in series.values() for point in points] for at in (0, 1))
+    if diagonal:
+        xs, ys = [*xs, 0.0, *ys], [*ys, 0.0, *xs]
+    scale = _Scale(_bounds(xs), _bounds(ys))
+    parts = [_axes(scale, x, y)]
+    if diagonal:
+        low, high = scale.x
+        parts.append(_path([(low, low), (high, high)], scale, "#999", dashed=True))
+    for (name, points), colour in zip(series.items(), COLOURS, strict=False):
+        parts.append(_path(points, scale, colour))
+        if dots:
+            parts.extend(_dot(point, scale, colour, name) for point in points)
+    return _svg("".join(parts) + _legend(list(series)))
+
+
+def bar_chart(bars: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], names: Sequence[str]) -> str:
+    """Horizontal groups of (value, low, high), one colour for each of `names`."""
+    if not bars:
+        return "<p>no data</p>"
+    high = max(bound[2] for _, values in bars for bound in values) or 1.0
+    step, thick = 16 * len(names) + 12, 12
+    height = step * len(bars) + 36
+    scale = (WIDTH - LEFT - 60) / high
+    parts = []
+    for row, (label, values) in enumerate(bars):
+        top = 8 + row * step
+        parts.append(_text(LEFT + 20, top + step / 2 - 4, label, "end"))
+        for at, (value, low, up) in enumerate(values):
+            y = top + at * 16
+            parts.append(
+                f'<rect x="{LEFT + 26}" y="{y}" width="{value * scale:.1f}" height="{thick}" fill="{COLOURS[at]}"/>'
+                f'<path d="M{LEFT + 26 + low * scale:.1f} {y + thick / 2}H{LEFT + 26 + up * scale:.1f}" stroke="#222"/>'
+            )
+    return _svg("".join(parts) + _legend(names, height - 8), height)
+
+
+class _Scale:
+    def __init__(self, x: tuple[float, float], y: tuple[float, float]) -> None:
+        self.x, self.y = x, y
+
+    def at(self, point: Point) -> str:
+        return f"{self.across(point[0]):.1f} {self.up(point[1]):.1f}"
+
+    def across(self, value: float) -> float:
+        return LEFT + (value - self.x[0]) / (self.x[1] - self.x[0]) * (WIDTH - LEFT - RIGHT)
+
+    def up(self, value: float) -> float:
+        return HEIGHT - BOTTOM - (value - self.y[0]) / (self.y[1] - self.y[0]) * (HEIGHT - TOP - BOTTOM)
+
+
+def _bounds(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    if low == high:
+        return low - 0.5, high + 0.5
+    return low, high
+
+
+def _axes(scale: _Scale, x: str, y: str) -> str:
+    parts = [f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" fill="none" stroke="#444"/>']
+    for part in range(5):
+        across = scale.x[0] + part / 4 * (scale.x[1] - scale.x[0])
+        up = scale.y[0] + part / 4 * (scale.y[1] - scale.y[0])
+        parts.append(_text(scale.across(across), HEIGHT - BOTTOM + 14, f"{across:.3g}", "middle"))
+        parts.append(_text(LEFT - 5, scale.up(up) + 4, f"{up:.3g}", "end"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 28, x, "middle"))
+    parts.append(
+        f'<text transform="translate(11 {HEIGHT / 2 - 10}) rotate(-90)" text-anchor="middle">{escape(y)}</text>'
+    )
+    return "".join(parts)
+
+
+def _path(points: Sequence[Point], scale: _Scale, colour: str, *, dashed: bool = False) -> str:
+    style = ' stroke-dasharray="4 3"' if dashed else ' stroke-width="2"'
+    steps = "L".join(scale.at(point) for point in points)
+    return f'<path d="M{steps}" fill="none" stroke="{colour}"{style}/>'
+
+
+def _dot(point: Point, scale: _Scale, colour: str, name: str) -> str:
+    title = escape(f"{name}: {point[0]:.6g}, {point[1]:.6g}")
+    centre = f'cx="{scale.across(point[0]):.1f}" cy="{scale.up(point[1]):.1f}"'
+    return f'<circle {centre} r="3.5" fill="{colour}"><title>{title}</title></circle>'
+
+
+def _legend(names: Sequence[str], y: float = HEIGHT - 4) -> str:
+    parts, x = [], float(LEFT)
+    for name, colour in zip(names, COLOURS, strict=False):
+        parts.append(f'<rect x="{x:.0f}" y="{y - 9:.0f}" width="10" height="10" fill="{colour}"/>')
+        parts.append(_text(x + 14, y, name))
+        x += 30 + 7 * len(name)
+    return "".join(parts)
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _svg(content: str, height: float = HEIGHT) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
+        f'height="{height:.0f}" font-family="sans-serif" font-size="11" role="img">{content}</svg>'
+    )

@@ -1,0 +1,173 @@
+"""report.html from a report: for people, self-contained; whatever a user wrote is escaped."""
+
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from recsys_api.report import EvaluationReport, Figure, Metrics
+from recsys_api.run_spec import MetricValue
+from recsys_trainer.html.charts import bar_chart, line_chart
+from recsys_trainer.table import SHOWN
+
+_STYLE = """
+body{font:15px/1.5 sans-serif;color:#222;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1,h2{line-height:1.2;font-weight:600}h2{margin-top:2.2rem;border-bottom:1px solid #ddd}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+td,th{padding:.15rem .7rem;text-align:right;border-bottom:1px solid #eee}
+td:first-child,th:first-child{text-align:left}.charts{display:flex;flex-wrap:wrap;gap:1rem}
+figure{margin:0}figcaption{color:#555}.Fail{color:#a3231a}.Pass{color:#2d6a2d}
+"""
+
+
+def render_page(report: EvaluationReport) -> str:
+    """The whole page."""
+    title = f"{report.model.get('architecture', 'Model')}: evaluation"
+    body = "\n".join(
+        part
+        for section in (_summary, _metrics, _course, _lists, _calibration, _groups, _sampled, _settings)
+        for part in section(report)
+    )
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
+    )
+
+
+def _summary(report: EvaluationReport) -> Iterator[str]:
+    data = report.data
+    yield (
+        f"<p>{escape(str(data.get('testUsers')))} test users, {escape(str(data.get('warmUsers')))} of them trained on; "
+        f"intervals are 95 %, from {report.bootstrap_resamples:,} resamples of users (seed {report.bootstrap_seed}).</p>"
+    )
+    if report.gates:
+        yield "<h2>Gates</h2>"
+        rows = [(gate.name, gate.outcome, gate.message) for gate in report.gates]
+        yield _table(("gate", "outcome", ""), rows)
+
+
+def _metrics(report: EvaluationReport) -> Iterator[str]:
+    popularity = report.baselines.get("popularity", {})
+    yield "<h2>Metrics beside popularity</h2>"
+    names = [name for name in SHOWN if name in report.metrics and name in popularity]
+    bars = [(name, [_bounds(report.metrics[name]), _bounds(popularity[name])]) for name in names]
+    yield '<div class="charts">' + _figure(bar_chart(bars, ("model", "popularity")), "Warm users") + "</div>"
+    everybody = report.baselines_all_users.get("popularity", {})
+    for name, block, other in (
+        ("Warm users", report.metrics, popularity),
+        ("All users", report.metrics_all_users, everybody),
+        ("Cold users, answered by popularity", report.cold.metrics, {}),
+    ):
+        yield f"<h3>{name}</h3>" + _metric_table(block, other)
+    if report.ratings:
+        yield "<h3>Ratings</h3>" + _metric_table(report.ratings, {})
+
+
+def _bounds(metric: MetricValue) -> tuple[float, float, float]:
+    return metric.value, metric.low, metric.high
+
+
+def _metric_table(block: Metrics, other: Metrics) -> str:
+    rows = [
+        (name, f"{each.value:.4f}", f"[{each.low:.4f}, {each.high:.4f}]", f"{each.n:,}", _value(other.get(name)))
+        for name, each in block.items()
+    ]
+    return _table(("metric", "value", "interval", "n", "popularity"), rows) if rows else "<p>none</p>"
+
+
+def _value(metric: MetricValue | Figure | None) -> str:
+    return "" if metric is None else f"{metric.value:.4f}"
+
+
+def _course(report: EvaluationReport) -> Iterator[str]:
+    history = report.training.get("history")
+    if not isinstance(history, list) or not history:
+        return
+    yield "<h2>Learning curves</h2>"
+    charts = []
+    for key, text in (("loss", "training loss"), ("ndcg@10", "validation NDCG@10")):
+        points = [(float(each["epoch"]), float(each[key])) for each in history if key in each]
+        charts.append(_figure(line_chart({text: points}, "epoch", text, dots=True), text.capitalize()))
+    yield f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _lists(report: EvaluationReport) -> Iterator[str]:
+    model, popularity = (report.beyond_accuracy.get(name, {}) for name in ("model", "popularity"))
+    if not model:
+        return
+    yield "<h2>What the lists are like</h2>"
+    rows = [
+        (name, f"{each.value:.4f}", "" if each.low is None else f"[{each.low:.4f}, {each.high:.4f}]",
+         f"{each.n:,}", _value(popularity.get(name)))
+        for name, each in model.items()
+    ]  # fmt: skip
+    yield _table(("figure", "model", "interval", "n", "popularity"), rows)
+    curve = report.popularity_curve
+    series = {
+        "training": [(point.items, point.training) for point in curve],
+        "lists": [(point.items, point.lists) for point in curve],
+    }
+    chart = line_chart(series, "share of items, most popular first", "share of interactions or places")
+    yield '<div class="charts">' + _figure(chart, "Popularity curve, first ten of warm users") + "</div>"
+
+
+def _calibration(report: EvaluationReport) -> Iterator[str]:
+    found = report.calibration
+    yield "<h2>Calibration</h2>"
+    if found.status == "NotCalibrated":
+        yield f"<p>not calibrated: {escape(found.reason)}</p>"
+        return
+    yield (
+        f"<p>Slope {found.slope:.3f}, bias {found.bias:.3f}; log-loss {found.log_loss:.6f} against {found.base_log_loss:.6f} "
+        f"of the base rate (gain {found.log_loss_gain:.1%}); expected calibration error {found.ece:.2g} "
+        f"on {found.pairs:,} pairs, {found.events:,} of them events.</p>"
+    )
+    points = [(each.predicted, each.observed) for each in found.bins]
+    chart = line_chart({"top tenth": points}, "predicted", "observed", dots=True, diagonal=True)
+    yield '<div class="charts">' + _figure(chart, "Chance that an unseen pair occurs in the window") + "</div>"
+
+
+def _groups(report: EvaluationReport) -> Iterator[str]:
+    users, items = report.user_groups, report.item_groups
+    if users.metrics:
+        yield "<h2>User groups</h2>"
+        names = list(next(iter(users.metrics.values())))
+        rows = [
+            (group, *(f"{block[name].value:.4f}" for name in names), f"{block[names[0]].n:,}")
+            for group, block in users.metrics.items()
+        ]
+        rows.append(("gap", *(f"{users.gaps[name]:.4f}" for name in names), ""))
+        yield _table(("group", *names, "n"), rows)
+    if items:
+        yield "<h2>Item groups</h2>"
+        shares = [
+            (name, *(f"{value:.1%}" for value in (each.lists, each.exposure, each.training, each.catalogue)))
+            for name, each in items.items()
+        ]
+        yield _table(("group", "places", "exposure", "training", "catalogue"), shares)
+
+
+def _sampled(report: EvaluationReport) -> Iterator[str]:
+    found = report.sampled_negatives
+    if found.metrics:
+        yield f"<h2>Anchor to the literature</h2><p>{escape(found.protocol)}</p>"
+        yield _metric_table(found.metrics, found.popularity)
+
+
+def _settings(report: EvaluationReport) -> Iterator[str]:
+    yield "<h2>Settings</h2>"
+    rows = [
+        (f"{block}.{name}", str(value))
+        for block, content in (("data", report.data), ("model", report.model), ("training", report.training))
+        for name, value in content.items()
+        if name != "history"
+    ]
+    yield _table(("field", "value"), rows)
+
+
+def _figure(chart: str, caption: str) -> str:
+    return f"<figure>{chart}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>"
