@@ -5,9 +5,8 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from benchmarks.control_plane.rollbacks import Rollback, find_rollbacks
 from benchmarks.control_plane.rounds import Registry, settle, start_rollouts, stir
@@ -37,10 +36,15 @@ RECONCILE = "recsys_operator_reconcile_seconds"
 class Options:
     """How much of it."""
 
-    models: int = 1000
+    models: int = 300
     rolling: int = 40
     rounds: int = 300
     idle_seconds: int = 60
+
+    @property
+    def first(self) -> int:
+        """Models of the first part."""
+        return max(self.rolling, min(FIRST_MODELS, self.models))
 
 
 @dataclass
@@ -127,7 +131,7 @@ async def measure(options: Options) -> list[Row]:
             await _few_models(run, operator)
             took = await run.models(operator, options.models)
             peers = (("Argo Rollouts, 1,000 (anchor)", 167.0), ("Flagger, 1,000 (anchor)", 276.0))
-            created = options.models - FIRST_MODELS
+            created = options.models - options.first
             run.rows += [row(f"{created} more models until stable", "s", took, *peer, models=created) for peer in peers]
             await run.idle(operator)
         await _many_models(run)
@@ -137,12 +141,12 @@ async def measure(options: Options) -> list[Row]:
 async def _few_models(run: Run, operator: Operator) -> None:
     options = run.options
     await run.models(operator, options.rolling, ROLLING)
-    await run.models(operator, max(FIRST_MODELS, options.rolling))
+    await run.models(operator, options.first)
     proxy = f"http://{PROXY_ADDRESS}:{run.world.gateway_port}"
     async with run.world.helper("peer", proxy, PEER_ROUTES, *PEER_INTERVALS) as peer:
         run.registry.retrying = True
         await start_rollouts(run.world, options.rolling)
-        await run.rounds(operator, peer, f"{FIRST_MODELS} models", 0.3)
+        await run.rounds(operator, peer, f"{options.first} models", 0.3)
         run.registry.retrying = False
     await until(run.registry.calm, 60.0, "rollouts do not end")
 
@@ -180,16 +184,12 @@ async def _run(options: Options) -> AsyncIterator[Run]:
         world.helper("observer") as observer,
     ):
         registry = Registry(world)
-        tasks = [_task(registry.run()), _task(registry.retry())]
-        try:
+        # a group: what fails in the background ends the run at once
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(registry.run()), group.create_task(registry.retry())]
             yield Run(options, world, registry, standins, observer, Audit(world.audit))
-        finally:
             for task in tasks:
                 task.cancel()
-
-
-def _task(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    return asyncio.create_task(work)
 
 
 def _rolling(options: Options) -> list[str]:
