@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.control_plane.rollbacks import Rollback, find_rollbacks
 from benchmarks.control_plane.rounds import Registry, settle, start_rollouts, stir
-from benchmarks.control_plane.rows import Row, breach_rows, memory_rows, row, verdict_rows
+from benchmarks.control_plane.rows import Row, breach_rows, memory_rows, row, scaled_row, verdict_rows
 from benchmarks.control_plane.standins import PROXY_ADDRESS, ROLLING
 from benchmarks.control_plane.usage import (
     Audit,
@@ -24,8 +24,8 @@ from benchmarks.control_plane.usage import (
 from benchmarks.control_plane.world import Helper, Operator, World, start_world, until
 
 FIRST_MODELS = 100
-CALM_SECONDS = 10.0
-PHASE_SECONDS = 150.0
+CALM_SECONDS = 5.0
+PHASE_SECONDS = 120.0
 RELIST_SECONDS = 10
 RELISTING = "relisting every 10 s"
 PEER_ROUTES, PEER_INTERVALS = 8, (1.0, 10.0)
@@ -90,11 +90,12 @@ class Run:
         ours = self._ours(begun)
         counts = buckets(await operator.metrics(), RECONCILE)
         counts.subtract(buckets(page, RECONCILE))
-        self.rows += verdict_rows(ours, bare, where, target) + breach_rows(ours, loops, where)
-        self.rows += [
+        found = verdict_rows(ours, bare, where, target) + breach_rows(ours, loops, where)
+        found += [
             row(f"reconcile, p99 at most, {where}", "s", quantile_bound(counts, 0.99), n=max(counts.values())),
             row(f"oldest in the queue, sampled, {where}", "s", age),
         ]
+        self.rows += [line | {"load": os.getloadavg()} for line in found]
         _tell(f"{len(ours)} rollbacks, {where}, in {time.time() - begun:.0f} s; {_load()}")
 
     async def idle(self, operator: Operator) -> None:
@@ -107,13 +108,13 @@ class Run:
         await asyncio.sleep(2.0)
         requests = self.audit.requests()
         count, models = writes(requests), self.options.models
+        where, per_minute = f"idle, {models} models", sum(requests.values()) * 60 / seconds
         self.rows += [
-            row(f"idle, {models} models: writes in an hour", "1/h", count * 3600 / seconds,
-                "Argo Rollouts at 1,000: events (anchor)", 582 * 60.0, target=0.0, seconds=seconds),
-            row(f"idle, {models} models: requests in a minute", "1/min", sum(requests.values()) * 60 / seconds,
-                "Flagger at 1,000 (anchor)", 7504.0, what=_words(requests)),
-            row(f"idle, {models} models: CPU in a minute", "s", cpu, "Argo Rollouts at 1,000 (anchor)", 0.59),
-            row(f"idle, {models} models: CPU in a minute", "s", cpu, "Flagger at 1,000 (anchor)", 4.7),
+            *scaled_row(f"{where}: writes in an hour, Lease apart", "1/h", count * 3600 / seconds, models,
+                        {"Argo Rollouts, events": 582 * 60.0}, target=0.0, seconds=seconds),
+            *scaled_row(f"{where}: requests in a minute", "1/min", per_minute, models, {"Flagger": 7504.0},
+                        what=_words(requests)),
+            *scaled_row(f"{where}: CPU in a minute", "s", cpu, models, {"Argo Rollouts": 0.59, "Flagger": 4.7}),
         ]  # fmt: skip
         _tell(f"idle: {count} writes in {seconds} s; {_load()}")
 
@@ -130,9 +131,9 @@ async def measure(options: Options) -> list[Row]:
             run.memory[0] = rss_mib(operator.process.pid)
             await _few_models(run, operator)
             took = await run.models(operator, options.models)
-            peers = (("Argo Rollouts, 1,000 (anchor)", 167.0), ("Flagger, 1,000 (anchor)", 276.0))
-            created = options.models - options.first
-            run.rows += [row(f"{created} more models until stable", "s", took, *peer, models=created) for peer in peers]
+            if created := options.models - options.first:
+                anchors = {"Argo Rollouts": 167.0, "Flagger": 276.0}
+                run.rows += scaled_row(f"{created} more models until stable", "s", took, created, anchors)
             await run.idle(operator)
         await _many_models(run)
         return [*run.rows, *memory_rows(run.memory)]

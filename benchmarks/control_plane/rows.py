@@ -70,12 +70,24 @@ def breach_rows(ours: Sequence[Rollback], loops: Mapping[float, Sequence[Rollbac
     return [*found, row(f"breach to weight 0, p99, {where}", "s", worst, target=8.0, **extra)]
 
 
-def memory_rows(memory: dict[int, float]) -> list[Row]:
+def memory_rows(memory: Mapping[int, float]) -> list[Row]:
     """By number of models; the anchors are for 0, 100 and 1,000 objects."""
     anchors = {0: (70, 52), 100: (97, 71), 1000: (187, 124)}
     found = []
     for models, mib in memory.items():
-        argo, flagger = anchors.get(models, (None, None))
-        found.append(row(f"memory at {models} models", "MiB", mib, "Argo Rollouts (anchor)", argo))
-        found.append(row(f"memory at {models} models", "MiB", mib, FLAGGER, flagger))
+        name = f"memory at {models} models"
+        if models not in anchors:
+            found.append(row(name, "MiB", mib))
+            continue
+        argo, flagger = anchors[models]
+        found += [row(name, "MiB", mib, "Argo Rollouts (anchor)", argo), row(name, "MiB", mib, FLAGGER, flagger)]
+    return found
+
+
+def scaled_row(name: str, unit: str, value: float, models: int, anchors: Mapping[str, float], **more: Any) -> list[Row]:
+    """Beside anchors for 1,000 objects: a ratio only where we have as many."""
+    found = []
+    for who, anchor in anchors.items():
+        line = row(name, unit, value, f"{who} at 1,000 (anchor)", anchor, **more)
+        found.append(line if models == 1000 else line | {"ratio": None})
     return found

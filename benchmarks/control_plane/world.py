@@ -95,9 +95,8 @@ class World:
             await until(operator.is_ready, READY_SECONDS, f"the operator is not ready; see {log}")
             try:
                 yield operator
-            finally:
-                if process.returncode is not None:
-                    print(f"the operator ended with {process.returncode}:\n{log.read_text()[-2000:]}", file=sys.stderr)
+            except aiohttp.ClientError as error:
+                raise RuntimeError(f"the operator is gone; the end of its log:\n{log.read_text()[-2000:]}") from error
 
 
 @dataclass
