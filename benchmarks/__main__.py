@@ -5,6 +5,8 @@ import asyncio
 import json
 import os
 import platform
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
 
 def main() -> None:
     """Command line."""
+    # whoever ends us politely lets us end what we started, as at Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     parser = argparse.ArgumentParser(
         description="Run benchmarks; each prints its peer's value and the ratio beside its own."
     )
@@ -53,4 +57,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

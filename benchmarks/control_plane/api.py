@@ -76,7 +76,14 @@ class Api:
         """(clock when the line came, LISTED | ADDED | MODIFIED | DELETED, object), for ever."""
         base = {"labelSelector": selector} if selector else {}
         while True:
-            listing = await self.get(path, **base)
+            try:
+                listing = await self.get(path, **base)
+            except ApiError as error:
+                # a kind whose definition is new answers so for a moment
+                if error.status not in (429, 503):
+                    raise
+                await asyncio.sleep(0.2)
+                continue
             for item in listing["items"]:
                 yield time.time(), "LISTED", item
             since = {"watch": "true", "resourceVersion": listing["metadata"]["resourceVersion"]}

@@ -5,13 +5,12 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from benchmarks.control_plane.rollbacks import Rollback, find_rollbacks
 from benchmarks.control_plane.rounds import Registry, settle, start_rollouts, stir
-from benchmarks.control_plane.rows import Row, breach_rows, memory_rows, row, verdict_rows
+from benchmarks.control_plane.rows import Row, breach_rows, memory_rows, row, scaled_row, verdict_rows
 from benchmarks.control_plane.standins import PROXY_ADDRESS, ROLLING
 from benchmarks.control_plane.usage import (
     Audit,
@@ -25,8 +24,8 @@ from benchmarks.control_plane.usage import (
 from benchmarks.control_plane.world import Helper, Operator, World, start_world, until
 
 FIRST_MODELS = 100
-CALM_SECONDS = 10.0
-PHASE_SECONDS = 150.0
+CALM_SECONDS = 5.0
+PHASE_SECONDS = 120.0
 RELIST_SECONDS = 10
 RELISTING = "relisting every 10 s"
 PEER_ROUTES, PEER_INTERVALS = 8, (1.0, 10.0)
@@ -37,10 +36,15 @@ RECONCILE = "recsys_operator_reconcile_seconds"
 class Options:
     """How much of it."""
 
-    models: int = 1000
+    models: int = 300
     rolling: int = 40
     rounds: int = 300
     idle_seconds: int = 60
+
+    @property
+    def first(self) -> int:
+        """Models of the first part."""
+        return max(self.rolling, min(FIRST_MODELS, self.models))
 
 
 @dataclass
@@ -86,11 +90,12 @@ class Run:
         ours = self._ours(begun)
         counts = buckets(await operator.metrics(), RECONCILE)
         counts.subtract(buckets(page, RECONCILE))
-        self.rows += verdict_rows(ours, bare, where, target) + breach_rows(ours, loops, where)
-        self.rows += [
+        found = verdict_rows(ours, bare, where, target) + breach_rows(ours, loops, where)
+        found += [
             row(f"reconcile, p99 at most, {where}", "s", quantile_bound(counts, 0.99), n=max(counts.values())),
             row(f"oldest in the queue, sampled, {where}", "s", age),
         ]
+        self.rows += [line | {"load": os.getloadavg()} for line in found]
         _tell(f"{len(ours)} rollbacks, {where}, in {time.time() - begun:.0f} s; {_load()}")
 
     async def idle(self, operator: Operator) -> None:
@@ -103,13 +108,13 @@ class Run:
         await asyncio.sleep(2.0)
         requests = self.audit.requests()
         count, models = writes(requests), self.options.models
+        where, per_minute = f"idle, {models} models", sum(requests.values()) * 60 / seconds
         self.rows += [
-            row(f"idle, {models} models: writes in an hour", "1/h", count * 3600 / seconds,
-                "Argo Rollouts at 1,000: events (anchor)", 582 * 60.0, target=0.0, seconds=seconds),
-            row(f"idle, {models} models: requests in a minute", "1/min", sum(requests.values()) * 60 / seconds,
-                "Flagger at 1,000 (anchor)", 7504.0, what=_words(requests)),
-            row(f"idle, {models} models: CPU in a minute", "s", cpu, "Argo Rollouts at 1,000 (anchor)", 0.59),
-            row(f"idle, {models} models: CPU in a minute", "s", cpu, "Flagger at 1,000 (anchor)", 4.7),
+            *scaled_row(f"{where}: writes in an hour, Lease apart", "1/h", count * 3600 / seconds, models,
+                        {"Argo Rollouts, events": 582 * 60.0}, target=0.0, seconds=seconds),
+            *scaled_row(f"{where}: requests in a minute", "1/min", per_minute, models, {"Flagger": 7504.0},
+                        what=_words(requests)),
+            *scaled_row(f"{where}: CPU in a minute", "s", cpu, models, {"Argo Rollouts": 0.59, "Flagger": 4.7}),
         ]  # fmt: skip
         _tell(f"idle: {count} writes in {seconds} s; {_load()}")
 
@@ -126,9 +131,9 @@ async def measure(options: Options) -> list[Row]:
             run.memory[0] = rss_mib(operator.process.pid)
             await _few_models(run, operator)
             took = await run.models(operator, options.models)
-            peers = (("Argo Rollouts, 1,000 (anchor)", 167.0), ("Flagger, 1,000 (anchor)", 276.0))
-            created = options.models - FIRST_MODELS
-            run.rows += [row(f"{created} more models until stable", "s", took, *peer, models=created) for peer in peers]
+            if created := options.models - options.first:
+                anchors = {"Argo Rollouts": 167.0, "Flagger": 276.0}
+                run.rows += scaled_row(f"{created} more models until stable", "s", took, created, anchors)
             await run.idle(operator)
         await _many_models(run)
         return [*run.rows, *memory_rows(run.memory)]
@@ -137,12 +142,12 @@ async def measure(options: Options) -> list[Row]:
 async def _few_models(run: Run, operator: Operator) -> None:
     options = run.options
     await run.models(operator, options.rolling, ROLLING)
-    await run.models(operator, max(FIRST_MODELS, options.rolling))
+    await run.models(operator, options.first)
     proxy = f"http://{PROXY_ADDRESS}:{run.world.gateway_port}"
     async with run.world.helper("peer", proxy, PEER_ROUTES, *PEER_INTERVALS) as peer:
         run.registry.retrying = True
         await start_rollouts(run.world, options.rolling)
-        await run.rounds(operator, peer, f"{FIRST_MODELS} models", 0.3)
+        await run.rounds(operator, peer, f"{options.first} models", 0.3)
         run.registry.retrying = False
     await until(run.registry.calm, 60.0, "rollouts do not end")
 
@@ -180,16 +185,12 @@ async def _run(options: Options) -> AsyncIterator[Run]:
         world.helper("observer") as observer,
     ):
         registry = Registry(world)
-        tasks = [_task(registry.run()), _task(registry.retry())]
-        try:
+        # a group: what fails in the background ends the run at once
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(registry.run()), group.create_task(registry.retry())]
             yield Run(options, world, registry, standins, observer, Audit(world.audit))
-        finally:
             for task in tasks:
                 task.cancel()
-
-
-def _task(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    return asyncio.create_task(work)
 
 
 def _rolling(options: Options) -> list[str]:

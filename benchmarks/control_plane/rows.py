@@ -1,6 +1,6 @@
 """Measured figures -> rows. Peers named `anchor` were measured on another day on such a control plane; the loops in this run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.control_plane.rollbacks import Rollback, quantile, quantile_interval
@@ -11,7 +11,7 @@ ARGO, FLAGGER = "Argo Rollouts, interval 1 s (anchor)", "Flagger (anchor)"
 
 def row(
     name: str, unit: str, value: float, peer: str = "", peer_value: float | None = None, *,
-    target: float | None = None, **more: object,
+    target: float | None = None, **more: Any,
 ) -> Row:  # fmt: skip
     """One line; `ok` says whether the target is met (True where there is none)."""
     ratio = round(peer_value / value, 2) if peer_value is not None and value else None
@@ -21,7 +21,7 @@ def row(
     }  # fmt: skip
 
 
-def spread(values: Sequence[float]) -> dict[str, object]:
+def spread(values: Sequence[float]) -> dict[str, Any]:
     """n, median, 99th percentile with its interval, maximum."""
     low, high = quantile_interval(values, 0.99)
     return {
@@ -53,7 +53,7 @@ def verdict_rows(ours: Sequence[Rollback], loop: Sequence[Rollback], where: str,
     ]  # fmt: skip
 
 
-def breach_rows(ours: Sequence[Rollback], loops: dict[float, Sequence[Rollback]], where: str) -> list[Row]:
+def breach_rows(ours: Sequence[Rollback], loops: Mapping[float, Sequence[Rollback]], where: str) -> list[Row]:
     """From the first bad request to weight 0: ours waits for evidence, the loops do not."""
     if not ours:
         return []
@@ -70,12 +70,24 @@ def breach_rows(ours: Sequence[Rollback], loops: dict[float, Sequence[Rollback]]
     return [*found, row(f"breach to weight 0, p99, {where}", "s", worst, target=8.0, **extra)]
 
 
-def memory_rows(memory: dict[int, float]) -> list[Row]:
+def memory_rows(memory: Mapping[int, float]) -> list[Row]:
     """By number of models; the anchors are for 0, 100 and 1,000 objects."""
     anchors = {0: (70, 52), 100: (97, 71), 1000: (187, 124)}
     found = []
     for models, mib in memory.items():
-        argo, flagger = anchors.get(models, (None, None))
-        found.append(row(f"memory at {models} models", "MiB", mib, "Argo Rollouts (anchor)", argo))
-        found.append(row(f"memory at {models} models", "MiB", mib, FLAGGER, flagger))
+        name = f"memory at {models} models"
+        if models not in anchors:
+            found.append(row(name, "MiB", mib))
+            continue
+        argo, flagger = anchors[models]
+        found += [row(name, "MiB", mib, "Argo Rollouts (anchor)", argo), row(name, "MiB", mib, FLAGGER, flagger)]
+    return found
+
+
+def scaled_row(name: str, unit: str, value: float, models: int, anchors: Mapping[str, float], **more: Any) -> list[Row]:
+    """Beside anchors for 1,000 objects: a ratio only where we have as many."""
+    found = []
+    for who, anchor in anchors.items():
+        line = row(name, unit, value, f"{who} at 1,000 (anchor)", anchor, **more)
+        found.append(line if models == 1000 else line | {"ratio": None})
     return found

@@ -74,7 +74,8 @@ class World:
             finally:
                 assert process.stdin is not None
                 process.stdin.close()
-                await asyncio.wait([reading], timeout=END_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.gather(reading, process.wait()), END_SECONDS)
                 reading.cancel()
 
     @contextlib.asynccontextmanager
@@ -92,7 +93,10 @@ class World:
         async with _process(command, log, env=settings | environment) as process, aiohttp.ClientSession() as session:
             operator = Operator(process, f"http://127.0.0.1:{port}", session)
             await until(operator.is_ready, READY_SECONDS, f"the operator is not ready; see {log}")
-            yield operator
+            try:
+                yield operator
+            except aiohttp.ClientError as error:
+                raise RuntimeError(f"the operator is gone; the end of its log:\n{log.read_text()[-2000:]}") from error
 
 
 @dataclass
@@ -176,9 +180,11 @@ def _apply_crds(server: loopback.ApiServer) -> None:
     bundle = next(cache.binaries.glob("envoy-gateway-*/gateway-helm/charts/crds/crds/gatewayapi-crds.yaml"))
     documents = [d for d in yaml.safe_load_all(bundle.read_text()) if d and d["kind"] == "CustomResourceDefinition"]
     documents = [d for d in documents if d["spec"]["names"]["kind"] in _GATEWAY_KINDS]
-    documents += [yaml.safe_load(path.read_text()) for path in sorted((CHECKOUT / "crds").glob("*.yaml"))]
-    text = yaml.safe_dump_all(documents)
+    # as text: a field named n is a truth value to a reader of YAML 1.1
+    own = {path: path.read_text() for path in sorted((CHECKOUT / "crds").glob("*.yaml"))}
+    text = "\n---\n".join([yaml.safe_dump_all(documents), *own.values()])
     names = [f"crd/{document['metadata']['name']}" for document in documents]
+    names += [f"crd/{yaml.safe_load(text)['metadata']['name']}" for text in own.values()]
     for arguments in (
         ["apply", "--server-side", "-f", "-"],
         ["wait", "--for=condition=Established", "--timeout=60s", *names],

@@ -63,7 +63,9 @@ class Operator:
         self._decide = decide
         namespaces = settings.watch_namespaces
         self._switch = Switch(self._cluster, settings.namespace, self._add_all)
-        self._relister = Relister(self._cluster, self._cache, namespaces, self._changed)
+        self._relister = Relister(
+            self._cluster, self._cache, namespaces, self._changed, period_seconds=settings.relist_seconds
+        )
         self._events = EventSource(self._cache, connection, namespaces, self._changed)
         self._leadership = Leadership(
             self._cluster, clock, namespace=settings.namespace, holder=settings.pod_name, seconds=settings.lease_seconds

@@ -11,7 +11,8 @@ from recsys_operator.acts import ActExecutor, Pass
 from recsys_operator.adapters.metrics.sampler import Sampler
 from recsys_operator.adapters.observer import Observer
 from recsys_operator.core.decision import Announce, Decision, EnsureRoute
-from recsys_operator.core.world import World
+from recsys_operator.core.lifecycle import tell_trouble
+from recsys_operator.core.world import Trouble, World
 from recsys_operator.errors import Conflict, OperatorError, policy_of
 from recsys_operator.metrics import Telemetry
 from recsys_operator.ports import Clock
@@ -20,6 +21,8 @@ from recsys_operator.queue import WorkQueue
 __all__ = ["Reconciler", "key_of"]
 
 log = logging.getLogger(__name__)
+MESSAGE_LIMIT = 1024
+"""Characters of an error in status: an admission webhook may write pages."""
 
 
 class Decide(Protocol):
@@ -105,15 +108,19 @@ class Reconciler:
             extra={"model": key}, exc_info=None if isinstance(error, OperatorError) else error,
         )  # fmt: skip
         if policy.tell:
-            await self._tell(key, Announce(policy.reason, str(error), warning=True))
+            await self._tell(key, Trouble(policy.reason, str(error)[:MESSAGE_LIMIT]))
 
-    async def _tell(self, key: str, announce: Announce) -> None:
+    async def _tell(self, key: str, trouble: Trouble) -> None:
+        """Say it in the model's status, where it stays until a pass ends well, and in an Event."""
         namespace, _, name = key.partition("/")
         try:
             world = await self._observer.observe(namespace, name)
-            await self._executor.execute(Pass.of(world), announce)
+            run = Pass.of(world)
+            for act in tell_trouble(world, self._clock.now(), trouble):
+                await self._executor.execute(run, act)
+            await self._executor.execute(run, Announce(trouble.reason, trouble.message, warning=True))
         except OperatorError as error:
-            log.warning("the failure could not be announced: %s", error, extra={"model": key})
+            log.warning("the failure could not be told: %s", error, extra={"model": key})
 
     def _observe_route(self, namespace: str, name: str, act: EnsureRoute, begun: float) -> None:
         if act.urgent:

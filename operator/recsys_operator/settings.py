@@ -42,6 +42,8 @@ class Settings(BaseModel):
     """Reconciles at the same time, one for each model."""
     lease_seconds: int = Field(8, ge=2, le=60)
     """After this long without a renewal another pod may take over."""
+    relist_seconds: int = Field(300, ge=1, le=3600)
+    """How often what the watch streams said is compared with lists of all kinds."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

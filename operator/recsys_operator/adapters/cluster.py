@@ -139,7 +139,8 @@ class ApiCluster:
         items: list[Manifest] = []
         version = ""
         async for page in self._pages(kind, namespace, chosen, metadata_only):
-            items += (_named(item, kind) for item in page["items"])
+            # an empty list of metadata comes as null
+            items += (_named(item, kind) for item in page.get("items") or ())
             version = page["metadata"]["resourceVersion"]
         return Listing(tuple(items), version)
 

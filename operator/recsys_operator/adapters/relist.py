@@ -24,12 +24,14 @@ class Relister:
     """Fills the cache before the first act, and compares it with the API server every five minutes."""
 
     def __init__(
-        self, cluster: ApiCluster, cache: Cache, namespaces: tuple[str, ...], on_change: Callable[[Manifest], None]
-    ) -> None:
+        self, cluster: ApiCluster, cache: Cache, namespaces: tuple[str, ...], on_change: Callable[[Manifest], None],
+        *, period_seconds: float = PERIOD_SECONDS,
+    ) -> None:  # fmt: skip
         self._cluster = cluster
         self._cache = cache
         self._namespaces = namespaces or ("",)
         self._on_change = on_change
+        self._period = period_seconds
         self._missing: set[str] = set()
         """Kinds that were not installed when the cache was filled."""
 
@@ -38,17 +40,17 @@ class Relister:
         await asyncio.gather(*(self._fill(kind, namespace) for kind in WATCHED for namespace in self._namespaces))
 
     async def run(self) -> None:
-        """Compare every five minutes; look more often for a kind that is missing.
+        """Compare every period (five minutes); look more often for a kind that is missing.
 
         Raises:
             KindAppearedError: a missing kind was installed.
         """
         while True:
-            await asyncio.sleep(MISSING_SECONDS if self._missing else PERIOD_SECONDS)
+            await asyncio.sleep(min(MISSING_SECONDS, self._period) if self._missing else self._period)
             try:
                 await self.compare()
             except ApiError as error:
-                log.warning("re-list failed, the next one is in %d s: %s", PERIOD_SECONDS, error)
+                log.warning("re-list failed, the next one is in %d s: %s", self._period, error)
 
     async def compare(self) -> None:
         """One round over all kinds, metadata only."""

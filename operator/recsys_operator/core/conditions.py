@@ -44,6 +44,8 @@ def reconciling(scene: Scene) -> Condition:
 
 def stalled(scene: Scene) -> Condition:
     """Nothing will happen until a person changes something."""
+    if (trouble := scene.world.trouble) is not None:
+        return build_condition(scene, "Stalled", True, trouble.reason, trouble.message)
     if scene.model.spec is None:
         return build_condition(scene, "Stalled", True, reasons.INVALID_SPEC, scene.model.invalid)
     if scene.unmanaged:

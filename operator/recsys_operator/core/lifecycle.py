@@ -41,7 +41,7 @@ from recsys_operator.core.phases.promotion import SETTLE_SECONDS
 from recsys_operator.core.records import Step
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import ROLLING, Scene
-from recsys_operator.core.world import VersionView, World
+from recsys_operator.core.world import Trouble, VersionView, World
 
 PHASES: dict[str, Callable[[Scene, VersionView], Step]] = {
     "Pending": preparing.decide_pending,
@@ -75,6 +75,13 @@ def decide(world: World, now: float, memory: object = None) -> Decision:
     scene = Scene(world, now, known)
     scene = replace(scene, memory=_fold(scene, known))
     return _decide(scene)
+
+
+def tell_trouble(world: World, now: float, trouble: Trouble) -> tuple[Act, ...]:
+    """What is to be recorded when an act was refused: nothing but the model's status, which says so until a pass ends well."""
+    if world.model is None or world.model.deleting:
+        return ()
+    return _record_model(Scene(replace(world, trouble=trouble), now), (), Answer(""))
 
 
 def _decide(scene: Scene) -> Decision:

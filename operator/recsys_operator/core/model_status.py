@@ -35,6 +35,8 @@ def derive_status(scene: Scene, weight: int) -> RecommenderModelStatus:
 
 def headline(scene: Scene) -> tuple[str, str]:
     """One word and a sentence: what matters most now."""
+    if (trouble := scene.world.trouble) is not None:
+        return trouble.reason, trouble.message
     if scene.model.spec is None:
         return reasons.INVALID_SPEC, scene.model.invalid
     if scene.unmanaged:

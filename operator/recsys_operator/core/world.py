@@ -203,6 +203,14 @@ class VersionSecond:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Why the last pass could not do what it had decided: a person must act."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
 class World:
     """Everything that `decide` may look at."""
 
@@ -228,3 +236,5 @@ class World:
     """Image that a version entering Warming records."""
     gateway_metrics: bool = True
     """The gateway's counters can be read at all."""
+    trouble: Trouble | None = None
+    """Set where only this is to be told: the API server refused an act."""

@@ -146,3 +146,11 @@ async def test_list_selects_by_label_and_says_its_resource_version(bench: Bench)
     )
     assert [item["metadata"]["name"] for item in listing.items] == ["mine"]
     assert int(listing.resource_version) >= int(mine["metadata"]["resourceVersion"])
+
+
+async def test_a_list_of_nothing_is_empty(bench: Bench) -> None:
+    for metadata_only in (False, True):
+        listing = await bench.cluster.list(
+            KINDS["HorizontalPodAutoscaler"], bench.namespace, metadata_only=metadata_only
+        )
+        assert listing.items == ()

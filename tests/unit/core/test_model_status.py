@@ -20,8 +20,8 @@ from recsys_api.model_status import CONDITION_TYPES, RecommenderModelStatus
 from recsys_api.model_version import Condition
 from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import DeleteObject, RecordModel
-from recsys_operator.core.lifecycle import decide
-from recsys_operator.core.world import RouteIntent, World
+from recsys_operator.core.lifecycle import decide, tell_trouble
+from recsys_operator.core.world import RouteIntent, Trouble, World
 
 WATCHED = Memory(since=NOW - 1000)
 
@@ -138,3 +138,15 @@ def test_the_oldest_ended_versions_are_forgotten_but_never_a_rollback() -> None:
     )
     deleted = [act.name for act in decide(world, NOW).acts if isinstance(act, DeleteObject)]
     assert deleted == [version.name for version in ended]
+
+
+def test_a_refused_act_stands_in_status_until_a_pass_ends_well() -> None:
+    world = build_rollout().world()
+    (told,) = tell_trouble(world, NOW, Trouble("Forbidden", "create services: exceeded quota"))
+    assert isinstance(told, RecordModel)
+    assert (told.status.reason, told.status.weight) == ("Forbidden", 25)
+    assert world.model is not None
+    after = replace(world, model=replace(world.model, status=told.status))
+    (cleared,) = [act for act in decide(after, NOW, WATCHED).acts if isinstance(act, RecordModel)]
+    (stalled,) = [condition for condition in cleared.status.conditions if condition.type == "Stalled"]
+    assert (stalled.status, cleared.status.reason) == ("False", "Canary")

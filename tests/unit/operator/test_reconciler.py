@@ -32,7 +32,7 @@ from recsys_operator.core.decision import (
     StartJob,
 )
 from recsys_operator.core.world import RouteIntent, World
-from recsys_operator.errors import AlreadyOwned, Conflict, NotReady, Unavailable
+from recsys_operator.errors import AlreadyOwned, Conflict, Forbidden, NotReady, Unavailable
 from recsys_operator.metrics import Telemetry
 from recsys_operator.queue import WorkQueue
 from recsys_operator.reconciler import Reconciler
@@ -339,6 +339,30 @@ async def test_an_error_is_retried_after_a_growing_back_off_and_told(bench: Benc
     worker.cancel()
     assert b'recsys_operator_errors_total{reason="NameTaken"} 2.0' in bench.telemetry.page()
     assert any(key[0] == "Event" for key in bench.cluster.objects)
+
+
+async def test_what_the_api_server_refuses_stands_in_the_status_of_the_model_once(bench: Bench) -> None:
+    def refuse(verb: str, manifest: Manifest) -> None:
+        if manifest["kind"] == "Service":
+            raise Forbidden(f"{verb} services {NAME}", "exceeded quota: services=10", 403)
+
+    bench.cluster.before_write = refuse
+    bench.script = lambda world: Decision(acts=(EnsureServing(NAME, 1),))
+    worker = asyncio.create_task(bench.reconciler.work())
+    bench.queue.add(KEY)
+    await settle()
+    status = bench.live("RecommenderModel", "movies")["status"]  # type: ignore[index]
+    (stalled,) = [condition for condition in status["conditions"] if condition["type"] == "Stalled"]
+    assert (stalled["status"], stalled["reason"]) == ("True", "Forbidden")
+    assert "exceeded quota: services=10" in stalled["message"]
+    assert (status["reason"], status["message"]) == (stalled["reason"], stalled["message"])
+    before = bench.version_of("RecommenderModel", "movies")
+    bench.clock.advance(5.0)
+    bench.queue.add(KEY)
+    await settle()
+    worker.cancel()
+    assert len(bench.worlds) == 2
+    assert bench.version_of("RecommenderModel", "movies") == before
 
 
 async def test_what_is_decided_to_be_sampled_is_watched_until_it_is_not(bench: Bench) -> None:

@@ -219,9 +219,7 @@ def bank(scene: Scene, version: VersionView) -> Step | None:
         return None
     if due > 0:
         return Step((), due)
-    verdict = verdict_of(scene, version)
-    banked = state.changed(banked=evidence, banked_at=scene.now, verdict=verdict.kind, verdict_message=verdict.message)
-    return Step((keep(version, banked),), BANK_SECONDS)
+    return Step((keep(version, _banked(scene, state, verdict_of(scene, version))),), BANK_SECONDS)
 
 
 SAFETY = (
@@ -253,12 +251,28 @@ def _words(scene: Scene, version: VersionView) -> str:
 
 
 def _wait_for_person(scene: Scene, version: VersionView, state: RolloutState, verdict: Verdict) -> Step:
-    """Manual tells of it in an event too; Disabled only in status. No limit: that is what the mode asks for."""
+    """Manual tells of it in an event too, once; Disabled only in status. No limit: that is what the mode asks for.
+
+    The message counts events, so it moves every second: it is written anew with the bank, not by itself.
+    """
+    known = version.status.reason == reasons.MANUAL_ROLLBACK
+    due = state.banked_at + BANK_SECONDS - scene.now
+    if known and due > 0:
+        return Step((), due)
     message = f"{verdict.message}; rollback.mode is {state.policy.rollback.mode}: create a Rollback action"
-    step = wait(scene, version, reasons.MANUAL_ROLLBACK, message, 60.0)
-    if not step.acts or state.policy.rollback.mode == "Disabled":
-        return step
-    return Step((*step.acts, announce(version, reasons.MANUAL_ROLLBACK, message, warning=True)), step.after)
+    if known and message == version.status.message:
+        return Step((), BANK_SECONDS)
+    done = keep(version, _banked(scene, state, verdict), reason=reasons.MANUAL_ROLLBACK, message=message)
+    if known or state.policy.rollback.mode == "Disabled":
+        return Step((done,), BANK_SECONDS)
+    return Step((done, announce(version, reasons.MANUAL_ROLLBACK, message, warning=True)), BANK_SECONDS)
+
+
+def _banked(scene: Scene, state: RolloutState, verdict: Verdict) -> RolloutState:
+    """With the evidence of now."""
+    return state.changed(
+        banked=scene.memory.evidence, banked_at=scene.now, verdict=verdict.kind, verdict_message=verdict.message
+    )
 
 
 def _route_is_down(scene: Scene, version: VersionView, state: RolloutState) -> Step | None:
