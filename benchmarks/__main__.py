@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import detection, ranking
+from benchmarks import detection, last_request, ranking
 from benchmarks.control_plane.measure import Options, measure
 
 Row = dict[str, Any]
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "detection": lambda _: detection.rows(),
     "ranking": lambda _: ranking.rows(),
+    "last-request": lambda _: last_request.rows(),
     "control-plane": lambda given: asyncio.run(
         measure(Options(given.models, given.rolling, given.rounds, given.idle_seconds))
     ),
