@@ -158,7 +158,7 @@ class LeastSquares(Contract):
     """How much more those with much data are regularized (nu): 0 all the same, 1 in proportion. Default 1."""
     solver: Literal["BlockCoordinate", "ConjugateGradient", "Cholesky"] | None = None
     """Cholesky is exact; the others improve on the last sweep's factors, in less time for many factors. All reach the
-    same answer. Default BlockCoordinate for ImplicitALS, Cholesky for ratings."""
+    same answer. Default ConjugateGradient for ImplicitALS, Cholesky for ratings."""
 
 
 class Probabilistic(Contract):

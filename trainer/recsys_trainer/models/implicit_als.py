@@ -11,7 +11,9 @@ from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily
 from recsys_trainer.training_data import Positives
 
-REGULARIZATION, UNOBSERVED_WEIGHT, EXPONENT, SOLVER = 0.01, 0.1, 1.0, "BlockCoordinate"
+REGULARIZATION, UNOBSERVED_WEIGHT, EXPONENT = 0.01, 0.1, 1.0
+SOLVER = "ConjugateGradient"
+"""Measured on ML-1M with 64 factors on one thread: 0.28 CPU seconds for all users, Cholesky 0.44, BlockCoordinate 0.50."""
 
 
 class ImplicitALS(DotFamily):
