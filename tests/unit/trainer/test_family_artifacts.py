@@ -77,11 +77,12 @@ def test_unknown_users_get_popularity(family: str, outputs: Callable[[str], Path
 
 
 @pytest.mark.parametrize("family", ALL)
-def test_the_snapshot_holds_ratings_where_the_family_learns_from_them(
+def test_the_snapshot_holds_the_ratings_that_the_manifest_names(
     family: str, outputs: Callable[[str], Path]
 ) -> None:
     found = snapshot(outputs(family))
-    assert (found.rating_I is not None) == (family in WITH_RATINGS)
+    assert found.rating_I is not None
+    assert len(found.rating_I) == len(found.user_I)
     if found.rating_I is not None:
         assert found.rating_I.dtype == np.float32
         assert found.rating_I.tolist() == [1.0 + (when - 1_600_000_000) % 5 for when in found.timestamp_I.tolist()]
