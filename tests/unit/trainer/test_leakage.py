@@ -1,15 +1,19 @@
 """Nothing of the test part reaches the weights."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_api.artifact import SnapshotManifest
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_trainer import cli
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot
 from recsys_trainer.data.split import TEST
 from recsys_trainer.device import torch_settings
@@ -60,3 +64,24 @@ def test_the_validation_part_chooses_the_epoch_and_only_that(fitted: Path) -> No
     first, other = (fit_snapshot(SPEC, each, "cpu", silent)[1] for each in (original, moved))
     assert [entry["loss"] for entry in first.history] == [entry["loss"] for entry in other.history]
     assert [entry["ndcg@10"] for entry in first.history] != [entry["ndcg@10"] for entry in other.history]
+
+
+def fitted_on(folder: Path, table: pa.Table, write_manifest: Callable[..., Path]) -> dict[str, bytes]:
+    """The files of the artifact that hold what was learned, by name."""
+    folder.mkdir()
+    pq.write_table(table, folder / "a.parquet")
+    manifest = write_manifest(f"file://{folder}", **{"training.epochs": 2, "data.filter": {"minItemInteractions": 3}})
+    assert cli.main(["fit", "-f", str(manifest), "--output", str(folder / "out")]) == 0
+    names = ("users.idmap", "items.idmap", "weights.safetensors", "seen.safetensors", "popularity.safetensors")
+    return {name: (folder / "out/artifact" / name).read_bytes() for name in names}
+
+
+def test_other_test_rows_in_the_source_leave_every_file_of_the_artifact_as_it_was(
+    tmp_path: Path, table: pa.Table, write_manifest: Callable[..., Path]
+) -> None:
+    random = np.random.default_rng(1)
+    rows = table.to_pydict()
+    for at in range(int(len(table) * 0.9), len(table)):
+        rows["user_id"][at], rows["item_id"][at] = int(random.integers(0, 150)), int(random.integers(0, 80))
+    expected = fitted_on(tmp_path / "one", table, write_manifest)
+    assert fitted_on(tmp_path / "two", pa.table(rows), write_manifest) == expected

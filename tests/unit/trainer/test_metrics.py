@@ -16,7 +16,7 @@ from recsys_trainer.evaluation.metrics import NAMES, metric_values
 from recsys_trainer.evaluation.ranking import Pairs, Questions, Ranks, rank
 
 RANX: dict[str, Any] = json.loads((Path(__file__).resolve().parents[2] / "golden/ranx.json").read_text())
-"""Computed once with the library, on strict orders: with ties it counts the order that it was given."""
+"""Computed once with the library, on strict orders: ties it breaks by some order, we by none."""
 
 
 class Fixed:

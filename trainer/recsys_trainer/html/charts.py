@@ -5,7 +5,7 @@ from html import escape
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 24, 14, 46
 COLOURS = ("#1f6f8b", "#c8553d", "#7a9e3f")
 
 
@@ -45,7 +45,7 @@ def bar_chart(bars: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], 
     high = max(bound[2] for _, values in bars for bound in values) or 1.0
     step, thick = 16 * len(names) + 12, 12
     height = step * len(bars) + 36
-    scale = (WIDTH - LEFT - 60) / high
+    scale = (WIDTH - LEFT - 76) / high
     parts = []
     for row, (label, values) in enumerate(bars):
         top = 8 + row * step
@@ -55,6 +55,7 @@ def bar_chart(bars: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], 
             parts.append(
                 f'<rect x="{LEFT + 26}" y="{y}" width="{value * scale:.1f}" height="{thick}" fill="{COLOURS[at]}"/>'
                 f'<path d="M{LEFT + 26 + low * scale:.1f} {y + thick / 2}H{LEFT + 26 + up * scale:.1f}" stroke="#222"/>'
+                + _text(LEFT + 30 + up * scale, y + thick - 2, f"{value:.3f}")
             )
     return _svg("".join(parts) + _legend(names, height - 8), height)
 
@@ -85,8 +86,8 @@ def _axes(scale: _Scale, x: str, y: str) -> str:
     for part in range(5):
         across = scale.x[0] + part / 4 * (scale.x[1] - scale.x[0])
         up = scale.y[0] + part / 4 * (scale.y[1] - scale.y[0])
-        parts.append(_text(scale.across(across), HEIGHT - BOTTOM + 14, f"{across:.3g}", "middle"))
-        parts.append(_text(LEFT - 5, scale.up(up) + 4, f"{up:.3g}", "end"))
+        parts.append(_text(scale.across(across), HEIGHT - BOTTOM + 14, f"{across:.2g}", "middle"))
+        parts.append(_text(LEFT - 5, scale.up(up) + 4, f"{up:.2g}", "end"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 28, x, "middle"))
     parts.append(
         f'<text transform="translate(11 {HEIGHT / 2 - 10}) rotate(-90)" text-anchor="middle">{escape(y)}</text>'
