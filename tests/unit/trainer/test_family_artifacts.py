@@ -77,9 +77,7 @@ def test_unknown_users_get_popularity(family: str, outputs: Callable[[str], Path
 
 
 @pytest.mark.parametrize("family", ALL)
-def test_the_snapshot_holds_the_ratings_that_the_manifest_names(
-    family: str, outputs: Callable[[str], Path]
-) -> None:
+def test_the_snapshot_holds_the_ratings_that_the_manifest_names(family: str, outputs: Callable[[str], Path]) -> None:
     found = snapshot(outputs(family))
     assert found.rating_I is not None
     assert len(found.rating_I) == len(found.user_I)

@@ -265,9 +265,9 @@ COLUMNS: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
     "text rating": (
         {"rating": "x"},
         {"x": ["5", "good", "bad"]},
-        "column x: 2 rows hold text such as 'good'; write the column as numbers",
+        "column x: 2 rows hold text such as 'good'; name a column of numbers in data.columns.rating",
     ),
-    "list rating": ({"rating": "x"}, {"x": [[1], [2], [3]]}, "column x: 3 rows hold list.* which are no ratings"),
+    "list rating": ({"rating": "x"}, {"x": [[1], [2], [3]]}, "column x: 3 rows hold list.* which are no numbers"),
     "null rating": ({"rating": "x"}, {"x": [5.0, None, 1.0]}, "1 of 3 rows have no usable x .nullRating 1"),
     "float group": ({"userGroup": "x"}, {"x": [0.5, 1, 2]}, "column x: 3 rows hold double values, which name no group"),
     "no group": ({"itemGroup": "y"}, {"x": ["a", "b", "c"]}, "column y: is missing; the file has .*, x; set"),
