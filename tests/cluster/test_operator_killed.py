@@ -22,7 +22,7 @@ from recsys_local.demo.stage import Kubectl
 from recsys_local.network import inside
 from recsys_local.paths import CHECKOUT, State
 
-KILLS = 16
+KILLS = 24
 DEPLOYMENT = "recsys-operator"
 ENDS = ("RolledBack", "Superseded")
 
@@ -55,7 +55,7 @@ def shop(installed: Kubectl, api: Api) -> Iterator[Shop]:
         found.apply(change)
         found.wait_version(1, ("Stable",), seconds=300)
         found.apply(lambda spec: spec["training"].update(seed=2))
-        found.wait_version(2, ("Warming", "Canary"), seconds=300)
+        found.wait_version(2, ("Canary",), seconds=300)
         found.ask("Rollback")
         found.wait_version(2, ("RolledBack",), seconds=60)
         yield found
@@ -79,6 +79,7 @@ def test_a_good_canary_becomes_stable(shop: Shop, tmp_path: Path) -> None:
     jobs, candidate = shop.jobs(), shop.name(2)
     with shop.users(tmp_path) as answers, killed_operator(shop, tmp_path) as lives:
         shop.ask("Retry", candidate)
+        eventually(lambda: shop.weights().get(candidate, 0) > 0, seconds=120, what="the canary has users")
         shop.wait_version(2, ("Stable",), seconds=300)
         eventually(lambda: shop.version(1)["status"]["phase"] == "Previous", seconds=60, what="version 1 is Previous")
     assert {name: weight for name, weight in shop.weights().items() if weight} == {candidate: 100}
