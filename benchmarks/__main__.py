@@ -20,7 +20,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "ranking": lambda _: ranking.rows(),
     "last-request": lambda _: last_request.rows(),
     "control-plane": lambda given: asyncio.run(
-        measure(Options(given.models, given.rolling, given.rounds, given.idle_seconds))
+        measure(Options(given.models, given.rolling, given.rounds, given.idle_seconds, given.phase_seconds))
     ),
 }
 
@@ -39,6 +39,7 @@ def main() -> None:
     control.add_argument("--rolling", type=int, default=Options.rolling, help="of them with rollouts that fail")
     control.add_argument("--rounds", type=int, default=Options.rounds, help="rollbacks to measure, twice")
     control.add_argument("--idle-seconds", type=int, default=Options.idle_seconds)
+    control.add_argument("--phase-seconds", type=int, default=Options.phase_seconds, help="limit of each of the two")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose of {', '.join(BENCHMARKS)}")

@@ -25,7 +25,6 @@ from benchmarks.control_plane.world import Helper, Operator, World, start_world,
 
 FIRST_MODELS = 100
 CALM_SECONDS = 5.0
-PHASE_SECONDS = 120.0
 RELIST_SECONDS = 10
 RELISTING = "relisting every 10 s"
 PEER_ROUTES, PEER_INTERVALS = 8, (1.0, 10.0)
@@ -40,6 +39,8 @@ class Options:
     rolling: int = 40
     rounds: int = 300
     idle_seconds: int = 60
+    phase_seconds: int = 120
+    """Rounds end after this long, whether there were enough or not."""
 
     @property
     def first(self) -> int:
@@ -80,7 +81,7 @@ class Run:
             return len(self._ours(begun)) >= self.options.rounds
 
         with contextlib.suppress(TimeoutError):
-            await until(enough, PHASE_SECONDS, where)
+            await until(enough, self.options.phase_seconds, where)
         decisions = peer.lines if peer is not None else []
         lines = find_rollbacks(self.observer.lines, self.standins.lines, decisions)
         loops = {
@@ -149,7 +150,7 @@ async def _few_models(run: Run, operator: Operator) -> None:
         await start_rollouts(run.world, options.rolling)
         await run.rounds(operator, peer, f"{options.first} models", 0.3)
         run.registry.retrying = False
-    await until(run.registry.calm, 60.0, "rollouts do not end")
+    await until(run.registry.calm, 120.0, "rollouts do not end")
 
 
 async def _many_models(run: Run) -> None:
