@@ -56,19 +56,20 @@ def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def quantile_interval(values: Sequence[float], share: float, level: float = 0.95) -> tuple[float, float]:
-    """Interval of a quantile by order statistics: no distribution is assumed."""
-    ordered, n = sorted(values), len(values)
-    low = high = n - 1
-    total, tail = 0.0, (1.0 - level) / 2
+def quantile_interval(values: Sequence[float], share: float, level: float = 0.95) -> tuple[float, float | None]:
+    """Interval of a quantile by order statistics: no distribution is assumed.
+
+    The upper end is None where so few values cannot bound it: of the 99th percentile below n = 368.
+    """
+    ordered, n, tail = sorted(values), len(values), (1.0 - level) / 2
+    low, below = 0, 0.0
     for k in range(n):
-        if total <= tail:
-            low = k
-        total += math.comb(n, k) * share**k * (1.0 - share) ** (n - k)
-        if total >= 1.0 - tail:
-            high = k
-            break
-    return ordered[low], ordered[min(high, n - 1)]
+        if below <= tail:
+            low = max(0, k - 1)
+        below += math.comb(n, k) * share**k * (1.0 - share) ** (n - k)
+        if below >= 1.0 - tail:
+            return ordered[low], ordered[k]
+    return ordered[low], None
 
 
 def _clocks(standins: Iterable[Line]) -> tuple[list[float], dict[str, list[float]]]:

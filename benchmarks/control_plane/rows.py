@@ -26,7 +26,8 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     low, high = quantile_interval(values, 0.99)
     return {
         "n": len(values), "p50": round(quantile(values, 0.5), 4), "p99": round(quantile(values, 0.99), 4),
-        "p99Interval": [round(low, 4), round(high, 4)], "max": round(max(values), 4),
+        "p99Interval": [round(low, 4), None if high is None else round(high, 4)], "max": round(max(values), 4),
+        "samples": [round(value, 4) for value in values],
     }  # fmt: skip
 
 
