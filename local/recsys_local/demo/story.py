@@ -86,38 +86,28 @@ def by_hand(narrator: Narrator, stage: Stage, manifests: Manifests) -> None:
         return "no training"
 
     narrator.tell("`git revert` brings version 1 back", revert)
+    pin: dict[str, Any] = {"spec": {"rollout": {"pinnedVersion": two}}}
+    narrator.tell(
+        "`kubectl patch` spec.rollout.pinnedVersion holds all users at version 2",
+        lambda: _at_once(stage, two, "patch", "recm", MODEL, "--type=merge", "-p", json.dumps(pin)),
+    )
+    unpin: dict[str, Any] = {"spec": {"rollout": {"pinnedVersion": None}}}
+    narrator.tell(
+        "the pin is removed: version 1 again, which the manifest asks for",
+        lambda: _at_once(stage, one, "patch", "recm", MODEL, "--type=merge", "-p", json.dumps(unpin)),
+    )
     narrator.tell(
         "`kubectl annotate` recsys.dev/action=Rollback",
         lambda: _at_once(stage, two, "annotate", "--overwrite", "recm", MODEL, "recsys.dev/action=Rollback#1"),
     )
     narrator.tell("a ModelAction `Retry` rolls version 1 out anew", lambda: _retry(stage, one))
     narrator.tell("a ModelAction `Rollback` in the middle of it", lambda: _action(stage, "Rollback", two))
-    pin = {"spec": {"rollout": {"pinnedVersion": one}}}
-    narrator.tell(
-        "`kubectl patch` spec.rollout.pinnedVersion brings version 1 back",
-        lambda: _at_once(stage, one, "patch", "recm", MODEL, "--type=merge", "-p", json.dumps(pin)),
-    )
-    narrator.tell("the pin is removed and nothing moves", lambda: _unpin(stage, one))
 
 
 def _retry(stage: Stage, version: str) -> str:
     stage.ask("Retry", version)
     seconds = stage.wait_weight(version, 5, seconds=120)
     return f"5 % of the users after {seconds:.1f} s"
-
-
-def _unpin(stage: Stage, version: str) -> None:
-    unpin = {"spec": {"rollout": {"pinnedVersion": None}}}
-    stage.kubectl("-n", stage.namespace, "patch", "recm", stage.model, "--type=merge", "-p", json.dumps(unpin))
-    path = f"{stage.ours}/recommendermodels/{stage.model}"
-    stage.api.wait(path, _answers_for_its_spec, seconds=20, what="the operator has seen the change")
-    assert stage.weights().get(version) == 100, f"the route says {stage.weights()}"
-
-
-def _answers_for_its_spec(model: dict[str, Any]) -> bool:
-    status = model.get("status", {})
-    seen = status.get("observedGeneration") == model["metadata"]["generation"]
-    return seen and not status.get("pinned", {}).get("version")
 
 
 def _phase(stage: Stage, number: int, phase: str, seconds: float) -> str | None:
