@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="build what is missing and start the cluster")
     up.add_argument("--without-s3", action="store_true", help="no S3 server inside the cluster")
+    up.add_argument("--quiet", action="store_true", help="only what takes long, not what runs afterwards")
     commands.add_parser("down", help="end the cluster and remove its state")
     commands.add_parser("status", help="what runs, and how to reach it")
     build = commands.add_parser("build", help="build binaries and images without starting anything")
@@ -72,7 +73,8 @@ def _run(cluster: Cluster, options: argparse.Namespace) -> int:
     match options.command:
         case "up":
             cluster.up(with_s3=not options.without_s3)
-            _print_status(cluster)
+            if not options.quiet:
+                _print_status(cluster)
         case "down":
             cluster.down()
         case "status":

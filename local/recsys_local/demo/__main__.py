@@ -22,7 +22,7 @@ from recsys_local.demo.install import (
     make_namespace,
     put_file,
 )
-from recsys_local.demo.report import Report, read_lines, table
+from recsys_local.demo.report import Report, read_lines, rollback_line, table
 from recsys_local.demo.stage import MODEL, NAMESPACE, Kubectl, Manifests, Narrator, Stage, observing, replaying
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,8 +79,8 @@ def finish(narrator: Narrator) -> None:
         report = Report(read_lines(timeline), read_lines(replay), threshold_milliseconds=THRESHOLD_MILLISECONDS).build()
         narrator.chapter("What an observer saw from outside")
         print(table(report))
-        for name, rollback in report["rollbacks"].items():
-            print(f"    {name}: {json.dumps(rollback)}")
+        for name, rollback in story.by_verdict(report).items():
+            print(f"    {name}: {rollback_line(rollback)}")
         requests = report["requests"]
         print(f"    requests: {requests['sent']} sent, {requests['failed']} failed, {requests['lost']} lost")
         narrator.tell("no request was lost", lambda: _none(requests["lost"], "lost requests"))

@@ -47,8 +47,8 @@ def cache_folder() -> Path:
 
 
 def cluster_up() -> None:
-    """`python -m recsys_local up`, its progress on our terminal."""
-    done = subprocess.run([sys.executable, "-m", "recsys_local", "up"], check=False)
+    """`python -m recsys_local up`, the progress of long parts on our terminal."""
+    done = subprocess.run([sys.executable, "-m", "recsys_local", "up", "--quiet"], check=False)
     if done.returncode:
         raise RuntimeError("the cluster did not start; the lines above say why")
 

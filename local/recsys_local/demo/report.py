@@ -121,6 +121,15 @@ def _is_rollback(route: Line, name: str) -> bool:
     return route["weights"].get(name, 0) == 0 and verdict not in ("", "Advance", "Pass", "Promote")
 
 
+def rollback_line(rollback: Line) -> str:
+    """The clocks of a rollback as a sentence."""
+    last = rollback["lastCandidateRequestSeconds"]
+    after = "no request came after that" if last is None or last <= 0 else f"the last request {last:.2f} s later"
+    breach = rollback["breachToZeroSeconds"]
+    since = f", {breach:.1f} s after its first slow or failed answer" if breach is not None else ""
+    return f"weight 0 {rollback['verdictToZeroSeconds']:.2f} s after the verdict{since}; {after}"
+
+
 def table(report: Line) -> str:
     """The versions as text for a terminal."""
     head = f"{'#':>2}  {'version':<18} {'outcome':<12} {'NDCG@10 offline (popularity)':<32} {'requests':>8} {'p50 ms':>7} {'p99 ms':>8}"

@@ -168,6 +168,8 @@ def check_report(narrator: Narrator, report: dict[str, Any]) -> None:
     numbers = {version["name"]: version["number"] for version in report["versions"]}
     for name, found in by_verdict(report).items():
         narrator.tell(f"version {numbers[name]} was stopped below 100 %", lambda f=found: _below_all(f))  # type: ignore[misc]
+    failed = {version["number"]: version["online"]["failed"] for version in report["versions"]}
+    narrator.tell("nobody outside the canaries was hurt", lambda: _unhurt(failed[1] + failed[2]))
     narrator.tell(
         "versions 3 and 4 were rolled back by a verdict",
         lambda: _same({numbers[name] for name in by_verdict(report)}, {3, 4}),
@@ -177,6 +179,11 @@ def check_report(narrator: Narrator, report: dict[str, Any]) -> None:
 def _below_all(found: dict[str, Any]) -> str:
     assert found["weightBefore"] < 100, f"it had reached {found['weightBefore']} %"
     return f"at {found['weightBefore']} %, {found['verdictToZeroSeconds']} s from verdict to weight 0"
+
+
+def _unhurt(failed: int) -> str:
+    assert failed == 0, f"{failed} answers of versions 1 and 2 failed"
+    return "no answer of versions 1 and 2 failed"
 
 
 def _same(seen: set[int], wanted: set[int]) -> None:
