@@ -210,6 +210,14 @@ def test_a_parked_candidate_that_is_not_well_again_in_time_is_rolled_back() -> N
     assert recorded(decide(world, NOW, WATCHED), rollout.candidate.name).phase == "RolledBack"
 
 
+@pytest.mark.parametrize("answers", [SILENT, UNREAD], ids=["no data", "metrics unavailable"])
+def test_a_promote_does_not_wait_for_evidence(answers: dict[str, Any]) -> None:
+    """A person has decided; an outage alone never promotes."""
+    rollout = build_rollout(promoted=True, segment_at=NOW - 80, clock_start=NOW - 79)
+    (raised,) = routes(decide(rollout.world(seconds=70, own=answers, other=answers), NOW, WATCHED))
+    assert raised.intent.weight == 100
+
+
 @pytest.mark.parametrize("what", ["NoData", "MetricsUnavailable"])
 @pytest.mark.parametrize("policy", ["Hold", "Rollback", "Continue"])
 def test_missing_data_has_a_policy_and_never_leaves_a_step(what: str, policy: str) -> None:

@@ -19,7 +19,7 @@ from recsys_operator.core.world import VersionView
 
 def decide_bake(scene: Scene, version: VersionView) -> Step:
     """One pass of the bake."""
-    return first((*watch.SAFETY, baking, undecided_final, finish), scene, version)
+    return first((*watch.SAFETY, *watch.EVIDENCE, baking, undecided_final, finish), scene, version)
 
 
 def baking(scene: Scene, version: VersionView) -> Step | None:

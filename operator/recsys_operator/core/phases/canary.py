@@ -21,11 +21,11 @@ from recsys_operator.core.world import VersionView
 
 def decide_canary(scene: Scene, version: VersionView) -> Step:
     """One canary pass."""
-    return first((*watch.SAFETY, promoted, passed, overdue, watch.bank, waiting), scene, version)
+    return first((*watch.SAFETY, promoted, *watch.EVIDENCE, passed, overdue, watch.bank, waiting), scene, version)
 
 
 def promoted(scene: Scene, version: VersionView) -> Step | None:
-    """A Promote action skips what is left of the steps; the bake still watches."""
+    """A Promote action skips what is left of the steps, with or without evidence; the bake still watches."""
     state = state_of(scene, version)
     if not state.promoted:
         return None

@@ -224,9 +224,12 @@ def bank(scene: Scene, version: VersionView) -> Step | None:
 
 SAFETY = (
     stale, unreadable, found_lowered, second_candidate, superseded, pods_not_ready, failed, both_breach, parked,
-    pinned_here, route_follows, data_missing, clock_not_started,
+    pinned_here, route_follows,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
+
+EVIDENCE = (data_missing, clock_not_started)
+"""After these a step's time and verdict mean something."""
 
 
 def _harm(scene: Scene, version: VersionView, state: RolloutState) -> str:
