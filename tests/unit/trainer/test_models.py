@@ -147,5 +147,6 @@ def test_wide_layers_are_scored_in_slices_of_the_catalogue_with_the_same_result(
     network = NeuMF(3, 50, Model(architecture="NeuMF", embedding_dim=4, hidden_layers=(16, 8))).eval()
     users, catalogue = torch.arange(3), torch.arange(50)
     whole = network(users, catalogue)
-    monkeypatch.setattr(base, "CHUNK_VALUES", 3 * 16 * 7)
+    monkeypatch.setattr(base, "CACHE_VALUES", 3 * 16 * 7)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     torch.testing.assert_close(base.catalogue_logits(network, users, catalogue), whole)

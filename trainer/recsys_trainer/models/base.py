@@ -41,13 +41,17 @@ def dot(user_BD: Tensor, item: Tensor) -> Tensor:
     return (item @ user_BD.unsqueeze(2)).squeeze(2)
 
 
-CHUNK_VALUES = 64_000_000
-"""Values of the widest layer that are in memory at once (256 MB of float32)."""
+MEMORY_VALUES = 64_000_000
+"""Values that are in memory at once (256 MB of float32)."""
+CACHE_VALUES = 2**18
+"""Values of the widest layer for each thread of a CPU: 1 MB, which stays in its cache from one layer to the next. Slices of
+256 MB took three times as long (NeuMF 256-128-64)."""
 
 
 def catalogue_logits(network: Recommender, user_B: Tensor, all_I: Tensor) -> Tensor:
-    """Scores [B, I] over the whole catalogue, item slice by item slice so that wide layers stay within memory."""
+    """Scores [B, I] over the whole catalogue, item slice by item slice so that wide layers stay within cache or memory."""
     widths = [weight.shape[0] for name, weight in network.named_parameters() if name.startswith("mlp.")]
-    size = max(1, CHUNK_VALUES // (max(1, len(user_B)) * max(widths, default=1)))
+    values = CACHE_VALUES * torch.get_num_threads() if widths and all_I.device.type == "cpu" else MEMORY_VALUES
+    size = max(1, values // (max(1, len(user_B)) * max(widths, default=1)))
     slices = [network(user_B, all_I[start : start + size]) for start in range(0, len(all_I), size)]
     return torch.cat(slices, dim=1)
