@@ -43,13 +43,18 @@ def signal_pod(pod: Object, word: str, number: signal.Signals) -> int:
 
 
 def exhaust_memory(pod: Object, word: str) -> None:
-    """Allocate inside the container's memory group until the kernel kills what runs there.
+    """Allocate inside the container's memory group until the kernel kills what runs there: the container ends.
 
     The process that allocates asks the kernel to be spared, so that the container's own processes are chosen; it
     ends when it has what it wanted, which the limit lets it have only once they are gone.
     """
     group, limit = _memory_group(processes_of(pod, word)[0])
     subprocess.run([sys.executable, "-c", HOG, str(group), str(limit * 9 // 10)], check=True, timeout=60)
+    if not (group / "memory.oom.group").exists():
+        # version 2 of control groups ends the whole container, which the kubelet asks for; version 1 one process of it
+        for process in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
 
 
 @contextlib.contextmanager
