@@ -49,6 +49,8 @@ def shop(installed: Kubectl, api: Api) -> Iterator[Shop]:
             {"name": "first", "weight": 10, **once}, {"name": "half", "weight": 50, **once},
             {"name": "all", "weight": 100, **once},
         ]  # fmt: skip
+        # no life is long enough to watch stable for some seconds
+        spec["rollout"]["stableHealthSeconds"] = 0
 
     with new_namespace(installed) as namespace:
         found = Shop(api, installed, namespace)
