@@ -88,7 +88,8 @@ def fitted_scores(row: Row, positives: Positives, items_UC: npt.NDArray[np.int64
     network = FAMILIES[model.architecture].load(said, weights).eval()
     with torch.no_grad():
         parts = [
-            network(user_B, torch.from_numpy(items_UC)[user_B]) for user_B in torch.arange(positives.users).split(512)
+            network(user_B, torch.from_numpy(items_UC)[user_B])
+            for user_B in torch.split(torch.arange(positives.users), 512)
         ]
     return torch.cat(parts).numpy(), seconds
 

@@ -16,8 +16,9 @@ from recsys_api.recommender_model import Model
 from recsys_trainer.evaluation.bootstrap import with_intervals
 from recsys_trainer.evaluation.metrics import CUTOFFS, metric_values
 from recsys_trainer.evaluation.ranking import Pairs, Questions, Scorer, survey
-from recsys_trainer.fit import NetworkScorer
-from recsys_trainer.models import build_model
+from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.models.gmf import GMF
+from recsys_trainer.models.neumf import NeuMF
 
 Row = dict[str, Any]
 USERS, ITEMS, SEEN, WANTED = 6040, 3706, 165, 16
@@ -64,7 +65,9 @@ def evaluate(questions: Questions, scorer: Scorer) -> None:
 
 def _row(name: str, model: dict[str, Any], work: int, wanted: float, questions: Questions, rate: float) -> Row:
     torch.manual_seed(0)
-    network = build_model(Model.model_validate(model), USERS, ITEMS).eval()
+    settings = Model.model_validate(model)
+    family = NeuMF if settings.architecture == "NeuMF" else GMF
+    network = family(USERS, ITEMS, settings).eval()
     scorer = NetworkScorer(network, ITEMS, "cpu")
     evaluate(questions, scorer)
     seconds = min(_seconds(lambda: evaluate(questions, scorer)) for _ in range(3 if work < 1000 else 1))
