@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from recsys_local.demo.api import Api
-from recsys_local.demo.install import endpoints, make_namespace
+from recsys_local.demo.install import OPERATOR_NAMESPACE, RELEASE, endpoints, make_namespace
 from recsys_local.demo.stage import Kubectl, Stage, replaying
 from recsys_local.paths import CHECKOUT
 
@@ -46,6 +46,10 @@ class Shop(Stage):
         selector = f"recsys.dev%2Fversion%3D{version},recsys.dev%2Fcomponent%3Dserving"
         found = self.api.request("GET", f"/api/v1/namespaces/{self.namespace}/pods?labelSelector={selector}")["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def shares(self) -> dict[str, int]:
+        """{version: percent} of those that have users."""
+        return {name: weight for name, weight in self.weights().items() if weight}
 
     def jobs(self) -> set[str]:
         """Names of all Jobs of the namespace."""
@@ -85,6 +89,20 @@ def eventually(holds: Callable[[], object], *, seconds: float, what: str) -> Non
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
         time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def operator_away(shop: Shop) -> Iterator[None]:
+    """The cluster's own operator ends its pod before the block and is ready again after it."""
+    scale = ("-n", OPERATOR_NAMESPACE, "scale", "deployment", RELEASE)
+    shop.kubectl(*scale, "--replicas=0")
+    pods = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
+    shop.api.wait(pods, lambda found: not found["items"], seconds=60, what="the operator's pod has ended")
+    try:
+        yield
+    finally:
+        shop.kubectl(*scale, "--replicas=1")
+        shop.kubectl("-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment", RELEASE, "--timeout=120s")
 
 
 @contextlib.contextmanager

@@ -146,7 +146,7 @@ def test_a_candidate_that_never_becomes_ready_fails_with_the_reason(shop: Shop) 
 
 
 def _stable_has_everybody(shop: Shop) -> None:
-    assert {name: weight for name, weight in shop.weights().items() if weight} == {shop.name(1): 100}
+    assert shop.shares() == {shop.name(1): 100}
 
 
 @contextlib.contextmanager

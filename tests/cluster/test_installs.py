@@ -1,17 +1,14 @@
 """Releases of the chart: a newer one over models that serve, and one that may see a single namespace."""
 
-import contextlib
 import json
 from collections.abc import Iterator
 
 import pytest
-from tests.cluster.shop import Object, Shop, eventually, new_namespace
+from tests.cluster.shop import Object, Shop, eventually, new_namespace, operator_away
 
 from recsys_local.demo.api import Api
-from recsys_local.demo.install import OPERATOR_NAMESPACE, install_chart, uninstall_chart
+from recsys_local.demo.install import RELEASE, install_chart, uninstall_chart
 from recsys_local.demo.stage import Kubectl
-
-DEPLOYMENT = "recsys-operator"
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def test_a_newer_operator_creates_no_job_and_restarts_no_pod(shop: Shop) -> None
 
 
 def test_a_namespaced_release_serves_its_namespace_and_sees_nothing_else(shop: Shop) -> None:
-    with _cluster_release_away(shop), new_namespace(shop.kubectl) as release, new_namespace(shop.kubectl) as elsewhere:
+    with operator_away(shop), new_namespace(shop.kubectl) as release, new_namespace(shop.kubectl) as elsewhere:
         other = Shop(shop.api, shop.kubectl, elsewhere)
         values = {
             "scope": "Namespaced", "watchNamespaces": [shop.namespace],
@@ -50,21 +47,9 @@ def test_a_namespaced_release_serves_its_namespace_and_sees_nothing_else(shop: S
             shop.wait_version(1, ("Stable",), seconds=400)
             assert other.versions() == []
             assert "status" not in _model(other)
-            assert not _may_list(shop.kubectl, f"system:serviceaccount:{release}:{DEPLOYMENT}", elsewhere)
+            assert not _may_list(shop.kubectl, f"system:serviceaccount:{release}:{RELEASE}", elsewhere)
         finally:
             uninstall_chart(release)
-
-
-@contextlib.contextmanager
-def _cluster_release_away(shop: Shop) -> Iterator[None]:
-    shop.kubectl("-n", OPERATOR_NAMESPACE, "scale", "deployment", DEPLOYMENT, "--replicas=0")
-    pods = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
-    shop.api.wait(pods, lambda found: not found["items"], seconds=60, what="the operator's pod has ended")
-    try:
-        yield
-    finally:
-        shop.kubectl("-n", OPERATOR_NAMESPACE, "scale", "deployment", DEPLOYMENT, "--replicas=1")
-        shop.kubectl("-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment", DEPLOYMENT, "--timeout=120s")
 
 
 def _may_list(kubectl: Kubectl, account: str, namespace: str) -> bool:

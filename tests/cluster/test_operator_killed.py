@@ -14,16 +14,15 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.cluster.chaos import stopped
-from tests.cluster.shop import Shop, Spec, eventually, new_namespace
+from tests.cluster.shop import Shop, Spec, eventually, new_namespace, operator_away
 
 from recsys_local.demo.api import Api
-from recsys_local.demo.install import OPERATOR_NAMESPACE
+from recsys_local.demo.install import OPERATOR_NAMESPACE, RELEASE
 from recsys_local.demo.stage import Kubectl
 from recsys_local.network import inside
 from recsys_local.paths import CHECKOUT, State
 
 KILLS = 24
-DEPLOYMENT = "recsys-operator"
 ENDS = ("RolledBack", "Superseded")
 
 
@@ -66,15 +65,8 @@ def shop(installed: Kubectl, api: Api) -> Iterator[Shop]:
 @contextlib.contextmanager
 def killed_operator(shop: Shop, folder: Path) -> Iterator[Lives]:
     """Instead of the one in its pod: killed after each of its first KILLS writes, then left alone."""
-    shop.kubectl("-n", OPERATOR_NAMESPACE, "scale", "deployment", DEPLOYMENT, "--replicas=0")
-    pods = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
-    shop.api.wait(pods, lambda found: not found["items"], seconds=60, what="the operator's pod has ended")
-    try:
-        with _guillotine(shop, folder) as lives:
-            yield lives
-    finally:
-        shop.kubectl("-n", OPERATOR_NAMESPACE, "scale", "deployment", DEPLOYMENT, "--replicas=1")
-        shop.kubectl("-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment", DEPLOYMENT, "--timeout=120s")
+    with operator_away(shop), _guillotine(shop, folder) as lives:
+        yield lives
 
 
 def test_a_good_canary_becomes_stable(shop: Shop, tmp_path: Path) -> None:
@@ -84,7 +76,7 @@ def test_a_good_canary_becomes_stable(shop: Shop, tmp_path: Path) -> None:
         eventually(lambda: shop.weights().get(candidate, 0) > 0, seconds=120, what="the canary has users")
         shop.wait_version(2, ("Stable",), seconds=300)
         eventually(lambda: shop.version(1)["status"]["phase"] == "Previous", seconds=60, what="version 1 is Previous")
-    assert {name: weight for name, weight in shop.weights().items() if weight} == {candidate: 100}
+    assert shop.shares() == {candidate: 100}
     assert len(lives.writes()) >= 12, lives.writes()
     assert any("/httproutes/" in write for write in lives.writes())
     assert shop.jobs() == jobs, "nothing is trained again"
@@ -103,7 +95,7 @@ def test_a_bad_canary_is_rolled_back(shop: Shop, tmp_path: Path) -> None:
             shop.wait_weight(candidate, 0, seconds=60)
             shop.ask("Abort")
             eventually(lambda: shop.version(2)["status"]["phase"] in ENDS, seconds=120, what="the rollout is over")
-    assert {name: weight for name, weight in shop.weights().items() if weight} == {stable: 100}
+    assert shop.shares() == {stable: 100}
     assert shop.version(1)["status"]["phase"] == "Stable"
     assert len(lives.writes()) >= 6, lives.writes()
 
@@ -111,7 +103,7 @@ def test_a_bad_canary_is_rolled_back(shop: Shop, tmp_path: Path) -> None:
 @contextlib.contextmanager
 def _guillotine(shop: Shop, folder: Path) -> Iterator[Lives]:
     token, ca, log = folder / "token", folder / "ca.crt", folder / "writes.jsonl"
-    token.write_text(shop.kubectl("-n", OPERATOR_NAMESPACE, "create", "token", DEPLOYMENT, "--duration=1h"))
+    token.write_text(shop.kubectl("-n", OPERATOR_NAMESPACE, "create", "token", RELEASE, "--duration=1h"))
     config = yaml.safe_load(State.default().kubeconfig_inside.read_text())["clusters"][0]["cluster"]
     ca.write_bytes(base64.b64decode(config["certificate-authority-data"]))
     log.touch()
@@ -133,7 +125,7 @@ def _guillotine(shop: Shop, folder: Path) -> Iterator[Lives]:
 
 def _environment(shop: Shop) -> dict[str, str]:
     """What the chart tells the operator, its pod's name included: a restarted container keeps it."""
-    path = f"/apis/apps/v1/namespaces/{OPERATOR_NAMESPACE}/deployments/{DEPLOYMENT}"
+    path = f"/apis/apps/v1/namespaces/{OPERATOR_NAMESPACE}/deployments/{RELEASE}"
     deployment = shop.api.request("GET", path)
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     told = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}

@@ -26,7 +26,7 @@ def build_report(
 ) -> EvaluationReport:
     """The published report. The served path ranks the whole catalogue, so `fullRanking` says the same."""
     seed = spec.training.seed
-    everybody = evaluated.test.warm_N | ~evaluated.test.warm_N
+    everybody = np.ones_like(evaluated.test.warm_N)
     warm, warm_popularity = both_blocks(evaluated, evaluated.test.warm_N, seed)
     all_users, all_popularity = both_blocks(evaluated, everybody, seed)
     return EvaluationReport(
