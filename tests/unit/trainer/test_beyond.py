@@ -64,6 +64,13 @@ def test_one_item_for_everybody_is_the_extreme() -> None:
     assert beyond_accuracy(lists[:0], np.zeros(0, dtype=np.int64), indptr, indices, ITEMS, 0) == {}
 
 
+def test_lists_without_any_item_are_like_nothing() -> None:
+    _, indptr, indices = training(0)
+    lists = np.full((3, 20), -1, dtype=np.int32)
+    found = beyond_accuracy(lists, np.arange(3), indptr, indices, ITEMS, 0)
+    assert found["coverage@10"].value == found["novelty@10"].value == found["diversity@10"].value == 0
+
+
 class Fixed:
     items = ITEMS * 10
 

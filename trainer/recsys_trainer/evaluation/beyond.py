@@ -75,12 +75,13 @@ def diversity(
     lists = top_NL[np.sort(random.permutation(len(top_NL))[:MAX_LISTS])]
     users = np.sort(random.permutation(len(indptr) - 1)[:MAX_NEIGHBOURS])
     listed = np.unique(lists[lists >= 0])
-    had_IU = _normalized(_had(listed, users, indptr, indices, items))
+    # The row of zeros at the end is what place's -1 finds behind a list's end, or where no list has any item.
+    had_IU = np.pad(_normalized(_had(listed, users, indptr, indices, items)), ((0, 1), (0, 0)))
     place = np.full(items + 1, -1)
     place[listed] = np.arange(len(listed))
     found: dict[str, list[Floats]] = {f"diversity@{k}": [] for k in cutoffs}
     for chunk in np.array_split(lists, max(1, len(lists) // 64)):
-        vectors = np.where((chunk >= 0)[:, :, None], had_IU[place[chunk]], np.float32(0))
+        vectors = had_IU[place[chunk]]
         for k in cutoffs:
             found[f"diversity@{k}"].append(_distance(vectors[:, :k], (chunk[:, :k] >= 0).sum(axis=1)))
     return {name: np.concatenate(values) for name, values in found.items()}
