@@ -60,8 +60,8 @@ def rows() -> list[Row]:
                 observing(kubectl.kubeconfig, NAMESPACE, timeline),
                 replaying(stage, url, users, answers, rate=RATE),
             ):
-                _move(stage, names, answers)
-            return _rows(read_lines(timeline), read_lines(answers))
+                asked = _move(stage, names, answers)
+            return _rows(read_lines(timeline), read_lines(answers), asked)
         finally:
             kubectl("delete", "namespace", NAMESPACE, "--wait=true", "--timeout=110s")
 
@@ -88,13 +88,16 @@ def _two_versions(stage: Stage, folder: Path) -> list[str]:
     return [item["metadata"]["name"] for item in stage.versions()]
 
 
-def _move(stage: Stage, names: Sequence[str], answers: Path) -> None:
-    """Pin one version after the other; each keeps all users for a while."""
+def _move(stage: Stage, names: Sequence[str], answers: Path) -> list[float]:
+    """Pin one version after the other; each keeps all users for a while. When each move was asked for, unix seconds."""
+    asked = []
     for move in range(MOVES):
         pin = {"spec": {"rollout": {"pinnedVersion": names[move % 2]}}}
+        asked.append(time.time())
         stage.kubectl("-n", NAMESPACE, "patch", "recm", MODEL, "--type=merge", "-p", json.dumps(pin))
         stage.wait_weight(names[move % 2], 100, seconds=30)
         _wait_for_requests(answers, REQUESTS_BETWEEN)
+    return asked
 
 
 def _wait_for_requests(answers: Path, count: int) -> None:
@@ -110,8 +113,8 @@ def _wait_for_requests(answers: Path, count: int) -> None:
             seen += len(file.readlines())
 
 
-def _rows(timeline: Sequence[Line], answers: Sequence[Line]) -> list[Row]:
-    gaps = sorted(last_requests(timeline))
+def _rows(timeline: Sequence[Line], answers: Sequence[Line], asked: Sequence[float]) -> list[Row]:
+    gaps = sorted(last_requests(timeline, asked))
     failed = sum(not 200 <= line["status"] < 300 for line in answers)
     limit = 1 / RATE
     worst = gaps[-1]
@@ -131,18 +134,21 @@ def _rows(timeline: Sequence[Line], answers: Sequence[Line]) -> list[Row]:
     ]  # fmt: skip
 
 
-def last_requests(timeline: Sequence[Line]) -> list[float]:
-    """Seconds from each loss of all weight to the last request that the gateway still sent there; below 0: none came."""
+def last_requests(timeline: Sequence[Line], asked: Sequence[float]) -> list[float]:
+    """Seconds from each loss of all weight to the last request that the gateway still sent there; below 0: none came.
+
+    Requests count until the next move was asked for: the gateway may carry that one out before the observer's watch
+    has told of it, and its first requests are not this one's last.
+    """
     routes = [line for line in timeline if line["kind"] == "route"]
     access = [line for line in timeline if line["kind"] == "access" and RECOMMEND in str(line.get("path"))]
     found = []
     for before, after in pairwise(routes):
+        until = next((at for at in asked if at > after["at"]), float("inf"))
         for name, weight in before["weights"].items():
             if weight == 0 or after["weights"].get(name, 0) > 0:
                 continue
-            until = next((r["at"] for r in routes if r["at"] > after["at"] and r["weights"].get(name, 0)), None)
-            mine = [started(line) for line in access if version_of(line) == name]
-            kept = [at for at in mine if until is None or at < until]
+            kept = [at for line in access if version_of(line) == name and (at := started(line)) < until]
             if kept:
                 found.append(max(kept) - after["at"])
     return found
