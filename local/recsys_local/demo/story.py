@@ -9,7 +9,7 @@ from recsys_local.demo.stage import MODEL, NAMESPACE, Manifests, Narrator, Stage
 
 Spec = dict[str, Any]
 BETTER = "better settings"
-LAYERS_WITHIN_A_LIMIT = (512, 768, 256)
+LAYERS_WITHIN_A_LIMIT = (768, 1024, 384)
 """About 2 GFLOP for an answer over the catalogue: too much for a fifth of a core."""
 LAYERS_WITHOUT_A_LIMIT = (1024, 1536, 512)
 """About 8 GFLOP: too much for the whole machine, which stable shares."""
