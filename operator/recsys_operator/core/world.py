@@ -194,6 +194,8 @@ class VersionSecond:
     """Answers of the model per published bucket (telemetry.LATENCY_BUCKETS_MILLISECONDS), the last one above all bounds."""
     bad_fallbacks: int = 0
     unknown_users: int = 0
+    server_restarts: int = 0
+    """Restarts of tritonserver in pods that stayed ready, because the API answers by popularity meanwhile."""
     gateway_requests: int | None = None
     """None where the gateway could not be read in this second: no data is not zero."""
     gateway_bad: int | None = None

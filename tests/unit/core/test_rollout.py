@@ -177,7 +177,11 @@ def restarted(rollout: Rollout) -> dict[str, Any]:
     return {"pods": build_pods(rollout.stable, 4) + pods}
 
 
-@pytest.mark.parametrize("harm", [lost_pod, restarted])
+def lost_server(rollout: Rollout) -> dict[str, Any]:
+    return {"own": {"server_restarts": 1}}
+
+
+@pytest.mark.parametrize("harm", [lost_pod, restarted, lost_server])
 @pytest.mark.parametrize("mode", ["Auto", "Manual"])
 @pytest.mark.parametrize(("strikes", "phase", "quarantined"), [(0, "Canary", False), (1, "RolledBack", True)])
 def test_pods_that_are_not_ready_lose_their_users_at_the_next_act(

@@ -3,7 +3,15 @@
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 
 
-def page(model: int = 10, *, deadline: int = 0, unknown: int = 0, slow: int = 0, started: float = 1.0) -> str:
+def page(
+    model: int = 10,
+    *,
+    deadline: int = 0,
+    unknown: int = 0,
+    slow: int = 0,
+    started: float = 1.0,
+    server_restarts: int = 0,
+) -> str:
     """A serving pod's page: `model` answers, `slow` of them between 50 and 75 ms, the others under 1 ms."""
     bounds = [bound / 1000 for bound in LATENCY_BUCKETS_MILLISECONDS]
     total = 'recsys_requests_total{code="200"'
@@ -19,6 +27,7 @@ def page(model: int = 10, *, deadline: int = 0, unknown: int = 0, slow: int = 0,
         lines.append(f'recsys_request_seconds_bucket{{le="{bound}",source="Model",version="v"}} {count}.0')
         lines.append(f'recsys_request_seconds_bucket{{le="{bound}",source="Popularity",version="v"}} 7.0')
     lines.append(f'recsys_request_seconds_bucket{{le="+Inf",source="Model",version="v"}} {model}.0')
+    lines.append(f'recsys_triton_restarts_total{{version="v"}} {server_restarts}.0')
     return "\n".join([*lines, f'recsys_process_start_seconds{{version="v"}} {started}', ""])
 
 

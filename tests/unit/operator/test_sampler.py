@@ -127,6 +127,14 @@ async def test_a_restart_counts_once_however_it_is_noticed(bench: Bench) -> None
     assert (await bench.second()).restarts == 0
 
 
+async def test_a_server_that_restarts_inside_its_pod_counts_once(bench: Bench) -> None:
+    bench.pages["b:8080"] = page(10, server_restarts=3)
+    assert (await bench.second()).server_restarts == 0, "what was before is no evidence"
+    bench.pages["b:8080"] = page(10, server_restarts=4)
+    assert (await bench.second()).server_restarts == 1
+    assert (await bench.second()).server_restarts == 0
+
+
 async def test_a_container_that_restarts_unready_counts(bench: Bench) -> None:
     await bench.second()
     bench.pod("b", "v2", ready=False, restarts=1)

@@ -13,7 +13,8 @@ BOUNDS = len(telemetry.LATENCY_BUCKETS_MILLISECONDS)
 _INDEX = {bound / 1000: n for n, bound in enumerate(telemetry.LATENCY_BUCKETS_MILLISECONDS)}
 _REQUESTS = f"{telemetry.REQUESTS}_total"
 _BUCKET = f"{telemetry.REQUEST_SECONDS}_bucket"
-_NAMES = (_REQUESTS, _BUCKET, telemetry.PROCESS_START_SECONDS)
+_SERVER_RESTARTS = f"{telemetry.TRITON_RESTARTS}_total"
+_NAMES = (_REQUESTS, _BUCKET, _SERVER_RESTARTS, telemetry.PROCESS_START_SECONDS)
 UNKNOWN = "UnknownUser"
 
 
@@ -28,12 +29,14 @@ class PodCounters:
     """Answers of the model per published bucket (not cumulative), the last one above all bounds."""
     bad_fallbacks: int = 0
     unknown_users: int = 0
+    server_restarts: int = 0
+    """Of tritonserver under its supervisor: the container's own restart count does not tell."""
     errors: tuple[str, ...] = ()
 
 
 def counters_of_page(text: str) -> PodCounters:
     """The counters of a page. What is not a count (NaN, negative, twice) becomes `errors`, never a number."""
-    answers, bad, unknown, started = 0, 0, 0, 0.0
+    answers, bad, unknown, server_restarts, started = 0, 0, 0, 0, 0.0
     cumulative = [0] * (BOUNDS + 1)
     seen: set[tuple[object, ...]] = set()
     errors: list[str] = []
@@ -46,6 +49,8 @@ def counters_of_page(text: str) -> PodCounters:
                 errors.append(f"{name}{labels}: {problem}")
             elif name == telemetry.PROCESS_START_SECONDS:
                 started = value
+            elif name == _SERVER_RESTARTS:
+                server_restarts += int(value)
             elif name == _BUCKET:
                 if labels.get("source") == telemetry.MODEL_SOURCE:
                     cumulative[_bucket(labels)] += int(value)
@@ -58,7 +63,7 @@ def counters_of_page(text: str) -> PodCounters:
     if not seen:
         errors.append("no recsys metrics on the page")
     latency = tuple(b - a for a, b in zip([0, *cumulative], cumulative, strict=False))
-    return PodCounters(started, answers, latency, bad, unknown, tuple(errors[:5]))
+    return PodCounters(started, answers, latency, bad, unknown, server_restarts, tuple(errors[:5]))
 
 
 class PodIncrements:
@@ -81,8 +86,10 @@ class PodIncrements:
             tuple(b - a for a, b in zip(before.latency, now.latency, strict=True)),
             now.bad_fallbacks - before.bad_fallbacks,
             now.unknown_users - before.unknown_users,
+            now.server_restarts - before.server_restarts,
         )
-        if min(delta.answers, delta.bad_fallbacks, delta.unknown_users, *delta.latency) < 0:
+        counts = (delta.answers, delta.bad_fallbacks, delta.unknown_users, delta.server_restarts)
+        if min(*counts, *delta.latency) < 0:
             return PodCounters(errors=("a counter fell without a restart of its process",)), False
         return delta, False
 

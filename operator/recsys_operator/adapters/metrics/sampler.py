@@ -210,6 +210,7 @@ class Sampler:
             model_latency=tuple(map(sum, zip(*(delta.latency for delta in deltas), strict=True))),
             bad_fallbacks=sum(delta.bad_fallbacks for delta in deltas),
             unknown_users=sum(delta.unknown_users for delta in deltas),
+            server_restarts=sum(delta.server_restarts for delta in deltas),
             gateway_requests=None if gateway is None else gateway.requests,
             gateway_bad=None if gateway is None else gateway.bad,
             errors=tuple(f"{pod.name}: {text}" for pod, delta, _ in advanced for text in delta.errors),

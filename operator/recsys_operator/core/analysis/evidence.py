@@ -70,6 +70,8 @@ class Evidence(Observed):
     """Last second in which the candidate had requests."""
     read_at: float = 0.0
     """Last second in which it could be read at all."""
+    server_restarts: int = 0
+    """Restarts of tritonserver in the candidate's pods."""
     errors: int = Field(0, ge=0)
     """Seconds with data errors: in no count."""
 
@@ -171,6 +173,7 @@ def _fold_second(
             "folded_until": at,
             "lines": tuple(_fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
             "answers": evidence.answers + requests,
+            "server_restarts": evidence.server_restarts + own.server_restarts,
             "seen_at": at if requests else evidence.seen_at,
             "read_at": at if was_read(own) else evidence.read_at,
         }

@@ -74,7 +74,10 @@ def superseded(scene: Scene, version: VersionView) -> Step | None:
 
 
 def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
-    """Fewer ready pods than the weight needs, or one that restarted or vanished: weight 0, the second time for good."""
+    """Fewer ready pods than the weight needs, or one that restarted (its server too) or vanished: weight 0.
+
+    The second time for good.
+    """
     state = state_of(scene, version)
     if state.weight == 0:
         return None
@@ -241,6 +244,9 @@ def _harm(scene: Scene, version: VersionView, state: RolloutState) -> str:
     for uid, restarts in state.pods.items():
         if known.get(uid, restarts) > restarts:
             return f"a pod restarted{_words(scene, version)}"
+    evidence = scene.memory.evidence
+    if evidence is not None and evidence.segment == state.segment and evidence.server_restarts:
+        return "tritonserver restarted in a pod"
     serving = scene.serving(version.name)
     if not (serving is not None and serving.has_autoscaler) and any(uid not in known for uid in state.pods):
         return "a pod vanished"
