@@ -462,6 +462,19 @@ class Rollback(Contract):
     """Auto: a version that fails an SLO loses its traffic at once. Manual: status says so and waits for a person."""
 
 
+class Window(Contract):
+    """A time, again and again, for rollouts or against them."""
+
+    name: Name
+    """As in no-friday."""
+    schedule: Annotated[str, StringConstraints(pattern=patterns.CRON, max_length=100)]
+    """When it begins (cron, UTC), as in "0 16 * * 5"."""
+    seconds: int = Field(..., ge=60, le=2678400)
+    """How long it lasts, at most 31 days."""
+    effect: Literal["Deny", "Allow"] = "Deny"
+    """Deny: no rollout starts and no weight is raised within it. Allow: only within it. Deny wins where both hold."""
+
+
 DEFAULT_STEPS = (
     Step(name="first", weight=5),
     Step(name="quarter", weight=25),
@@ -499,6 +512,9 @@ class Rollout(Contract):
     """Watched at 100 percent for this long, the previous version fully loaded, before the version is stable."""
     previous: Previous = Previous()
     rollback: Rollback = Rollback()
+    windows: tuple[Window, ...] = Field((), max_length=16)
+    """When rollouts may start and weights may rise. Rollbacks always happen, the way back to a version that is still loaded
+    is one, and what a person asks for by a Promote or a pin happens too. Edits apply at once."""
     pinned_version: str | None = Field(None, min_length=1, max_length=128)
     """Operational, never in Git: the version (name or artifact digest) that gets all traffic until this is removed."""
     paused: bool | None = None

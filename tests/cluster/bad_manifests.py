@@ -368,6 +368,21 @@ MODEL_CASES = (
         {"spec.training.schedule": "0 3 * * MON"},
         ("spec.training.schedule", '"0 3 * * MON" is not a schedule', 'as in "0 3 * * 1-5"'),
     ),
+    Case(
+        "window without a length",
+        {"spec.rollout.windows": [{"name": "freeze", "schedule": "0 16 * * 5"}]},
+        ("spec.rollout.windows", "seconds", "Required|missing; add it"),
+    ),
+    Case(
+        "window of a year",
+        {"spec.rollout.windows": [{"name": "freeze", "schedule": "0 16 * * 5", "seconds": 31536000}]},
+        ("spec.rollout.windows", "2678400"),
+    ),
+    Case(
+        "window at a time that is none",
+        {"spec.rollout.windows": [{"name": "freeze", "schedule": "friday", "seconds": 3600}]},
+        ("spec.rollout.windows", '"friday" is not a schedule'),
+    ),
     Case("schedule of four fields", {"spec.training.schedule": "0 3 * *"}, ("spec.training.schedule", "write minute")),
     Case("hour 24", {"spec.training.schedule": "0 24 * * *"}, ("spec.training.schedule", '"0 24 * * *"')),
     Case("deadline of one second", {"spec.training.deadlineSeconds": 1}, ("spec.training.deadlineSeconds", "30")),

@@ -3,6 +3,7 @@
 # waiting
 SUSPENDED = "Suspended"
 PAUSED = "Paused"
+WINDOW = "WindowClosed"
 PINNED = "Pinned"
 PINNING = "Pinning"
 UNMANAGED = "Unmanaged"

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from recsys_api.model_version import Condition
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_operator.core import clock, identity, reasons, weights
+from recsys_operator.core import clock, identity, reasons, weights, windows
 from recsys_operator.core.analysis.evidence import Health, Memory
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.judgement import judge_candidate
@@ -32,6 +32,15 @@ class Pin:
     version: VersionView | None
     """None: there is no such version, or it is quarantined."""
     refused: str = ""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why nothing may be raised."""
+
+    reason: str
+    words: str = ""
+    """Put before what waits for its end."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,16 @@ class Scene:
             return reasons.SUSPENDED
         asked = bool(spec is not None and spec.rollout.paused) or bool(self.model.status.paused_by)
         return reasons.PAUSED if asked or self.world.rollouts_paused else ""
+
+    def stop(self, *, by_person: bool = False) -> Stop | None:
+        """Why no rollout starts and no weight is raised; a window does not stop a person."""
+        if self.paused:
+            return Stop(self.paused)
+        closed = windows.closed(self.model.spec.rollout.windows, self.now) if self.model.spec is not None else None
+        if closed is None or by_person:
+            return None
+        until = f" until {clock.to_text(closed.until)}" if closed.until is not None else ""
+        return Stop(reasons.WINDOW, f"window {closed.name}: closed{until}; ")
 
     @property
     def suspended(self) -> bool:

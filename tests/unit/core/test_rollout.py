@@ -113,8 +113,13 @@ def test_a_sick_stable_keeps_the_candidate_waiting_and_then_ends_its_wait() -> N
     assert recorded(decide(sick, NOW + 100, WATCHED), name).phase == "Superseded"
 
 
-@pytest.mark.parametrize(("change", "reason"), [({"paused": True}, "Paused"), ({}, "Suspended")])
-def test_paused_and_suspended_models_start_no_rollout(change: dict[str, Any], reason: str) -> None:
+FREEZE = {"name": "freeze", "schedule": "* * * * *", "seconds": 3600}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [({"paused": True}, "Paused"), ({"windows": [FREEZE]}, "WindowClosed"), ({}, "Suspended")]
+)
+def test_paused_frozen_and_suspended_models_start_no_rollout(change: dict[str, Any], reason: str) -> None:
     spec = build_spec(rollout=change, suspend=None if change else True)
     world = warm()
     decision = decide(replace(world, model=build_model(spec)), NOW, WATCHED)

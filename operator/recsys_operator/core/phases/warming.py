@@ -56,8 +56,9 @@ def not_its_turn(scene: Scene, version: VersionView) -> Step | None:
     if scene.model.spec is None:
         return wait(scene, version, reasons.INVALID_SPEC, "it starts when the spec is valid again", 60.0)
     pinned = scene.pin is not None
-    if scene.paused and not (pinned and not scene.suspended):
-        return wait(scene, version, scene.paused, "it starts when that is over", 60.0)
+    stop = scene.stop(by_person=pinned)
+    if stop is not None and not (pinned and not scene.suspended):
+        return wait(scene, version, stop.reason, f"{stop.words}it starts when that is over", 60.0)
     if scene.candidate is not None:
         return wait(scene, version, reasons.ANOTHER_ROLLOUT, f"after {scene.candidate.name}", 30.0)
     return None

@@ -125,13 +125,14 @@ def parked(scene: Scene, version: VersionView) -> Step | None:
         return step
     since = scene.now - state.parked_since
     limit = state.policy.hold_limit_seconds
-    if since >= limit and not scene.paused:
+    stopped = scene.stop() is not None
+    if since >= limit and not stopped:
         message = f"{state.verdict_message}; not well again within {limit} s"
         return end_rollout(scene, version, "RolledBack", version.status.reason, message)
     if (step := _ready_again(scene, version, state)) is not None:
         return step
     calm = state.policy.stable_health_seconds
-    if scene.paused or not _well_for(scene, state, calm):
+    if stopped or not _well_for(scene, state, calm):
         return Step((), min(calm + 1.0, max(1.0, limit - since)))
     return start_step(scene, version, state, 0)
 
