@@ -35,11 +35,11 @@ RECONCILE = "recsys_operator_reconcile_seconds"
 class Options:
     """How much of it."""
 
-    models: int = 300
-    rolling: int = 40
+    models: int = 1000
+    rolling: int = 12
     rounds: int = 300
     idle_seconds: int = 60
-    phase_seconds: int = 120
+    phase_seconds: int = 480
     """Rounds end after this long, whether there were enough or not."""
 
     @property
