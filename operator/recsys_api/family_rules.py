@@ -1,9 +1,6 @@
 """Which settings belong to which model family: what a family would ignore is refused, so that nobody believes in it."""
 
-from collections.abc import Callable
-
 from recsys_api import predicates as ok
-from recsys_api.base import Contract
 from recsys_api.recommender_model import (
     WITH_LAYERS,
     WITH_LEAST_SQUARES,
@@ -39,19 +36,14 @@ def _only(field: str, attribute: str, families: tuple[str, ...]) -> Rule:
     )
 
 
-def _is_empty(part: Contract) -> bool:
-    """Nothing is set."""
-    return not part.to_dict()
-
-
-def _training_only(field: str, families: tuple[str, ...], part: Callable[[RecommenderModelSpec], Contract]) -> Rule:
-    """`spec.training.<field>` is absent in every other family."""
+def _training_only(field: str, families: tuple[str, ...]) -> Rule:
+    """`spec.training.<field>` is absent in every other family, empty or not."""
     return Rule(
         ("spec",),
         f"self.model.architecture in {_cel(families)} || !has(self.training.{field})",
         f"training.{field} is for {_names(families)} only, because the others have their own way to fit; remove "
         f"training.{field}, or change model.architecture",
-        lambda spec: spec.model.architecture in families or _is_empty(part(spec)),
+        lambda spec: spec.model.architecture in families or field not in spec.training.model_fields_set,
         field=f"training.{field}",
     )
 
@@ -162,8 +154,8 @@ FAMILY_RULES: tuple[Rule, ...] = (
         _sigmas_say_the_penalty,
         field="leastSquares.frequencyExponent",
     ),
-    _training_only("loss", WITH_LOSS, lambda spec: spec.training.loss),
-    _training_only("optimizer", WITH_STEPS, lambda spec: spec.training.optimizer),
+    _training_only("loss", WITH_LOSS),
+    _training_only("optimizer", WITH_STEPS),
     Rule(
         ("spec",),
         f"self.model.architecture == 'MatrixFactorization' || !({_CEL_LOSS} in ['CosineContrastive', 'CrossEntropy'])",

@@ -306,6 +306,11 @@ MODEL_CASES = (
         ("spec.model.leastSquares.frequencyExponent", "follows from its sigmas", "remove frequencyExponent"),
     ),
     Case(
+        "empty loss of a family without",
+        {"spec.model": _als(), "spec.training.loss": {}},
+        ("spec.training.loss", "training.loss is for GMF, MLP, NeuMF and MatrixFactorization only"),
+    ),
+    Case(
         "a loss for least squares",
         {"spec.model": _als(), "spec.training.loss.type": "BPR"},
         (
