@@ -67,7 +67,7 @@ def tell(narrator: Narrator, stage: Stage) -> None:
             story.better_version(narrator, stage, manifests, lambda: kill_operator(stage.kubectl))
             if narrator.broken:
                 return
-            story.slow_version(narrator, stage, manifests, number=3, limit="200m", seed=0)
+            story.slow_version(narrator, stage, manifests, number=3, limit="150m", seed=0)
             story.slow_version(narrator, stage, manifests, number=4, limit=None, seed=1)
             story.by_hand(narrator, stage, manifests)
 

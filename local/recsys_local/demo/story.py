@@ -9,8 +9,8 @@ from recsys_local.demo.stage import MODEL, NAMESPACE, Manifests, Narrator, Stage
 
 Spec = dict[str, Any]
 BETTER = "better settings"
-LAYERS_WITHIN_A_LIMIT = (768, 1024, 384)
-"""About 2 GFLOP for an answer over the catalogue: too much for a fifth of a core."""
+LAYERS_WITHIN_A_LIMIT = (640, 896, 320)
+"""About 3 GFLOP for an answer over the catalogue: too much for a seventh of a core."""
 LAYERS_WITHOUT_A_LIMIT = (1024, 1536, 512)
 """About 8 GFLOP: too much for the whole machine, which stable shares."""
 
