@@ -30,6 +30,8 @@ class Buildah:
 
     def build(self, image: Image, context: Path) -> None:
         """Build one image; unchanged steps come from the storage's layers."""
+        # the first images need no wheel, and with an empty cache there is none yet
+        self._cache.wheelhouse.mkdir(parents=True, exist_ok=True)
         arguments = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
         if image.parent:
             arguments["BASE"] = IMAGES[image.parent].reference

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from recsys_local import binaries, image_specs, requirements
+from recsys_local import binaries, image_specs, images, requirements
 from recsys_local.errors import LocalError
+from recsys_local.paths import Cache
 
 KUBERNETES = binaries.COMPONENTS[0]
 
@@ -47,6 +48,15 @@ def test_a_changed_checksum_gives_a_new_key(modules: Path) -> None:
     with (modules / "kubernetes" / "go.sum").open("a") as handle:
         handle.write("example.com/x v1.0.0 h1:abc=\n")
     assert binaries.component_key(KUBERNETES, modules) != before
+
+
+def test_the_first_image_is_built_from_an_empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(images, "run", lambda command, **options: commands.append(command))
+    images.Buildah(Cache(tmp_path / "cache")).build(image_specs.IMAGES["pause"], tmp_path)
+    mounted = [option.split("=")[1].split(":")[0] for option in commands[0] if option.startswith("--volume=")]
+    assert mounted
+    assert all(Path(folder).is_dir() for folder in mounted)
 
 
 def test_the_operator_never_gets_torch() -> None:
