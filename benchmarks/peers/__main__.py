@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("RECSYS_DATA"), help="default: $RECSYS_DATA")
     parser.add_argument("--threads", type=int, default=2, help="of both sides; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="of each side; default: %(default)s")
+    parser.add_argument("--share", type=float, default=1.0, help="neumf: of an epoch that a peer's round is")
     parser.add_argument(
         "--trials", type=Path, default=Path("benchmarks/results"), help="folder of the searches' JSON lines: continued"
     )
@@ -36,12 +37,12 @@ def main() -> None:
     for name in options.names:
         given = options.data.resolve(), options.threads, options.rounds
         trials = options.trials / f"peers-{name}.jsonl"
-        found += neumf.rows(*given) if name == "neumf" else tuned.rows(name, *given, trials.resolve())
+        found += neumf.rows(*given, options.share) if name == "neumf" else tuned.rows(name, *given, trials.resolve())
     show(found)
     if options.json:
         where = {
             "python": platform.python_version(), "torch": torch.__version__, "cpus": os.cpu_count(),
-            "machine": platform.machine(), "threads": options.threads, "rounds": options.rounds,
+            "machine": platform.machine(), "threads": options.threads, "rounds": options.rounds, "share": options.share,
             "loadBefore": load, "loadAfter": os.getloadavg(),
         }  # fmt: skip
         options.json.write_text(json.dumps({"rows": found, "environment": where}, indent=2) + "\n")

@@ -26,19 +26,20 @@ class Interactions(Dataset[tuple[int, int, float]]):
     def __init__(self, user: Ints, item: Ints, items: int) -> None:
         self._known = set((user * items + item).tolist())
         self._positive, self._items = (user, item), items
-        self.draw()
+        self.draw(1.0)
 
-    def draw(self) -> None:
-        """New negatives."""
-        user = np.repeat(self._positive[0], NEGATIVES)
+    def draw(self, share: float) -> None:
+        """New negatives for the first positives."""
+        positive_user, positive_item = (values[: int(share * len(values))] for values in self._positive)
+        user = np.repeat(positive_user, NEGATIVES)
         item = np.random.randint(self._items, size=len(user))
         wrong = np.arange(len(user))
         while len(wrong):
             pairs = (user[wrong] * self._items + item[wrong]).tolist()
             wrong = wrong[[pair in self._known for pair in pairs]]
             item[wrong] = np.random.randint(self._items, size=len(wrong))
-        self._user, self._item = np.append(self._positive[0], user), np.append(self._positive[1], item)
-        self._label = np.append(np.ones(len(self._positive[0])), np.zeros(len(user))).astype(np.float32)
+        self._user, self._item = np.append(positive_user, user), np.append(positive_item, item)
+        self._label = np.append(np.ones(len(positive_user)), np.zeros(len(user))).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self._user)
@@ -68,7 +69,7 @@ class PlainNeuMF(nn.Module):
 
 
 def main() -> None:
-    """Requests: {"batch", "workers"}; answers: {"samples", "seconds", "cpuSeconds"}."""
+    """Requests: {"batch", "workers", "share" of the positives}; answers: {"samples", "seconds", "cpuSeconds"}."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("threads", type=int)
@@ -80,15 +81,15 @@ def main() -> None:
     net = PlainNeuMF(positives.users, positives.items)
     optimizer, criterion = torch.optim.Adam(net.parameters(), lr=0.001), nn.BCEWithLogitsLoss()
 
-    def epoch(batch: int, workers: int) -> None:
-        examples.draw()
+    def epoch(batch: int, workers: int, share: float) -> None:
+        examples.draw(share)
         for users, items, labels in DataLoader(examples, batch_size=batch, shuffle=True, num_workers=workers):
             optimizer.zero_grad()
             criterion(net(users, items), labels).backward()
             optimizer.step()
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
-        _, spent = timed(lambda: epoch(request["batch"], request["workers"]))
+        _, spent = timed(lambda: epoch(request["batch"], request["workers"], request["share"]))
         return {"samples": len(examples), **spent}
 
     serve(answer)

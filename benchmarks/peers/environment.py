@@ -1,7 +1,7 @@
 """An environment of its own for each peer, under the cache folder; what it was made from is part of its name.
 
 Packages are listed with all they need and installed without looking for more: a peer that asks for torch would bring 5 GB of it.
-It finds ours by a .pth file instead; its own packages come first.
+It finds ours, and what ours has besides, by a .pth file instead; its own packages come first.
 """
 
 import hashlib
@@ -38,6 +38,7 @@ RECBOLE = Peer(
         "scipy==1.17.1",  # BSD-3-Clause
         "scikit-learn==1.9.1",  # BSD-3-Clause
         "joblib==1.6.0",  # BSD-3-Clause
+        "cloudpickle==3.1.2",  # BSD-3-Clause
         "threadpoolctl==3.8.0",  # BSD-3-Clause
         "tensorboard==2.21.0",  # Apache-2.0
         "tensorboard-data-server==0.7.2",  # Apache-2.0

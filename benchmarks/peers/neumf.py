@@ -18,8 +18,12 @@ WORKERS = 0
 RECBOLE_NAME, RECIPE_NAME = "RecBole 1.2.1", f"PyTorch DataLoader recipe, {WORKERS} workers"
 
 
-def rows(data: Path, threads: int, rounds: int) -> list[Row]:
-    """Both peers, at one batch size and at each side's best."""
+def rows(data: Path, threads: int, rounds: int, share: float) -> list[Row]:
+    """Both peers, at one batch size and at each side's best.
+
+    Args:
+        share: of an epoch that a round of a peer is.
+    """
     python, given = Path(sys.executable), variables(threads)
     here = [str(data), str(threads)]
     with (
@@ -27,28 +31,27 @@ def rows(data: Path, threads: int, rounds: int) -> list[Row]:
         Worker(ensure(RECBOLE), "recbole_neumf", here[1:], given) as recbole,
         Worker(python, "dataloader_recipe", here, given) as recipe,
     ):
-        best = best_batch(ours, {}), best_batch(recbole, {})
-        equal = run(ours, recbole, (BATCH, BATCH), rounds)
-        each = run(ours, recbole, best, rounds)
-        plain = run(ours, recipe, (BATCH, BATCH), rounds)
+        best = best_batch(ours, share), best_batch(recbole, share)
+        equal = run(ours, recbole, (BATCH, BATCH), rounds, share)
+        each = run(ours, recbole, best, rounds, share)
+        plain = run(ours, recipe, (BATCH, BATCH), rounds, share)
     found = compared(f"batch {BATCH:,}", equal, RECBOLE_NAME, 3.0, threads)
     found += compared(f"best batch ({best[0]:,}, theirs {best[1]:,})", each, RECBOLE_NAME, 6.0, threads)
     found += compared(f"batch {BATCH:,}", plain, RECIPE_NAME, 8.0, threads)
     return [*found, share(f"batch {BATCH:,}", equal, threads), share(f"batch {best[0]:,}", each, threads)]
 
 
-def best_batch(worker: Worker, more: dict[str, int]) -> int:
-    """By CPU time, one epoch of each after one that warms up."""
+def best_batch(worker: Worker, share: float) -> int:
+    """By CPU time, one round of each."""
     rates = {}
     for batch in LARGER:
-        worker.ask({"batch": batch, **more})
-        rates[batch] = race.cpu_rate(worker.ask({"batch": batch, **more}))
+        rates[batch] = race.cpu_rate(worker.ask({"batch": batch, "share": share}))
     return max(rates, key=lambda batch: rates[batch])
 
 
-def run(ours: Worker, peer: Worker, batches: tuple[int, int], rounds: int) -> Race:
+def run(ours: Worker, peer: Worker, batches: tuple[int, int], rounds: int, share: float) -> Race:
     """In turn."""
-    mine, theirs = ({"batch": batch, "workers": WORKERS} for batch in batches)
+    mine, theirs = ({"batch": batch, "workers": WORKERS, "share": share} for batch in batches)
     return race.interleaved(lambda: ours.ask(mine), lambda: peer.ask(theirs), rounds)
 
 

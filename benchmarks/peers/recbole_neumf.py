@@ -5,7 +5,10 @@ The same net, optimizer and number of negatives as ours; its split, which trains
 
 import argparse
 import functools
+import itertools
+import math
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,8 +24,20 @@ CONFIG = {
 }  # fmt: skip
 
 
+class Part:
+    """The first batches of an epoch, as the loader gives them."""
+
+    def __init__(self, loader: Any, share: float) -> None:
+        self._loader, self._batches, self.samples = loader, math.ceil(len(loader) * share), 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in itertools.islice(self._loader, self._batches):
+            self.samples += len(batch)
+            yield batch
+
+
 def main() -> None:
-    """Requests: {"batch"}; answers: {"samples", "seconds", "cpuSeconds"}."""
+    """Requests: {"batch", "share" of an epoch}; answers: {"samples", "seconds", "cpuSeconds"}."""
     parser = argparse.ArgumentParser()
     parser.add_argument("threads", type=int)
     options = parser.parse_args()
@@ -46,8 +61,9 @@ def main() -> None:
 
     def epoch(request: dict[str, Any]) -> dict[str, Any]:
         trainer, train = prepared(request["batch"])
-        _, spent = timed(lambda: trainer._train_epoch(train, 0, show_progress=False))
-        return {"samples": 5 * len(train.dataset), **spent}
+        part = Part(train, request["share"])
+        _, spent = timed(lambda: trainer._train_epoch(part, 0, show_progress=False))
+        return {"samples": part.samples, **spent}
 
     serve(epoch)
 

@@ -1,5 +1,6 @@
 """One side of a race: a process that gets a request as a JSON line and answers with one. Standard library only: peers import it."""
 
+import contextlib
 import json
 import os
 import resource
@@ -72,7 +73,8 @@ class Worker:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._process.stdin
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, and somebody has said so
+            self._process.stdin.close()
         self._process.wait()
 
 
