@@ -6,6 +6,7 @@ from torch.nn import functional
 from recsys_api.recommender_model import Model
 from recsys_trainer.models.base import Recommender, dot, embedding
 from recsys_trainer.models.network_family import NetworkFamily
+from recsys_trainer.models.on_cpu import rows
 
 
 class GMF(Recommender):
@@ -20,8 +21,8 @@ class GMF(Recommender):
 
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
-        user_BD = functional.dropout(functional.embedding(user_B, self.gmf_user), self.dropout, self.training)
-        return dot(user_BD * self.out.weight[0], functional.embedding(items, self.gmf_item)) + self.out.bias
+        user_BD = functional.dropout(rows(self.gmf_user, user_B), self.dropout, self.training)
+        return dot(user_BD * self.out.weight[0], rows(self.gmf_item, items)) + self.out.bias
 
 
 FAMILY = NetworkFamily(GMF)

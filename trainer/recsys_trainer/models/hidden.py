@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_api.recommender_model import Model
+from recsys_trainer.models.on_cpu import HiddenLayers, rows
 
+Rows = tuple[Tensor, Tensor]
+"""(table, row numbers)."""
 NORMS = "mlp_norm."
 """Prefix of the batch norms' tensors: they live in training alone, the export folds them into the layers."""
 
@@ -36,8 +39,8 @@ def mlp_logits(
     layers: nn.ModuleList,
     norms: nn.ModuleList,
     weight_H: Tensor,
-    user_BE: Tensor,
-    item: Tensor,
+    users: Rows,
+    items: Rows,
     dropout: float,
     training: bool,
 ) -> Tensor:
@@ -48,8 +51,13 @@ def mlp_logits(
     Args:
         norms: normalize before each ReLU; may be empty.
         weight_H: the output's weights for the last hidden layer.
-        item: [C, E] or [B, C, E].
+        users: table and rows [B].
+        items: table and rows, [C] or [B, C].
     """
+    plain = layers and not norms and not (dropout and training)
+    if plain and torch.is_grad_enabled() and weight_H.device.type == "cpu" and items[1].dim() == 2:
+        return _by_hand(users, items, weight_H, layers)
+    user_BE, item = rows(*users), rows(*items)
     width = user_BE.shape[1]
     if not layers:
         return (user_BE @ weight_H[:width]).unsqueeze(1) + item @ weight_H[width:]
@@ -61,6 +69,14 @@ def mlp_logits(
         values = layer(functional.dropout(hidden, dropout, training))
         hidden = functional.relu(_normalized(norms, number, values))
     return functional.dropout(hidden, dropout, training) @ weight_H
+
+
+def _by_hand(users: Rows, items: Rows, weight_H: Tensor, layers: nn.ModuleList) -> Tensor:
+    parameters = [values for layer in cast("list[nn.Linear]", list(layers)) for values in (layer.weight, layer.bias)]
+    logits: Tensor = HiddenLayers.apply(  # type: ignore[no-untyped-call]
+        users[0], items[0], users[1], items[1], weight_H, *parameters
+    )
+    return logits
 
 
 def _normalized(norms: nn.ModuleList, number: int, values_BCH: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from recsys_trainer.models import gmf, mlp
 from recsys_trainer.models.base import Recommender, dot, embedding
 from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
 from recsys_trainer.models.network_family import NetworkFamily
+from recsys_trainer.models.on_cpu import rows
 
 
 class NeuMF(Recommender):
@@ -31,10 +32,10 @@ class NeuMF(Recommender):
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
         weight_D, weight_H = self.out.weight[0].tensor_split((self.gmf_user.shape[1],))
-        user_BD = functional.dropout(functional.embedding(user_B, self.gmf_user), self.dropout, self.training)
-        factors = dot(user_BD * weight_D, functional.embedding(items, self.gmf_item))
-        user_BE, item = functional.embedding(user_B, self.mlp_user), functional.embedding(items, self.mlp_item)
-        hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, user_BE, item, self.dropout, self.training)
+        user_BD = functional.dropout(rows(self.gmf_user, user_B), self.dropout, self.training)
+        factors = dot(user_BD * weight_D, rows(self.gmf_item, items))
+        tables = (self.mlp_user, user_B), (self.mlp_item, items)
+        hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, *tables, self.dropout, self.training)
         return factors + hidden + self.out.bias
 
     def exported(self) -> dict[str, Tensor]:

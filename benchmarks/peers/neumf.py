@@ -1,0 +1,76 @@
+"""NeuMF: samples a second of ours beside RecBole and beside a plain DataLoader recipe, on ML-100K.
+
+The net of all three: 64 factors for each of the four tables, layers 256-128-64, 4 negatives, Adam, float32. Ours does per epoch
+what the trainer does, start and copy of the weights included.
+"""
+
+import sys
+from pathlib import Path
+
+from benchmarks.peers import race
+from benchmarks.peers.environment import RECBOLE, ensure
+from benchmarks.peers.ours_neumf import multiply_adds
+from benchmarks.peers.race import Race, Row
+from benchmarks.peers.worker import Worker, variables
+
+BATCH, LARGER = 2048, (8192, 16384, 32768)
+WORKERS = 0
+RECBOLE_NAME, RECIPE_NAME = "RecBole 1.2.1", f"PyTorch DataLoader recipe, {WORKERS} workers"
+
+
+def rows(data: Path, threads: int, rounds: int, share: float) -> list[Row]:
+    """Both peers, at one batch size and at each side's best.
+
+    Args:
+        share: of an epoch that a round of a peer is.
+    """
+    python, given = Path(sys.executable), variables(threads)
+    here = [str(data), str(threads)]
+    with (
+        Worker(python, "ours_neumf", here, given) as ours,
+        Worker(ensure(RECBOLE), "recbole_neumf", here[1:], given) as recbole,
+        Worker(python, "dataloader_recipe", here, given) as recipe,
+    ):
+        best = best_batch(ours, share), best_batch(recbole, share)
+        equal = run(ours, recbole, (BATCH, BATCH), rounds, share)
+        each = run(ours, recbole, best, rounds, share)
+        plain = run(ours, recipe, (BATCH, BATCH), rounds, share)
+    found = compared(f"batch {BATCH:,}", equal, RECBOLE_NAME, 3.0, threads)
+    found += compared(f"best batch ({best[0]:,}, theirs {best[1]:,})", each, RECBOLE_NAME, 6.0, threads)
+    found += compared(f"batch {BATCH:,}", plain, RECIPE_NAME, 8.0, threads)
+    return [*found, share(f"batch {BATCH:,}", equal, threads), share(f"batch {best[0]:,}", each, threads)]
+
+
+def best_batch(worker: Worker, share: float) -> int:
+    """By CPU time, one round of each."""
+    rates = {}
+    for batch in LARGER:
+        rates[batch] = race.cpu_rate(worker.ask({"batch": batch, "share": share}))
+    return max(rates, key=lambda batch: rates[batch])
+
+
+def run(ours: Worker, peer: Worker, batches: tuple[int, int], rounds: int, share: float) -> Race:
+    """In turn."""
+    mine, theirs = ({"batch": batch, "workers": WORKERS, "share": share} for batch in batches)
+    return race.interleaved(lambda: ours.ask(mine), lambda: peer.ask(theirs), rounds)
+
+
+def compared(what: str, found: Race, peer: str, at_least: float, threads: int) -> list[Row]:
+    """By the clock and by CPU time."""
+    name = f"NeuMF on ML-100K, {what}, {threads} threads, median of {len(found.ours)}"
+    by_clock, by_cpu = found.median(race.rate), found.median(race.cpu_rate)
+    return [
+        race.row(name, "samples/s", by_clock, peer, at_least, more_is_better=True),
+        race.row(name, "samples/CPU-s", by_cpu, peer, at_least, more_is_better=True),
+    ]
+
+
+def share(what: str, found: Race, threads: int) -> Row:
+    """Of the rate that products of the layers' shapes alone reach, as if each sample went through every layer."""
+    mine = found.median(lambda measured: race.cpu_rate(measured) * multiply_adds() if "productRate" in measured else 0)[
+        0
+    ]
+    limit = found.median(lambda measured: measured.get("productRate", 0))[0]
+    name = f"NeuMF on ML-100K, {what}, {threads} threads, the layers' products"
+    peer = "the same products alone"
+    return race.row(name, "G multiply-adds/CPU-s", (mine / 1e9, limit / 1e9), peer, 0.6, more_is_better=True)
