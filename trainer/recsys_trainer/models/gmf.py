@@ -11,6 +11,8 @@ from recsys_trainer.models.network_family import NetworkFamily
 class GMF(Recommender):
     """logit = w · (user * item) + b; dropout on the user's factors."""
 
+    tables = ("gmf_user", "gmf_item")
+
     def __init__(self, users: int, items: int, model: Model) -> None:
         super().__init__()
         self.gmf_user = embedding(users, model.embedding_dim)
@@ -20,8 +22,8 @@ class GMF(Recommender):
 
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
-        user_BD = functional.dropout(functional.embedding(user_B, self.gmf_user), self.dropout, self.training)
-        return dot(user_BD * self.out.weight[0], functional.embedding(items, self.gmf_item)) + self.out.bias
+        user_BD = functional.dropout(self.rows(self.gmf_user, user_B), self.dropout, self.training)
+        return dot(user_BD * self.out.weight[0], self.rows(self.gmf_item, items)) + self.out.bias
 
 
 FAMILY = NetworkFamily(GMF)

@@ -1,7 +1,6 @@
 """Multi-layer perceptron over concatenated embeddings (He et al. 2017, section 3.3)."""
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recsys_api.recommender_model import Model
 from recsys_trainer.models.base import Recommender, embedding
@@ -11,6 +10,8 @@ from recsys_trainer.models.network_family import NetworkFamily
 
 class MLP(Recommender):
     """logit = w · ReLU(… ReLU(W [user; item] + b)) + b; dropout after every hidden layer."""
+
+    tables = ("mlp_user", "mlp_item")
 
     def __init__(self, users: int, items: int, model: Model) -> None:
         super().__init__()
@@ -23,7 +24,7 @@ class MLP(Recommender):
 
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
-        user_BE, item = functional.embedding(user_B, self.mlp_user), functional.embedding(items, self.mlp_item)
+        user_BE, item = self.rows(self.mlp_user, user_B), self.rows(self.mlp_item, items)
         weight_H, dropout = self.out.weight[0], self.dropout
         return mlp_logits(self.mlp, self.mlp_norm, weight_H, user_BE, item, dropout, self.training) + self.out.bias
 

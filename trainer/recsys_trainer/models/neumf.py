@@ -17,6 +17,8 @@ from recsys_trainer.models.network_family import NetworkFamily
 class NeuMF(Recommender):
     """logit = w · [user * item; MLP(user, item)] + b."""
 
+    tables = ("gmf_user", "gmf_item", "mlp_user", "mlp_item")
+
     def __init__(self, users: int, items: int, model: Model) -> None:
         super().__init__()
         self.gmf_user = embedding(users, model.embedding_dim)
@@ -31,9 +33,9 @@ class NeuMF(Recommender):
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
         weight_D, weight_H = self.out.weight[0].tensor_split((self.gmf_user.shape[1],))
-        user_BD = functional.dropout(functional.embedding(user_B, self.gmf_user), self.dropout, self.training)
-        factors = dot(user_BD * weight_D, functional.embedding(items, self.gmf_item))
-        user_BE, item = functional.embedding(user_B, self.mlp_user), functional.embedding(items, self.mlp_item)
+        user_BD = functional.dropout(self.rows(self.gmf_user, user_B), self.dropout, self.training)
+        factors = dot(user_BD * weight_D, self.rows(self.gmf_item, items))
+        user_BE, item = self.rows(self.mlp_user, user_B), self.rows(self.mlp_item, items)
         hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, user_BE, item, self.dropout, self.training)
         return factors + hidden + self.out.bias
 
