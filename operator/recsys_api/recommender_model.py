@@ -232,12 +232,13 @@ class Loss(Contract):
 class Optimizer(Contract):
     """How training minimizes it, in families that are trained in steps."""
 
-    type: Literal["Adam", "SGD"] | None = None
-    """The algorithm. Default Adam."""
+    type: Literal["Adam", "SGD", "RowWiseAdagrad"] | None = None
+    """The algorithm. Default Adam. RowWiseAdagrad is for large tables of users and items: a step costs what its batch
+    touches, and the state is one number for each row. Layers get plain Adagrad with it."""
     learning_rate: float | None = Field(None, gt=0, le=10)
-    """Step size. Default 0.001."""
+    """Step size. Default 0.001, with RowWiseAdagrad 0.05."""
     weight_decay: float | None = Field(None, ge=0, le=1)
-    """L2 penalty on all weights. Default 0."""
+    """L2 penalty on all weights, with RowWiseAdagrad on those that a step touches. Default 0."""
 
 
 class PodTemplate(Contract):

@@ -124,6 +124,8 @@ def _default(path: str, default: Any, document: Mapping[str, Any]) -> Any:
         return None
     if path == "training.loss.negatives" and (architecture == "MatrixFactorization" or loss not in (None, "BCE")):
         return None
+    if path == "training.optimizer.learningRate" and document["training"]["optimizer"]["type"] == "RowWiseAdagrad":
+        return None
     return default
 
 

@@ -18,6 +18,13 @@ GOLDEN = {
 }  # fmt: skip
 
 
+def test_a_learning_rate_is_the_default_of_its_own_optimizer_only() -> None:
+    by_row = {"optimizer": {"type": "RowWiseAdagrad"}}
+    chosen = {"optimizer": {"type": "RowWiseAdagrad", "learningRate": 0.001}}
+    assert identity.spec_hash(build_spec(training=by_row)) != identity.spec_hash(build_spec(training=chosen))
+    assert identity.spec_hash(build_spec(training=by_row)) != identity.spec_hash(SPEC)
+
+
 @pytest.mark.parametrize("name", sorted(GOLDEN))
 def test_the_hash_of_a_spec_is_what_it_always_was(name: str) -> None:
     spec, golden = GOLDEN[name]

@@ -11,11 +11,11 @@ from recsys_api.recommender_model import Training
 from recsys_trainer.errors import DataError
 from recsys_trainer.fitting.best_epoch import BestEpoch, validation_ndcg
 from recsys_trainer.fitting.losses import Batch, Loss
+from recsys_trainer.fitting.optimizers import build_optimizer
 from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.training_data import Positives
 
-LEARNING_RATE = 0.001
 FIX = "lower training.optimizer.learningRate or raise batchSize"
 Pairs = tuple[Tensor, Tensor, Tensor | None]
 
@@ -41,7 +41,7 @@ def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
         ):
             batch = Batch(user_P[rows], item_P[rows], None if rating_P is None else rating_P[rows], generator)
             value = loss(network, batch)
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += value.detach() * len(rows)
@@ -55,15 +55,6 @@ def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
 
     result.weights, result.best_epoch = keeper.weights, keeper.epoch
     return result
-
-
-def build_optimizer(network: Recommender, training: Training) -> torch.optim.Optimizer:
-    """Adam or SGD, fused: one kernel for all tables."""
-    options = training.optimizer
-    rate, decay = options.learning_rate or LEARNING_RATE, options.weight_decay or 0.0
-    if options.type == "SGD":
-        return torch.optim.SGD(network.parameters(), lr=rate, weight_decay=decay, fused=True)
-    return torch.optim.Adam(network.parameters(), lr=rate, weight_decay=decay, fused=True)
 
 
 def trainable_pairs(positives: Positives, device: str, *, all_users: bool = False) -> Pairs:

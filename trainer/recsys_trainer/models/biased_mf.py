@@ -32,8 +32,9 @@ class SquaredError(Loss):
         assert network.user_bias is not None, "BiasedMF has biases"
         assert network.item_bias is not None, "BiasedMF has biases"
         predicted_B = network(batch.user_B, batch.item_B.unsqueeze(1)).squeeze(1)
-        biases_BW = torch.stack((network.user_bias[batch.user_B], network.item_bias[batch.item_B]), dim=1)
-        rows_BW = torch.cat((network.user_factors[batch.user_B], network.item_factors[batch.item_B], biases_BW), dim=1)
+        biases = network.rows(network.user_bias, batch.user_B), network.rows(network.item_bias, batch.item_B)
+        factors = network.rows(network.user_factors, batch.user_B), network.rows(network.item_factors, batch.item_B)
+        rows_BW = torch.cat((*factors, torch.stack(biases, dim=1)), dim=1)
         error_B = batch.rating_B - predicted_B
         loss: Tensor = (error_B.square() + self._penalty * rows_BW.square().sum(1)).mean()
         return loss

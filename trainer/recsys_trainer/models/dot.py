@@ -21,6 +21,8 @@ class DotProduct(Recommender):
     The last two rank nothing; with them the score is a predicted rating.
     """
 
+    tables = ("user_factors", "item_factors", "item_bias", "user_bias")
+
     def __init__(self, user_factors: Tensor, item_factors: Tensor, **biases: Tensor) -> None:
         super().__init__()
         self.user_factors = nn.Parameter(user_factors)
@@ -37,15 +39,15 @@ class DotProduct(Recommender):
         """Scores [B, C]."""
         scores_BC = self.products(user_B, items)
         if self.item_bias is not None:
-            scores_BC = scores_BC + self.item_bias[items]
+            scores_BC = scores_BC + self.rows(self.item_bias, items)
         if self.user_bias is not None:
-            scores_BC = scores_BC + self.user_bias[user_B].unsqueeze(1)
+            scores_BC = scores_BC + self.rows(self.user_bias, user_B).unsqueeze(1)
         return scores_BC if self.global_bias is None else scores_BC + self.global_bias
 
     def products(self, user_B: Tensor, items: Tensor) -> Tensor:
         """user · item [B, C]; dropout on the user's factors."""
-        user_BD = functional.dropout(functional.embedding(user_B, self.user_factors), self.dropout, self.training)
-        return dot(user_BD, functional.embedding(items, self.item_factors))
+        user_BD = functional.dropout(self.rows(self.user_factors, user_B), self.dropout, self.training)
+        return dot(user_BD, self.rows(self.item_factors, items))
 
 
 class DotFamily(Family):

@@ -6,11 +6,12 @@ from torch.nn import functional
 from recsys_api.recommender_model import Model
 from recsys_trainer.models.base import Recommender, dot, embedding
 from recsys_trainer.models.network_family import NetworkFamily
-from recsys_trainer.models.on_cpu import rows
 
 
 class GMF(Recommender):
     """logit = w · (user * item) + b; dropout on the user's factors."""
+
+    tables = ("gmf_user", "gmf_item")
 
     def __init__(self, users: int, items: int, model: Model) -> None:
         super().__init__()
@@ -21,8 +22,8 @@ class GMF(Recommender):
 
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
-        user_BD = functional.dropout(rows(self.gmf_user, user_B), self.dropout, self.training)
-        return dot(user_BD * self.out.weight[0], rows(self.gmf_item, items)) + self.out.bias
+        user_BD = functional.dropout(self.rows(self.gmf_user, user_B), self.dropout, self.training)
+        return dot(user_BD * self.out.weight[0], self.rows(self.gmf_item, items)) + self.out.bias
 
 
 FAMILY = NetworkFamily(GMF)

@@ -22,9 +22,9 @@ class Cosine(DotProduct):
 
     def products(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Cosines [B, C]."""
-        user_BD = functional.normalize(functional.embedding(user_B, self.user_factors), dim=-1)
+        user_BD = functional.normalize(self.rows(self.user_factors, user_B), dim=-1)
         user_BD = functional.dropout(user_BD, self.dropout, self.training)
-        item = functional.normalize(functional.embedding(items, self.item_factors), dim=-1)
+        item = functional.normalize(self.rows(self.item_factors, items), dim=-1)
         return dot(user_BD, item)
 
     def exported(self) -> dict[str, Tensor]:

@@ -11,6 +11,8 @@ from recsys_trainer.models.network_family import NetworkFamily
 class MLP(Recommender):
     """logit = w · ReLU(… ReLU(W [user; item] + b)) + b; dropout after every hidden layer."""
 
+    tables = ("mlp_user", "mlp_item")
+
     def __init__(self, users: int, items: int, model: Model) -> None:
         super().__init__()
         self.mlp_user = embedding(users, model.embedding_dim)
@@ -22,7 +24,7 @@ class MLP(Recommender):
 
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
-        tables = (self.mlp_user, user_B), (self.mlp_item, items)
+        tables = self.located(self.mlp_user, user_B), self.located(self.mlp_item, items)
         weight_H, dropout = self.out.weight[0], self.dropout
         return mlp_logits(self.mlp, self.mlp_norm, weight_H, *tables, dropout, self.training) + self.out.bias
 

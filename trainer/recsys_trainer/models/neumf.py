@@ -12,11 +12,12 @@ from recsys_trainer.models import gmf, mlp
 from recsys_trainer.models.base import Recommender, dot, embedding
 from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
 from recsys_trainer.models.network_family import NetworkFamily
-from recsys_trainer.models.on_cpu import rows
 
 
 class NeuMF(Recommender):
     """logit = w · [user * item; MLP(user, item)] + b."""
+
+    tables = ("gmf_user", "gmf_item", "mlp_user", "mlp_item")
 
     def __init__(self, users: int, items: int, model: Model) -> None:
         super().__init__()
@@ -32,9 +33,9 @@ class NeuMF(Recommender):
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
         weight_D, weight_H = self.out.weight[0].tensor_split((self.gmf_user.shape[1],))
-        user_BD = functional.dropout(rows(self.gmf_user, user_B), self.dropout, self.training)
-        factors = dot(user_BD * weight_D, rows(self.gmf_item, items))
-        tables = (self.mlp_user, user_B), (self.mlp_item, items)
+        user_BD = functional.dropout(self.rows(self.gmf_user, user_B), self.dropout, self.training)
+        factors = dot(user_BD * weight_D, self.rows(self.gmf_item, items))
+        tables = self.located(self.mlp_user, user_B), self.located(self.mlp_item, items)
         hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, *tables, self.dropout, self.training)
         return factors + hidden + self.out.bias
 

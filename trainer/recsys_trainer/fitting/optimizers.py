@@ -1,0 +1,114 @@
+"""The optimizers that the manifest can ask for, behind one interface whose state a checkpoint can hold."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from recsys_api.recommender_model import Training
+from recsys_trainer.fitting.row_wise import RowGradients, RowWiseAdagrad
+from recsys_trainer.models.base import Recommender
+
+LEARNING_RATES = {"Adam": 0.001, "SGD": 0.001, "RowWiseAdagrad": 0.05}
+Named = Iterable[tuple[str, nn.Parameter]]
+
+
+class Optimizer(ABC):
+    """Changes a network's parameters by their gradients."""
+
+    @abstractmethod
+    def zero_grad(self) -> None:
+        """Forget the gradients of the step before."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """Change the parameters."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Its state by name; the tensors themselves, not copies."""
+
+    @abstractmethod
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from a state that `tensors` gave."""
+
+
+class Whole(Optimizer):
+    """One of torch's, over whole parameters."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def zero_grad(self) -> None:
+        """Without a pass over the gradients."""
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def step(self) -> None:
+        """One fused kernel."""
+        self._optimizer.step()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """`<number of the parameter>.<name>`"""
+        state = self._optimizer.state_dict()["state"]
+        return {f"{number}.{name}": value for number, values in state.items() for name, value in values.items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Into torch's own layout."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            number, key = name.split(".", 1)
+            state.setdefault(int(number), {})[key] = value
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
+
+
+class ByRow(Optimizer):
+    """Row-wise Adagrad for the tables, plain Adagrad for layers and what else is dense."""
+
+    def __init__(self, network: Recommender, rate: float, decay: float) -> None:
+        self._tables = RowWiseAdagrad(rate, decay)
+        self._gradients = RowGradients()
+        network.reader = self._gradients.read
+        of_tables = set(network.tables)
+        for name, table in network.named_parameters():
+            if name in of_tables:
+                table.requires_grad_(False)
+                self._tables.add(name, table)
+        dense = [each for name, each in network.named_parameters() if name not in of_tables and each.requires_grad]
+        self._dense = Whole(torch.optim.Adagrad(dense, lr=rate, weight_decay=decay)) if dense else None
+
+    def zero_grad(self) -> None:
+        """Of the dense part; rows are read anew in each step."""
+        if self._dense is not None:
+            self._dense.zero_grad()
+
+    def step(self) -> None:
+        """Only rows that were read are changed."""
+        for table, index_N, gradient_ND in self._gradients.by_table():
+            self._tables.step(table, index_N, gradient_ND)
+        self._gradients.clear()
+        if self._dense is not None:
+            self._dense.step()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Running means by table, and the dense part's."""
+        dense = {} if self._dense is None else self._dense.tensors()
+        return {**self._tables.tensors(), **{f"dense.{name}": value for name, value in dense.items()}}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Both parts."""
+        self._tables.load(tensors)
+        if self._dense is not None:
+            prefix = "dense."
+            self._dense.load({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+
+
+def build_optimizer(network: Recommender, training: Training) -> Optimizer:
+    """The manifest's; Adam where it names none."""
+    options = training.optimizer
+    kind, decay = options.type or "Adam", options.weight_decay or 0.0
+    rate = options.learning_rate or LEARNING_RATES[kind]
+    if kind == "RowWiseAdagrad":
+        return ByRow(network, rate, decay)
+    build = torch.optim.SGD if kind == "SGD" else torch.optim.Adam
+    return Whole(build(network.parameters(), lr=rate, weight_decay=decay, fused=True))
