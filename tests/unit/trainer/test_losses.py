@@ -10,8 +10,10 @@ from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.best_epoch import NetworkScorer
-from recsys_trainer.fitting.losses import Batch, build_loss
+from recsys_trainer.fitting.losses import CATALOGUE_SCORES, Batch, build_loss
+from recsys_trainer.fitting.steps import trainable_pairs
 from recsys_trainer.fitting.task import Task
+from recsys_trainer.fitting.user_steps import Users
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.gmf import GMF
 from recsys_trainer.models.mlp import MLP
@@ -63,6 +65,30 @@ def test_cross_entropy_leaves_the_users_other_positives_out() -> None:
         rest = [item for item in range(ITEMS) if item not in own[1:]]
         scores.append(torch.logsumexp(all_scores[user, rest], 0) - all_scores[user, own[0]])
     torch.testing.assert_close(found, torch.stack(scores).mean())
+
+
+def test_cross_entropy_is_the_same_for_users_with_all_they_did_as_pair_by_pair() -> None:
+    """Each user is scored once, whatever the batch has of it."""
+    loss, model, positives = build_loss(task({"type": "CrossEntropy"})), network(), two_tastes()
+    user_P, item_P, _ = trainable_pairs(positives, "cpu")
+    generator = torch.Generator()
+    each = [loss(model, Batch(user_P[[row]], item_P[[row]], None, generator)) for row in range(len(user_P))]
+    order = torch.randperm(len(user_P), generator=generator.manual_seed(3))
+    whole = loss(model, Batch(user_P[order], item_P[order], None, generator))
+    torch.testing.assert_close(whole, torch.stack(each).mean())
+
+
+def test_steps_over_users_take_every_pair_once() -> None:
+    """Of three users with 2, 0 and 3 pairs the second has nothing to give."""
+    user_P, item_P = torch.tensor([0, 0, 2, 2, 2]), torch.tensor([4, 7, 1, 4, 9])
+    users, generator = Users(user_P, item_P), torch.Generator()
+    assert users.count == 2
+    found = users.batch(torch.tensor([1, 0]), generator)
+    assert found.user_B.tolist() == [2, 2, 2, 0, 0]
+    assert found.item_B.tolist() == [1, 4, 9, 4, 7]
+    assert users.of_a_step(batch_size=5, items=10) == 2
+    assert users.of_a_step(batch_size=1, items=10) == 1
+    assert users.of_a_step(batch_size=10**6, items=CATALOGUE_SCORES // 3) == 3
 
 
 @pytest.mark.parametrize("sampling", ["Uniform", "Popularity"])

@@ -11,6 +11,7 @@ from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.losses import build_loss, loss_type
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.fitting.user_steps import fit_in_user_steps
 from recsys_trainer.models.base import EMBEDDING_STD, dot
 from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
 from recsys_trainer.models.network_family import COPIES
@@ -42,7 +43,9 @@ class MatrixFactorizationFamily(DotFamily):
         factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
         network = (Cosine if loss_type(task) == "CosineContrastive" else DotProduct)(*factors).to(task.device)
         network.dropout = task.model.dropout
-        return fit_in_steps(task, network, build_loss(task))
+        # the softmax over the whole catalogue asks for a user's scores once, whatever the user did
+        steps = fit_in_user_steps if loss_type(task) == "CrossEntropy" else fit_in_steps
+        return steps(task, network, build_loss(task))
 
     def needed_bytes(self, model: Model, positives: Positives) -> int:
         """Tables with their optimizer state, pairs and negatives."""
