@@ -16,6 +16,7 @@ from recsys_trainer.fitting.task import Task
 from recsys_trainer.fitting.user_steps import Users
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.gmf import GMF
+from recsys_trainer.models.matrix_factorization import Penalized
 from recsys_trainer.models.mlp import MLP
 from recsys_trainer.models.neumf import NeuMF
 from recsys_trainer.models.registry import FAMILIES
@@ -89,6 +90,27 @@ def test_steps_over_users_take_every_pair_once() -> None:
     assert users.of_a_step(batch_size=5, items=10) == 2
     assert users.of_a_step(batch_size=1, items=10) == 1
     assert users.of_a_step(batch_size=10**6, items=CATALOGUE_SCORES // 3) == 3
+
+
+@pytest.mark.parametrize("loss", ["BCE", "CrossEntropy"])
+def test_regularization_keeps_factors_of_matrix_factorization_small(loss: str) -> None:
+    settings = training("MatrixFactorization", loss={"type": loss})
+    free, held = (
+        fit(model("MatrixFactorization", **given), settings, two_tastes(), None, "cpu").weights
+        for given in ({}, {"regularization": 0.5})
+    )
+    assert all(held[name].norm() < 0.5 * free[name].norm() for name in free)
+
+
+def test_regularization_counts_a_row_once_for_each_of_its_positives() -> None:
+    plain, model_ = build_loss(task({"type": "BCE"})), network()
+    generator = torch.Generator()
+    user_B, item_B = torch.tensor([0, 0, 1]), torch.tensor([2, 4, 3])
+    found = [
+        loss(model_, Batch(user_B, item_B, None, generator.manual_seed(1))) for loss in (plain, Penalized(plain, 0.1))
+    ]
+    size = model_.user_factors[user_B].square().sum() + model_.item_factors[item_B].square().sum()
+    torch.testing.assert_close(found[1] - found[0], 0.1 * size / 3)
 
 
 @pytest.mark.parametrize("sampling", ["Uniform", "Popularity"])

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from recsys_api.recommender_model import Model
-from recsys_trainer.fitting.losses import build_loss, loss_type
+from recsys_trainer.fitting.losses import Batch, Loss, build_loss, loss_type
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.fitting.user_steps import fit_in_user_steps
-from recsys_trainer.models.base import EMBEDDING_STD, dot
+from recsys_trainer.models.base import EMBEDDING_STD, Recommender, dot
 from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
 from recsys_trainer.models.network_family import COPIES
 from recsys_trainer.training_data import Positives
@@ -33,6 +33,24 @@ class Cosine(DotProduct):
         return {name: functional.normalize(values, dim=-1) for name, values in super().exported().items()}
 
 
+class Penalized(Loss):
+    """A loss and lambda (|u|^2 + |i|^2), mean over positives: rows with much data are penalized more (Rendle et al. 2020)."""
+
+    def __init__(self, loss: Loss, penalty: float) -> None:
+        self._loss, self._penalty, self.scores = loss, penalty, loss.scores
+
+    def positives_of_a_step(self, batch_size: int) -> int:
+        """As without a penalty."""
+        return self._loss.positives_of_a_step(batch_size)
+
+    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+        """The rows of the batch are penalized once for each of their positives."""
+        assert isinstance(network, DotProduct), "MatrixFactorization is one"
+        user_BD = functional.embedding(batch.user_B, network.user_factors)
+        item_BD = functional.embedding(batch.item_B, network.item_factors)
+        return self._loss(network, batch) + self._penalty * (user_BD.square() + item_BD.square()).sum(1).mean()
+
+
 class MatrixFactorizationFamily(DotFamily):
     """Trained in steps, exported as a dot product."""
 
@@ -45,7 +63,8 @@ class MatrixFactorizationFamily(DotFamily):
         network.dropout = task.model.dropout
         # the softmax over the whole catalogue asks for a user's scores once, whatever the user did
         steps = fit_in_user_steps if loss_type(task) == "CrossEntropy" else fit_in_steps
-        return steps(task, network, build_loss(task))
+        loss, penalty = build_loss(task), task.model.regularization
+        return steps(task, network, loss if penalty is None else Penalized(loss, penalty))
 
     def needed_bytes(self, model: Model, positives: Positives) -> int:
         """Tables with their optimizer state, pairs and negatives."""
