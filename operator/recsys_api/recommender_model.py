@@ -140,7 +140,7 @@ WITH_LOSS = ("GMF", "MLP", "NeuMF", "MatrixFactorization")
 WITH_STEPS = (*WITH_LOSS, "BiasedMF")
 """Families that are trained in optimizer steps."""
 WITH_RATINGS = ("ExplicitALS", "BiasedMF", "ProbabilisticMF")
-WITH_REGULARIZATION = ("ImplicitALS", "ExplicitALS", "NMF", "BiasedMF")
+WITH_REGULARIZATION = ("MatrixFactorization", "ImplicitALS", "ExplicitALS", "NMF", "BiasedMF")
 WITH_LEAST_SQUARES = ("ImplicitALS", "ExplicitALS", "ProbabilisticMF")
 
 
@@ -201,7 +201,8 @@ class Model(Contract):
     pretraining: Pretraining | None = None
     """NeuMF: train its two branches first."""
     regularization: float | None = Field(None, gt=0, le=10**6)
-    """L2 penalty of ImplicitALS (default 0.01), ExplicitALS (0.05), NMF (0.01) and BiasedMF (0.02)."""
+    """L2 penalty of ImplicitALS (default 0.01), ExplicitALS (0.05), NMF (0.01), BiasedMF (0.02) and MatrixFactorization
+    (none): there a user's and an item's factors are penalized once for each of their interactions."""
     least_squares: LeastSquares | None = None
     """ImplicitALS, ExplicitALS and ProbabilisticMF."""
     probabilistic: Probabilistic | None = None

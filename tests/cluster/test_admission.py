@@ -22,7 +22,7 @@ from tests.cluster.full_statuses import STATUSES
 
 from recsys_api.base import Observed
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").rglob("*.yaml"))
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -78,7 +78,12 @@ def resolved_spec(manifest: ArtifactManifest, folder: Path, data_uri: str | None
         raise ManifestError(f"{folder}: its manifest.json has no resolved spec; export it again")
     neither = {"artifacts": {"uri": "file:///nowhere"}, "rollout": {"gateway": {"name": "none"}}}
     spec = RecommenderModelSpec.model_validate({**parts, **neither})
-    return spec if data_uri is None else spec.model_copy(update={"data": _moved(spec, data_uri)})
+    return spec if data_uri is None else with_data(spec, data_uri)
+
+
+def with_data(spec: RecommenderModelSpec, uri: str) -> RecommenderModelSpec:
+    """The spec with its interactions in another place."""
+    return spec.model_copy(update={"data": _moved(spec, uri)})
 
 
 def _moved(spec: RecommenderModelSpec, uri: str) -> Data:

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--output", type=Path, required=True, help="folder for snapshot/, artifact/, reports/, report.json"
     )
+    fit.add_argument("--data", help="folder or URI of the interactions, default: where the manifest says they are")
     fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
     fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
     for verb in VERBS:
@@ -106,6 +107,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
     """The three functions of a version in one process, then the report."""
     output: Path = arguments.output
     run = read_manifest(arguments.file, output, _stable(arguments.stable))
+    if (data := _uri(arguments.data)) is not None:
+        run = run.model_copy(update={"spec": again.with_data(run.spec, data)})
     store = Store(run.version_uri)
     _start_afresh(output, run)
     _say(stages.prepare(run, store))
@@ -121,16 +124,18 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """The evaluation of an artifact once more, from its files and the interactions."""
-    data = arguments.data
-    if data is not None and "://" not in data:
-        data = f"file://{Path(data).resolve()}"
-    report, spec, note = again.evaluate_again(arguments.artifact, data)
+    report, spec, note = again.evaluate_again(arguments.artifact, _uri(arguments.data))
     if note:
         print(f"note: {note}", file=sys.stderr, flush=True)
     if arguments.output is not None:
         write_report(Store(f"file://{arguments.output.resolve()}"), report)
     print(render(report, spec.evaluation))
     return 0
+
+
+def _uri(place: str | None) -> str | None:
+    """A folder of this machine as file://."""
+    return place if place is None or "://" in place else f"file://{Path(place).resolve()}"
 
 
 def run_compare(arguments: argparse.Namespace) -> int:

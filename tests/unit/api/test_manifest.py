@@ -27,6 +27,11 @@ def test_example_is_read(name: str) -> None:
     assert manifest.metadata.name == name.removesuffix(".yaml")
 
 
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("quality/*.yaml")), ids=lambda path: path.stem)
+def test_manifest_of_a_quality_row_is_read_and_named_as_its_file(path: Path) -> None:
+    assert parse_manifest(path.read_text(), cluster=True).metadata.name == path.stem
+
+
 @pytest.mark.parametrize("case", FOR_THE_CLI, ids=lambda case: case.name)
 def test_bad_manifest_is_refused_with_field_and_fix(case: Case) -> None:
     message = _refusal(json.dumps(case.apply(good_model())), cluster=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from recsys_trainer import cli
@@ -46,6 +47,26 @@ def test_fit_prints_metrics_beside_popularity_and_what_the_gates_would_do(
     told = [json.loads(line) for line in captured.err.splitlines()]
     assert [line.get("epoch", line.get("kind")) for line in told] == ["prepare", 1, "train", "evaluate"]
     assert fit(manifest, tmp_path / "out", "--fail-on-gate") == 1
+
+
+def test_fit_reads_a_folder_in_the_place_of_the_manifests_source(
+    write_manifest: Manifest, parquet: Path, tmp_path: Path
+) -> None:
+    parts = {name: f"s3://nowhere/{name}/" for name in ("train", "validation", "test")}
+    manifest = write_manifest(
+        **{
+            "data.source.uri": "s3://nowhere/",
+            "data.split": {"strategy": "Predefined", "predefined": parts},
+            "training.epochs": 1,
+        }
+    )
+    table = pq.read_table(parquet)
+    for name, rows in (("train", slice(0, 2000)), ("validation", slice(2000, 2500)), ("test", slice(2500, 3000))):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        pq.write_table(table[rows], tmp_path / "data" / name / "part.parquet")
+    assert fit(manifest, tmp_path / "out", "--data", str(tmp_path / "data")) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["data"]["source"]["uri"] == f"file://{tmp_path / 'data'}"
 
 
 def test_fit_compares_with_an_earlier_fit(

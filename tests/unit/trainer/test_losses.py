@@ -10,10 +10,13 @@ from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.best_epoch import NetworkScorer
-from recsys_trainer.fitting.losses import Batch, build_loss
+from recsys_trainer.fitting.losses import CATALOGUE_SCORES, Batch, build_loss
+from recsys_trainer.fitting.steps import trainable_pairs
 from recsys_trainer.fitting.task import Task
+from recsys_trainer.fitting.user_steps import Users
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.gmf import GMF
+from recsys_trainer.models.matrix_factorization import Penalized
 from recsys_trainer.models.mlp import MLP
 from recsys_trainer.models.neumf import NeuMF
 from recsys_trainer.models.registry import FAMILIES
@@ -63,6 +66,51 @@ def test_cross_entropy_leaves_the_users_other_positives_out() -> None:
         rest = [item for item in range(ITEMS) if item not in own[1:]]
         scores.append(torch.logsumexp(all_scores[user, rest], 0) - all_scores[user, own[0]])
     torch.testing.assert_close(found, torch.stack(scores).mean())
+
+
+def test_cross_entropy_is_the_same_for_users_with_all_they_did_as_pair_by_pair() -> None:
+    """Each user is scored once, whatever the batch has of it."""
+    loss, model, positives = build_loss(task({"type": "CrossEntropy"})), network(), two_tastes()
+    user_P, item_P, _ = trainable_pairs(positives, "cpu")
+    generator = torch.Generator()
+    each = [loss(model, Batch(user_P[[row]], item_P[[row]], None, generator)) for row in range(len(user_P))]
+    order = torch.randperm(len(user_P), generator=generator.manual_seed(3))
+    whole = loss(model, Batch(user_P[order], item_P[order], None, generator))
+    torch.testing.assert_close(whole, torch.stack(each).mean())
+
+
+def test_steps_over_users_take_every_pair_once() -> None:
+    """Of three users with 2, 0 and 3 pairs the second has nothing to give."""
+    user_P, item_P = torch.tensor([0, 0, 2, 2, 2]), torch.tensor([4, 7, 1, 4, 9])
+    users, generator = Users(user_P, item_P), torch.Generator()
+    assert users.count == 2
+    found = users.batch(torch.tensor([1, 0]), generator)
+    assert found.user_B.tolist() == [2, 2, 2, 0, 0]
+    assert found.item_B.tolist() == [1, 4, 9, 4, 7]
+    assert users.of_a_step(batch_size=5, items=10) == 2
+    assert users.of_a_step(batch_size=1, items=10) == 1
+    assert users.of_a_step(batch_size=10**6, items=CATALOGUE_SCORES // 3) == 3
+
+
+@pytest.mark.parametrize("loss", ["BCE", "CrossEntropy"])
+def test_regularization_keeps_factors_of_matrix_factorization_small(loss: str) -> None:
+    settings = training("MatrixFactorization", loss={"type": loss})
+    free, held = (
+        fit(model("MatrixFactorization", **given), settings, two_tastes(), None, "cpu").weights
+        for given in ({}, {"regularization": 0.5})
+    )
+    assert all(held[name].norm() < 0.5 * free[name].norm() for name in free)
+
+
+def test_regularization_counts_a_row_once_for_each_of_its_positives() -> None:
+    plain, model_ = build_loss(task({"type": "BCE"})), network()
+    generator = torch.Generator()
+    user_B, item_B = torch.tensor([0, 0, 1]), torch.tensor([2, 4, 3])
+    found = [
+        loss(model_, Batch(user_B, item_B, None, generator.manual_seed(1))) for loss in (plain, Penalized(plain, 0.1))
+    ]
+    size = model_.user_factors[user_B].square().sum() + model_.item_factors[item_B].square().sum()
+    torch.testing.assert_close(found[1] - found[0], 0.1 * size / 3)
 
 
 @pytest.mark.parametrize("sampling", ["Uniform", "Popularity"])

@@ -127,7 +127,11 @@ class SampledSoftmax(Loss):
 
 
 class CrossEntropy(Loss):
-    """Softmax over the whole catalogue but the user's other positives."""
+    """Softmax over the whole catalogue but the user's other positives.
+
+    The sum over what a user has not touched is the same for all of the user's positives, so each user of a batch is scored
+    once: a batch that holds users with all they did costs as many rows as it has users.
+    """
 
     def __init__(self, task: Task, temperature: float) -> None:
         positives = task.positives
@@ -141,10 +145,12 @@ class CrossEntropy(Loss):
 
     def __call__(self, network: Recommender, batch: Batch) -> Tensor:
         """Cross-entropy of the positive."""
-        others_BI = self._known.contain(batch.user_B, self._all_I)
-        others_BI = others_BI.scatter(1, batch.item_B.unsqueeze(1), False)
-        scores_BI = network(batch.user_B, self._all_I) / self._temperature
-        return functional.cross_entropy(scores_BI.masked_fill(others_BI, -torch.inf), batch.item_B)
+        user_V, row_B = torch.unique(batch.user_B, return_inverse=True)
+        scores_VI = network(user_V, self._all_I) / self._temperature
+        others_VI = scores_VI.masked_fill(self._known.contain(user_V, self._all_I), -torch.inf)
+        positive_B, others_B = scores_VI[row_B, batch.item_B], others_VI.logsumexp(dim=1)[row_B]
+        loss: Tensor = (torch.logaddexp(others_B, positive_B) - positive_B).mean()
+        return loss
 
 
 def loss_type(task: Task) -> str:

@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from recsys_api.recommender_model import Model
-from recsys_trainer.fitting.losses import build_loss, loss_type
+from recsys_trainer.fitting.losses import Batch, Loss, build_loss, loss_type
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
-from recsys_trainer.models.base import EMBEDDING_STD, dot
+from recsys_trainer.fitting.user_steps import fit_in_user_steps
+from recsys_trainer.models.base import EMBEDDING_STD, Recommender, dot
 from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
 from recsys_trainer.models.network_family import COPIES
 from recsys_trainer.training_data import Positives
@@ -32,6 +33,29 @@ class Cosine(DotProduct):
         return {name: functional.normalize(values, dim=-1) for name, values in super().exported().items()}
 
 
+class Penalized(Loss):
+    """A loss and lambda (|u|^2 + |i|^2), mean over positives: rows with much data are penalized more (Rendle et al. 2020)."""
+
+    def __init__(self, loss: Loss, penalty: float) -> None:
+        self._loss, self._penalty, self.scores = loss, penalty, loss.scores
+
+    def positives_of_a_step(self, batch_size: int) -> int:
+        """As without a penalty."""
+        return self._loss.positives_of_a_step(batch_size)
+
+    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+        """The rows of the batch are penalized once for each of their positives."""
+        assert isinstance(network, DotProduct), "MatrixFactorization is one"
+        size = _squares(network.user_factors, batch.user_B) + _squares(network.item_factors, batch.item_B)
+        return self._loss(network, batch) + self._penalty * size / len(batch.user_B)
+
+
+def _squares(table: Tensor, row_B: Tensor) -> Tensor:
+    """Sum of the rows' squares, each gathered once: popular items are there hundreds of times."""
+    row_V, count_V = torch.unique(row_B, return_counts=True)
+    return (functional.embedding(row_V, table).square().sum(1) * count_V).sum()
+
+
 class MatrixFactorizationFamily(DotFamily):
     """Trained in steps, exported as a dot product."""
 
@@ -42,7 +66,10 @@ class MatrixFactorizationFamily(DotFamily):
         factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
         network = (Cosine if loss_type(task) == "CosineContrastive" else DotProduct)(*factors).to(task.device)
         network.dropout = task.model.dropout
-        return fit_in_steps(task, network, build_loss(task))
+        # the softmax over the whole catalogue asks for a user's scores once, whatever the user did
+        steps = fit_in_user_steps if loss_type(task) == "CrossEntropy" else fit_in_steps
+        loss, penalty = build_loss(task), task.model.regularization
+        return steps(task, network, loss if penalty is None else Penalized(loss, penalty))
 
     def needed_bytes(self, model: Model, positives: Positives) -> int:
         """Tables with their optimizer state, pairs and negatives."""

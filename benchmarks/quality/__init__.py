@@ -1,0 +1,1 @@
+"""How good the families are on public data, beside the references: settings are searched for on a validation part, the test is read once."""

@@ -1,0 +1,211 @@
+"""What is searched: for each name the manifest's model and training, and the settings that are drawn.
+
+A budget is what a search may cost at most; a search that is started again goes on where it stopped.
+"""
+
+import copy
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Settings = dict[str, Any]
+"""{"model": …, "training": …} as a manifest has them."""
+
+
+@dataclass(frozen=True)
+class Logarithmic:
+    """Evenly drawn in the logarithm, two digits are kept."""
+
+    low: float
+    high: float
+
+    def draw(self, random: np.random.Generator) -> float:
+        """One value."""
+        value = math.exp(random.uniform(math.log(self.low), math.log(self.high)))
+        return float(f"{value:.2g}")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Evenly drawn."""
+
+    values: tuple[Any, ...]
+
+    def draw(self, random: np.random.Generator) -> Any:
+        """One value."""
+        return self.values[random.integers(len(self.values))]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where to look, and for how long."""
+
+    model: Settings
+    training: Settings
+    drawn: dict[str, Logarithmic | OneOf]
+    """By path in the settings, as in model.leastSquares.unobservedWeight."""
+    trials: int = 16
+    seconds: float = 1800.0
+    rungs: tuple[int, ...] = field(default=(2, 4, 8, 16, 32))
+    """Epochs after which a trial ends that is worse than the median of the earlier ones; none: the last epoch alone is judged."""
+
+    def draw(self, random: np.random.Generator) -> Settings:
+        """Settings of a trial."""
+        settings = copy.deepcopy({"model": self.model, "training": self.training})
+        for path, values in self.drawn.items():
+            *parents, last = path.split(".")
+            at = settings
+            for name in parents:
+                at = at.setdefault(name, {})
+            at[last] = values.draw(random)
+        return settings
+
+
+ALS = {"architecture": "ImplicitALS"}
+MF = {"architecture": "MatrixFactorization"}
+NETWORK = {"epochs": 20, "patience": 2, "batchSize": 32768, "loss": {"type": "BCE", "negatives": 4}}
+NETWORK_DRAWN: dict[str, Logarithmic | OneOf] = {
+    "training.optimizer.learningRate": Logarithmic(0.002, 0.02),
+    "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-5),
+    "model.dropout": OneOf((0.0, 0.2)),
+}
+SPACES = {
+    "ml-1m/ImplicitALS": Space(
+        {**ALS, "embeddingDim": 64},
+        {"epochs": 10},
+        {
+            "model.regularization": Logarithmic(0.001, 0.05),
+            "model.leastSquares.unobservedWeight": Logarithmic(0.02, 0.6),
+        },
+        trials=14,
+        rungs=(),
+    ),
+    "ml-1m/ImplicitALS-wide": Space(
+        ALS,
+        {"epochs": 10},
+        {
+            "model.embeddingDim": OneOf((128, 256)),
+            "model.regularization": Logarithmic(0.003, 0.012),
+            "model.leastSquares.unobservedWeight": Logarithmic(0.2, 0.8),
+        },
+        trials=8,
+        rungs=(),
+    ),
+    "ml-1m/ImplicitALS-near": Space(
+        ALS,
+        {"epochs": 12},
+        {
+            "model.embeddingDim": OneOf((96, 128)),
+            "model.regularization": Logarithmic(0.0007, 0.004),
+            "model.leastSquares.unobservedWeight": Logarithmic(0.5, 1.0),
+        },
+        trials=8,
+        rungs=(),
+    ),
+    "ml-1m/PureSVD": Space(
+        {"architecture": "PureSVD"}, {}, {"model.embeddingDim": OneOf((24, 32, 48, 64, 96))}, trials=6, rungs=()
+    ),
+    "ml-1m/CrossEntropy": Space(
+        {**MF, "embeddingDim": 64},
+        {"epochs": 40, "patience": 4, "loss": {"type": "CrossEntropy"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.002, 0.02),
+            "training.batchSize": OneOf((2500, 5000, 10000)),
+            "model.regularization": Logarithmic(0.0003, 0.1),
+            "model.dropout": OneOf((0.0, 0.3)),
+        },
+        trials=12,
+    ),
+    "ml-1m/CrossEntropy-wide": Space(
+        {**MF, "embeddingDim": 128},
+        {"epochs": 40, "patience": 3, "batchSize": 10000, "loss": {"type": "CrossEntropy"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.006, 0.015),
+            "model.regularization": Logarithmic(0.004, 0.014),
+            "model.dropout": OneOf((0.2, 0.4)),
+        },
+        trials=4,
+        rungs=(4, 8, 12, 16),
+    ),
+    "ml-1m/GMF": Space({"architecture": "GMF", "embeddingDim": 32}, NETWORK, NETWORK_DRAWN, trials=6),
+    "ml-1m/MLP": Space(
+        {"architecture": "MLP", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]}, NETWORK, NETWORK_DRAWN, trials=6
+    ),
+    "ml-1m/NeuMF": Space(
+        {"architecture": "NeuMF", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]}, NETWORK, NETWORK_DRAWN, trials=6
+    ),
+}
+
+SMALL = {"model.embeddingDim": OneOf((8, 16, 32, 64))}
+STEPS = {
+    **SMALL,
+    "training.optimizer.learningRate": Logarithmic(0.001, 0.02),
+    "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-3),
+    "training.batchSize": OneOf((1024, 4096)),
+}
+UNTIL_WORSE = {"epochs": 60, "patience": 4}
+SPACES |= {
+    "ml-100k/ImplicitALS": Space(
+        ALS,
+        UNTIL_WORSE,
+        {
+            **SMALL,
+            "model.regularization": Logarithmic(0.001, 0.3),
+            "model.leastSquares.unobservedWeight": Logarithmic(0.02, 1.0),
+        },
+        trials=24,
+    ),
+    "ml-100k/PureSVD": Space(
+        {"architecture": "PureSVD"}, {}, {"model.embeddingDim": OneOf((4, 8, 12, 16, 24, 32, 64))}, trials=12, rungs=()
+    ),
+    "ml-100k/NMF": Space(
+        {"architecture": "NMF"}, UNTIL_WORSE, {**SMALL, "model.regularization": Logarithmic(0.01, 10.0)}, trials=12
+    ),
+    "ml-100k/MatrixFactorization": Space(
+        MF,
+        {**UNTIL_WORSE, "loss": {"type": "CrossEntropy"}},
+        {**STEPS, "model.dropout": OneOf((0.0, 0.3, 0.5))},
+        trials=16,
+    ),
+    "ml-100k/GMF": Space({"architecture": "GMF"}, UNTIL_WORSE, STEPS, trials=8),
+    "ml-100k/MLP": Space({"architecture": "MLP", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
+    "ml-100k/NeuMF": Space({"architecture": "NeuMF", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
+    "ml-100k/ExplicitALS": Space(
+        {"architecture": "ExplicitALS"},
+        {},
+        {
+            "training.epochs": OneOf((5, 10, 20)),
+            "model.embeddingDim": OneOf((2, 4, 8, 16)),
+            "model.regularization": Logarithmic(0.03, 1.0),
+        },
+        trials=16,
+        rungs=(),
+    ),
+    "ml-100k/BiasedMF": Space(
+        {"architecture": "BiasedMF"},
+        {},
+        {
+            "training.epochs": OneOf((10, 20, 40)),
+            "model.embeddingDim": OneOf((2, 4, 8, 16)),
+            "model.regularization": Logarithmic(0.01, 0.3),
+            "training.optimizer.learningRate": Logarithmic(0.002, 0.02),
+        },
+        trials=16,
+        rungs=(),
+    ),
+    "ml-100k/ProbabilisticMF": Space(
+        {"architecture": "ProbabilisticMF"},
+        {},
+        {
+            "training.epochs": OneOf((5, 10, 20)),
+            "model.embeddingDim": OneOf((2, 4, 8, 16)),
+            "model.probabilistic.sigmaUser": Logarithmic(0.1, 1.0),
+            "model.probabilistic.sigmaItem": Logarithmic(0.1, 1.0),
+        },
+        trials=16,
+        rungs=(),
+    ),
+}
+"""Predictors of ratings are chosen by RMSE after a number of epochs that is drawn as well."""
