@@ -92,9 +92,10 @@ def test_steps_over_users_take_every_pair_once() -> None:
     assert users.of_a_step(batch_size=10**6, items=CATALOGUE_SCORES // 3) == 3
 
 
+@pytest.mark.parametrize("optimizer", ["Adam", "RowWiseAdagrad"])
 @pytest.mark.parametrize("loss", ["BCE", "CrossEntropy"])
-def test_regularization_keeps_factors_of_matrix_factorization_small(loss: str) -> None:
-    settings = training("MatrixFactorization", loss={"type": loss})
+def test_regularization_keeps_factors_of_matrix_factorization_small(loss: str, optimizer: str) -> None:
+    settings = training("MatrixFactorization", loss={"type": loss}, optimizer={"type": optimizer, "learningRate": 0.1})
     free, held = (
         fit(model("MatrixFactorization", **given), settings, two_tastes(), None, "cpu").weights
         for given in ({}, {"regularization": 0.5})

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from recsys_trainer.fitting.best_epoch import BestEpoch, validation_ndcg
 from recsys_trainer.fitting.losses import CATALOGUE_SCORES, Batch, Loss
-from recsys_trainer.fitting.steps import FIX, build_optimizer, shuffled, trainable_pairs
+from recsys_trainer.fitting.optimizers import build_optimizer
+from recsys_trainer.fitting.steps import FIX, shuffled, trainable_pairs
 from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
 
@@ -36,7 +37,7 @@ def fit_in_user_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
         for chosen, generator in shuffled(users.count, size, training, epoch, device):
             batch = users.batch(chosen, generator)
             value = loss(network, batch)
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += value.detach() * len(batch.user_B)

@@ -46,14 +46,16 @@ class Penalized(Loss):
     def __call__(self, network: Recommender, batch: Batch) -> Tensor:
         """The rows of the batch are penalized once for each of their positives."""
         assert isinstance(network, DotProduct), "MatrixFactorization is one"
-        size = _squares(network.user_factors, batch.user_B) + _squares(network.item_factors, batch.item_B)
+        size = _squares(network, network.user_factors, batch.user_B)
+        size = size + _squares(network, network.item_factors, batch.item_B)
         return self._loss(network, batch) + self._penalty * size / len(batch.user_B)
 
 
-def _squares(table: Tensor, row_B: Tensor) -> Tensor:
+def _squares(network: Recommender, table: Tensor, row_B: Tensor) -> Tensor:
     """Sum of the rows' squares, each gathered once: popular items are there hundreds of times."""
     row_V, count_V = torch.unique(row_B, return_counts=True)
-    return (functional.embedding(row_V, table).square().sum(1) * count_V).sum()
+    size: Tensor = (network.rows(table, row_V).square().sum(1) * count_V).sum()
+    return size
 
 
 class MatrixFactorizationFamily(DotFamily):
