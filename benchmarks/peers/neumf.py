@@ -6,6 +6,7 @@ what the trainer does, start and copy of the weights included.
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,11 @@ def rows(data: Path, threads: int, rounds: int, share: float) -> list[Row]:
     found = compared(f"batch {BATCH:,}", equal, RECBOLE_NAME, 3.0, threads)
     found += compared(f"best batch ({best[0]:,}, theirs {best[1]:,})", each, RECBOLE_NAME, 6.0, threads)
     found += compared(f"batch {BATCH:,}", plain, RECIPE_NAME, 8.0, threads)
-    return [*found, share(f"batch {BATCH:,}", equal, threads), share(f"batch {best[0]:,}", each, threads)]
+    return [
+        *found,
+        of_the_products(f"batch {BATCH:,}", equal, threads),
+        of_the_products(f"batch {best[0]:,}", each, threads),
+    ]
 
 
 def best_batch(worker: Worker, share: float) -> int:
@@ -69,12 +74,12 @@ def compared(what: str, found: Race, peer: str, at_least: float, threads: int) -
     name = f"NeuMF on ML-100K, {what}, {threads} threads, median of {len(found.ours)}"
     by_clock, by_cpu = found.median(race.rate), found.median(race.cpu_rate)
     return [
-        race.row(name, "samples/s", by_clock, peer, at_least, more_is_better=True),
-        race.row(name, "samples/CPU-s", by_cpu, peer, at_least, more_is_better=True),
+        {**race.row(name, unit, values, peer, at_least, more_is_better=True), "rounds": asdict(found)}
+        for unit, values in (("samples/s", by_clock), ("samples/CPU-s", by_cpu))
     ]
 
 
-def share(what: str, found: Race, threads: int) -> Row:
+def of_the_products(what: str, found: Race, threads: int) -> Row:
     """Of the rate that products of the layers' shapes alone reach, as if each sample went through every layer."""
     mine = found.median(lambda measured: race.cpu_rate(measured) * multiply_adds() if "productRate" in measured else 0)[
         0
