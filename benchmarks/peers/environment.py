@@ -102,7 +102,17 @@ def ensure(peer: Peer) -> Path:
     _run(peer, [sys.executable, "-m", "venv", str(folder)])
     _run(
         peer,
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", *peer.packages],
+        [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--no-compile",
+            *peer.packages,
+        ],
     )
     if peer.borrows_torch:
         own = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"

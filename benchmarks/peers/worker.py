@@ -43,7 +43,7 @@ class Worker:
     """The other end, by process id."""
 
     def __init__(self, python: Path, script: str, arguments: list[str], variables: dict[str, str]) -> None:
-        self._name = script
+        self.name = script
         command = [str(python), "-W", "ignore", "-m", f"benchmarks.peers.{script}", *arguments]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=variables
@@ -64,7 +64,7 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise WorkerError(f"{self._name} ended with code {self._process.wait()}; its message stands above")
+            raise WorkerError(f"{self.name} ended with code {self._process.wait()}; its message stands above")
         answer: Answer = json.loads(line)
         return answer
 
