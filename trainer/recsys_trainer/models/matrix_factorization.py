@@ -7,14 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.losses import build_loss, loss_type
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.base import EMBEDDING_STD, dot
 from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
-from recsys_trainer.models.network_family import COPIES
-from recsys_trainer.training_data import Positives
+from recsys_trainer.models.network_family import steps_bytes
 
 
 class Cosine(DotProduct):
@@ -27,9 +25,9 @@ class Cosine(DotProduct):
         item = functional.normalize(self.rows(self.item_factors, items), dim=-1)
         return dot(user_BD, item)
 
-    def exported(self) -> dict[str, Tensor]:
+    def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
         """Normalized."""
-        return {name: functional.normalize(values, dim=-1) for name, values in super().exported().items()}
+        return {name: functional.normalize(values, dim=-1) for name, values in super().exported(copies=False).items()}
 
 
 class MatrixFactorizationFamily(DotFamily):
@@ -44,9 +42,10 @@ class MatrixFactorizationFamily(DotFamily):
         network.dropout = task.model.dropout
         return fit_in_steps(task, network, build_loss(task))
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and negatives."""
-        return COPIES * 4 * (positives.users + positives.items) * model.embedding_dim + 40 * len(positives.indices)
+        rows = task.positives.users + task.positives.items
+        return steps_bytes(task, rows * task.model.embedding_dim, rows)
 
 
 FAMILY = MatrixFactorizationFamily()
