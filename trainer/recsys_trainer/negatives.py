@@ -15,7 +15,7 @@ _DRAW = 2**62
 """Draws are taken modulo the number of choices; against 2^62 the bias is below 1e-9 for a billion items."""
 
 
-GAP_PAIRS = 2**24
+GAP_PAIRS = 2**22
 """Most pairs for which the search has a table of its own (8 bytes each): one search over it is twice as fast where a step is
 small. Beyond it every draw searches the items of its user, which lie together."""
 
