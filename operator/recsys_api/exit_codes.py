@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     DIVERGED = 70
     OUT_OF_MEMORY = 71
     TERMINATED = 143
+    """After SIGTERM, and a checkpoint where training can leave one; tried again within backoffLimit."""
 
 
 USER_ERRORS = range(64, 79)

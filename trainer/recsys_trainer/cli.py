@@ -7,12 +7,10 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
 import torch
 
 from recsys_api.artifact import ArtifactManifest
-from recsys_api.exit_codes import ExitCode
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_trainer import again, stages
@@ -20,7 +18,8 @@ from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError,
 from recsys_trainer.html.page import render_page
 from recsys_trainer.manifest import read_manifest, read_run_file
 from recsys_trainer.outputs import ARTIFACT, SNAPSHOT, TRAINING, observe_report, report_name, write_json
-from recsys_trainer.progress import lines
+from recsys_trainer.progress import lines, notes
+from recsys_trainer.stopping import terminate
 from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
@@ -30,14 +29,10 @@ REPORT = "report.json"
 PAGE = "report.html"
 
 
-class Terminated(SystemExit):
-    """SIGTERM arrived; the exit code makes the Job retry."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code of docs/contracts.md section 2."""
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     if (here := _on_this_machine(arguments)) is not None:
         return _guarded(lambda: here(arguments), lambda error: None)
     stage = arguments.stage if arguments.command == "report" else arguments.command
@@ -99,10 +94,6 @@ def _failed(line: str, code: int, tell: Callable[[str], None]) -> int:
     return int(code)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated(int(ExitCode.TERMINATED))
-
-
 def run_fit(arguments: argparse.Namespace) -> int:
     """The three functions of a version in one process, then the report."""
     output: Path = arguments.output
@@ -112,7 +103,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
     store = Store(run.version_uri)
     _start_afresh(output, run)
     _say(stages.prepare(run, store))
-    _say(stages.train(run, store, lines()))
+    _say(stages.train(run, store, lines(), notes()))
     _say(stages.evaluate(run, store))
     report = observe_report(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
@@ -194,7 +185,7 @@ def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store) -> Res
     if arguments.command == "report":
         return stages.report_stage(arguments.stage, run, store)
     if arguments.command == "train":
-        return stages.train(run, store, lines())
+        return stages.train(run, store, lines(), notes())
     return stages.prepare(run, store) if arguments.command == "prepare" else stages.evaluate(run, store)
 
 

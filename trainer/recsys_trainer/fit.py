@@ -1,6 +1,7 @@
 """Fitting: the family of the manifest finds weights that fit into memory and are numbers."""
 
 from recsys_api.recommender_model import Model, Training
+from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.device import free_memory
 from recsys_trainer.errors import OutOfMemoryError
 from recsys_trainer.evaluation.ranking import Questions
@@ -17,6 +18,7 @@ def fit(
     validation: Questions | None,
     device: str,
     progress: Progress = silent,
+    checkpoints: Checkpoints | None = None,
 ) -> Fitted:
     """Fit a model; without `validation` every epoch runs and the last weights stay.
 
@@ -25,15 +27,17 @@ def fit(
         DataError: the data cannot be learned from.
         DivergedError: loss, weight or score is not finite.
     """
-    refuse_too_large(model, positives, device)
-    fitted = FAMILIES[model.architecture].fit(Task(model, training, positives, validation, device, progress))
+    task = Task(model, training, positives, validation, device, progress, checkpoints or Checkpoints())
+    refuse_too_large(task)
+    fitted = FAMILIES[model.architecture].fit(task)
     refuse_not_finite(fitted.weights)
     return fitted
 
 
-def refuse_too_large(model: Model, positives: Positives, device: str) -> None:
+def refuse_too_large(task: Task) -> None:
     """Refuse tables that cannot fit, before they are allocated."""
-    needed, free = FAMILIES[model.architecture].needed_bytes(model, positives), free_memory(device)
+    model, positives = task.model, task.positives
+    needed, free = FAMILIES[model.architecture].needed_bytes(task), free_memory(task.device)
     if needed > free:
         raise OutOfMemoryError(
             f"model.embeddingDim: {positives.users + positives.items:,} rows of {model.embedding_dim} need "

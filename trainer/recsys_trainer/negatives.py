@@ -15,37 +15,60 @@ _DRAW = 2**62
 """Draws are taken modulo the number of choices; against 2^62 the bias is below 1e-9 for a billion items."""
 
 
+GAP_PAIRS = 2**22
+"""Most pairs for which the search has a table of its own (8 bytes each): one search over it is twice as fast where a step is
+small. Beyond it every draw searches the items of its user, which lie together."""
+
+
 @dataclass(frozen=True)
 class NegativeSampler:
-    """The training positives of every user, laid out for the search."""
+    """The training positives of every user, and what the search needs."""
 
-    gaps: Tensor
+    indptr: Tensor
+    """int32 where it can count the pairs, [U + 1]."""
+    indices: Tensor
+    """int32 [nnz]"""
+    gaps: Tensor | None
     """int64 [nnz], ascending: user * (I + 1) + p_j - j."""
-    start: Tensor
-    """int64 [U], where the user's positives begin in `gaps`."""
-    choices: Tensor
-    """int64 [U], items that the user has not touched."""
-    stride: int
+    items: int
+    rounds: int
+    """Halvings that find a place among the positives of any user."""
 
     @classmethod
     def of(
         cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str
     ) -> "NegativeSampler":
         """From a CSR of positives with ascending, distinct items in each row."""
-        degree = np.diff(indptr)
-        user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
-        position = np.arange(len(indices), dtype=np.int64) - np.repeat(indptr[:-1], degree)
-        gaps = user * (items + 1) + indices - position
-        gap, start, choices = (torch.from_numpy(each).to(device) for each in (gaps, indptr[:-1].copy(), items - degree))
-        return cls(gap, start, choices, items + 1)
+        degree, gaps = np.diff(indptr), None
+        if len(indices) <= GAP_PAIRS:
+            user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
+            position = np.arange(len(indices), dtype=np.int64) - np.repeat(indptr[:-1], degree)
+            gaps = torch.from_numpy(user * (items + 1) + indices - position).to(device)
+        small = indptr.astype(np.int32 if len(indices) < 2**31 else np.int64)
+        tables = torch.from_numpy(small).to(device), torch.from_numpy(indices).to(device)
+        return cls(*tables, gaps, items, int(degree.max(initial=0)).bit_length())
 
     def draw(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """`count` negatives for each user, [B, count]; every user needs at least one choice."""
+        """`count` negatives for each user, int64 [B, count]; every user needs at least one choice."""
         shape = (len(user_B), count)
-        user = user_B.unsqueeze(1)
-        draws = torch.randint(_DRAW, shape, generator=generator, device=user_B.device) % self.choices[user]
-        before = torch.searchsorted(self.gaps, user * self.stride + draws, right=True) - self.start[user]
-        return draws + before
+        begin_B1 = self.indptr[user_B].unsqueeze(1)
+        degree_B1 = self.indptr[user_B + 1].unsqueeze(1) - begin_B1
+        draws = torch.randint(_DRAW, shape, generator=generator, device=user_B.device) % (self.items - degree_B1)
+        if self.gaps is None:
+            return draws + self._positives_before(begin_B1, degree_B1, draws.to(torch.int32))
+        keys = user_B.unsqueeze(1) * (self.items + 1) + draws
+        return draws + torch.searchsorted(self.gaps, keys, right=True) - begin_B1
+
+    def _positives_before(self, begin_B1: Tensor, degree_B1: Tensor, draw_BC: Tensor) -> Tensor:
+        """How many of the user's positives have p_j - j <= draw, [B, C]: from the highest bit to the lowest."""
+        found_BC, last = torch.zeros_like(draw_BC), len(self.indices) - 1
+        for bit in reversed(range(self.rounds)):
+            next_BC = found_BC + (1 << bit)
+            at_BC = (begin_B1 + (next_BC - 1)).clamp_(max=last)
+            item_BC = self.indices.index_select(0, at_BC.flatten()).view_as(draw_BC)
+            fits_BC = (item_BC - next_BC < draw_BC).logical_and_(next_BC <= degree_B1)
+            found_BC = torch.where(fits_BC, next_BC, found_BC)
+        return found_BC
 
 
 @dataclass(frozen=True)
@@ -79,27 +102,41 @@ BITMAP_BYTES = 2**28
 class KnownPairs:
     """Which (user, item) pairs are training positives."""
 
-    keys: Tensor
-    """int64 [nnz], ascending: user * I + item."""
+    indptr: Tensor
+    """int64 [U + 1]"""
+    indices: Tensor
+    """int32 [nnz]"""
     items: int
     bitmap_UI: Tensor | None
 
     @classmethod
     def of(cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str) -> "KnownPairs":
         """From a CSR of positives with ascending, distinct items in each row."""
-        users = len(indptr) - 1
-        keys = torch.from_numpy(np.repeat(np.arange(users, dtype=np.int64), np.diff(indptr)) * items + indices)
-        keys, bitmap = keys.to(device), None
+        users, bitmap = len(indptr) - 1, None
         if users * items <= BITMAP_BYTES:
+            keys = np.repeat(np.arange(users, dtype=np.int64), np.diff(indptr)) * items + indices
             bitmap = torch.zeros(users * items, dtype=torch.bool, device=device)
-            bitmap[keys] = True
+            bitmap[torch.from_numpy(keys).to(device)] = True
             bitmap = bitmap.view(users, items)
-        return cls(keys, items, bitmap)
+        return cls(torch.from_numpy(indptr).to(device), torch.from_numpy(indices).to(device), items, bitmap)
 
     def contain(self, user_B: Tensor, item_N: Tensor) -> Tensor:
         """bool [B, N]"""
         if self.bitmap_UI is not None:
             return self.bitmap_UI[user_B][:, item_N]
-        wanted = user_B.unsqueeze(1) * self.items + item_N
-        at = torch.searchsorted(self.keys, wanted).clamp(max=len(self.keys) - 1)
-        return self.keys[at] == wanted
+        wanted_M, column_N = torch.unique(item_N, return_inverse=True)
+        row_L, item_L = self._positives(user_B)
+        at_L = torch.searchsorted(wanted_M, item_L).clamp_(max=len(wanted_M) - 1)
+        hit_L = wanted_M[at_L] == item_L
+        found_BM = torch.zeros(len(user_B), len(wanted_M), dtype=torch.bool, device=user_B.device)
+        found_BM[row_L[hit_L], at_L[hit_L]] = True
+        return found_BM[:, column_N]
+
+    def _positives(self, user_B: Tensor) -> tuple[Tensor, Tensor]:
+        """(row of the batch, item) of all positives of the users, int64 [L]: fewer than users x items by far."""
+        begin_B = self.indptr[user_B]
+        degree_B = self.indptr[user_B + 1] - begin_B
+        row_L = torch.repeat_interleave(degree_B)
+        before_B = degree_B.cumsum(0) - degree_B
+        at_L = torch.arange(len(row_L), device=row_L.device) + (begin_B - before_B)[row_L]
+        return row_L, self.indices[at_L].long()

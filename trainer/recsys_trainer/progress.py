@@ -28,6 +28,16 @@ def silent(epoch: EpochProgress) -> None:
     """No progress."""
 
 
+def ignore(note: str) -> None:
+    """No notes."""
+
+
+def notes(stream: TextIO | None = None) -> Callable[[str], None]:
+    """What happens beside the epochs, a line each, on `stream` (standard error): as it is on a terminal, JSON elsewhere."""
+    to = stream or sys.stderr
+    return lambda note: print(note if to.isatty() else json.dumps({"note": note}), file=to, flush=True)
+
+
 def lines(stream: TextIO | None = None) -> Progress:
     """A line for each epoch on `stream` (standard error): prose on a terminal, JSON elsewhere."""
     to = stream or sys.stderr

@@ -4,6 +4,7 @@ Every one is idempotent: what a complete output manifest says is reported again,
 """
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -11,7 +12,9 @@ from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, SnapshotManife
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rules import validate_spec
 from recsys_api.run_spec import EvaluateResult, PrepareResult, RunSpec, TrainResult
+from recsys_trainer import VERSION
 from recsys_trainer.artifact import export
+from recsys_trainer.checkpoints import FOLDER, Checkpoints, Identity, run_key
 from recsys_trainer.data import snapshot as snapshots
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.split import TRAIN, VALIDATION
@@ -40,7 +43,7 @@ from recsys_trainer.outputs import (
     scratch,
     write_json,
 )
-from recsys_trainer.progress import Progress, silent
+from recsys_trainer.progress import Progress, ignore, silent
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
 from recsys_trainer.training_data import Positives, build_positives, build_validation
@@ -58,19 +61,21 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
     return prepare_result(manifest)
 
 
-def train(run: RunSpec, store: Store, progress: Progress = silent) -> TrainResult:
+def train(run: RunSpec, store: Store, progress: Progress = silent, tell: Callable[[str], None] = ignore) -> TrainResult:
     """Fit on the snapshot and export; leave artifact/ and reports/training.json."""
     refuse_impossible(run.spec)
     if (summary := observe_training(store)) is None:
         snapshot = fetch_snapshot(store)
         with torch_settings(run.spec.training), scratch() as folder:
             device = choose_device()
-            positives, fitted = fit_snapshot(run.spec, snapshot, device, progress)
+            checkpoints = open_checkpoints(run.spec, snapshot, device, store, tell)
+            positives, fitted = fit_snapshot(run.spec, snapshot, device, progress, checkpoints)
             manifest = export.write_artifact(folder, run, snapshot, positives, fitted.weights)
             store.upload(folder, "artifact", ARTIFACT_FILES)
-        summary = summarize(run.spec, manifest, positives, fitted, device)
+        summary = summarize(run.spec, manifest, positives, fitted, device, checkpoints)
         write_json(store, TRAINING, summary)
         write_json(store, ARTIFACT, manifest)
+    store.remove(FOLDER)
     return summary.result()
 
 
@@ -131,20 +136,48 @@ def refuse_impossible(spec: RecommenderModelSpec) -> None:
 
 
 def fit_snapshot(
-    spec: RecommenderModelSpec, snapshot: snapshots.Snapshot, device: str, progress: Progress
+    spec: RecommenderModelSpec,
+    snapshot: snapshots.Snapshot,
+    device: str,
+    progress: Progress,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[Positives, Fitted]:
     """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best."""
     positives = build_positives(snapshot, TRAIN)
     validation = build_validation(snapshot, positives, spec.data.split.target, spec.training.seed)
-    fitted = fit(spec.model, spec.training, positives, validation, device, progress)
+    fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints)
     if spec.training.refit == "Never":
         return positives, fitted
     everything = build_positives(snapshot, VALIDATION)
     again = spec.training.model_copy(update={"epochs": fitted.best_epoch, "patience": fitted.best_epoch + 1})
-    refitted = fit(spec.model, again, everything, None, device, progress)
+    refitted = fit(spec.model, again, everything, None, device, progress, checkpoints)
     refitted.history = fitted.history + refitted.history
     refitted.samples, refitted.seconds = refitted.samples + fitted.samples, refitted.seconds + fitted.seconds
     return everything, refitted
+
+
+OPERATIONAL = frozenset(
+    ("checkpoint_seconds", "nodes", "gpus_per_node", "resources", "pod_template", "schedule", "deadline_seconds",
+     "backoff_limit", "queue_name")
+)  # fmt: skip
+"""Fields of `training` that a checkpoint does not depend on."""
+
+
+def open_checkpoints(
+    spec: RecommenderModelSpec, snapshot: snapshots.Snapshot, device: str, store: Store, tell: Callable[[str], None]
+) -> Checkpoints:
+    """The checkpoints of this version, if they are of the same settings and snapshot."""
+    key = run_key(
+        snapshot=snapshot.manifest.digest,
+        split=spec.data.split.to_dict(),
+        model=spec.model.to_dict(),
+        training=spec.training.model_dump(mode="json", exclude=set(OPERATIONAL)),
+    )
+    environment = {
+        "device": device_name(device), "threads": str(thread_count(spec.training)), "torch": torch.__version__,
+        "trainer": VERSION,
+    }  # fmt: skip
+    return Checkpoints(store, Identity(key, environment), spec.training.checkpoint_seconds, tell)
 
 
 def last_trained_part(spec: RecommenderModelSpec) -> int:
@@ -153,7 +186,12 @@ def last_trained_part(spec: RecommenderModelSpec) -> int:
 
 
 def summarize(
-    spec: RecommenderModelSpec, manifest: ArtifactManifest, positives: Positives, fitted: Fitted, device: str
+    spec: RecommenderModelSpec,
+    manifest: ArtifactManifest,
+    positives: Positives,
+    fitted: Fitted,
+    device: str,
+    checkpoints: Checkpoints,
 ) -> TrainingSummary:
     """reports/training.json."""
     return TrainingSummary(
@@ -172,6 +210,8 @@ def summarize(
         items=positives.items,
         parameters=sum(values.numel() for values in fitted.weights.values()),
         history=fitted.history,
+        resumes=checkpoints.index.resumes,
+        resume_exact=checkpoints.index.exact,
         message=training_message(spec, device),
     )
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 
@@ -108,6 +108,39 @@ class Store:
             draft.write_bytes(content)
             draft.replace(path)
 
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """A large file to write piece by piece. It takes the place of an earlier one whole and on disk, or not at all."""
+        with reading(f"{self.uri}/{name}"):
+            if "file" not in _protocols(self._fs):
+                with self._fs.open(self._path(name), "wb") as file:  # an object appears when it is complete
+                    yield file
+                return
+            path = Path(self._path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                with draft.open("wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(path)
+                _sync_folder(path.parent)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def opened(self, name: str) -> BinaryIO:
+        """A large file to read piece by piece; the caller closes it."""
+        with reading(f"{self.uri}/{name}"):
+            file: BinaryIO = self._fs.open(self._path(name), "rb")
+            return file
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder, if it is there."""
+        with reading(f"{self.uri}/{name}"):
+            if self._fs.exists(self._path(name)):
+                self._fs.rm(self._path(name), recursive=True)
+
     def upload(self, folder: Path, name: str, files: Iterable[str]) -> None:
         """Copy `files` (relative paths) of a local folder to `name`/."""
         for file in files:
@@ -125,6 +158,15 @@ class Store:
     def complete(self, name: str, files: Iterable[str]) -> bool:
         """Whether every one of `files` lies in `name`/."""
         return all(self.exists(f"{name}/{file}") for file in files)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

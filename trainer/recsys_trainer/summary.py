@@ -28,6 +28,10 @@ class TrainingSummary(Observed):
     items: int
     parameters: int
     history: list[dict[str, float]] = Field(default_factory=list)
+    resumes: int = 0
+    """How often training went on from a checkpoint."""
+    resume_exact: bool = True
+    """Whether it gave the bits of an uninterrupted run: device, threads, torch and trainer were the same each time."""
     message: str = ""
 
     def result(self) -> TrainResult:
@@ -43,6 +47,9 @@ class TrainingSummary(Observed):
 
     def for_report(self) -> dict[str, object]:
         """The part that report.json repeats under `training`."""
-        names = ("device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history", "message")
+        names = (
+            "device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history", "resumes",
+            "resumeExact", "message",
+        )  # fmt: skip
         whole = self.to_dict()
         return {("epochsRun" if name == "epochs" else name): whole[name] for name in names}

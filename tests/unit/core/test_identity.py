@@ -44,6 +44,7 @@ def test_the_name_is_ten_digits_of_hash_and_trigger() -> None:
     "other",
     [
         build_spec(training={"gpusPerNode": 1, "nodes": 2, "schedule": "0 3 * * *", "deadlineSeconds": 60, "backoffLimit": 0}),
+        build_spec(training={"checkpointSeconds": 30}),
         build_spec(training={"queueName": "team-a", "podTemplate": {"nodeSelector": {"gpu": "yes"}}}),
         build_spec(serving={"replicas": 9, "topK": 10}),
         build_spec(rollout={"bakeSeconds": 1, "paused": True}),

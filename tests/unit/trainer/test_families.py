@@ -19,7 +19,7 @@ from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Pairs, Questions, rank
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.best_epoch import NetworkScorer
-from recsys_trainer.fitting.task import Fitted
+from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.training_data import Positives
 
@@ -210,6 +210,9 @@ def test_data_without_ratings_is_refused(family: str) -> None:
 @pytest.mark.parametrize("family", ALL)
 def test_memory_is_asked_for_before_it_is_taken(family: str) -> None:
     small, large = (
-        FAMILIES[family].needed_bytes(model(family, embeddingDim=dim), data_for(family)) for dim in (4, 400)
+        FAMILIES[family].needed_bytes(
+            Task(model(family, embeddingDim=dim), training(family), data_for(family), None, "cpu")
+        )
+        for dim in (4, 400)
     )
     assert 0 < small < large

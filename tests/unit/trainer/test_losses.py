@@ -11,9 +11,8 @@ from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.best_epoch import NetworkScorer
 from recsys_trainer.fitting.losses import CATALOGUE_SCORES, Batch, build_loss
-from recsys_trainer.fitting.steps import trainable_pairs
+from recsys_trainer.fitting.pairs import TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Task
-from recsys_trainer.fitting.user_steps import Users
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.gmf import GMF
 from recsys_trainer.models.matrix_factorization import Penalized
@@ -21,6 +20,7 @@ from recsys_trainer.models.mlp import MLP
 from recsys_trainer.models.neumf import NeuMF
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.negatives import KnownPairs, PopularitySampler
+from recsys_trainer.training_data import Positives
 
 DOT_LOSSES = ("BCE", "BPR", "SampledSoftmax", "CosineContrastive", "CrossEntropy")
 NETWORK_LOSSES = ("BCE", "BPR", "SampledSoftmax")
@@ -71,7 +71,8 @@ def test_cross_entropy_leaves_the_users_other_positives_out() -> None:
 def test_cross_entropy_is_the_same_for_users_with_all_they_did_as_pair_by_pair() -> None:
     """Each user is scored once, whatever the batch has of it."""
     loss, model, positives = build_loss(task({"type": "CrossEntropy"})), network(), two_tastes()
-    user_P, item_P, _ = trainable_pairs(positives, "cpu")
+    pairs = TrainingPairs.of(positives, "cpu")
+    user_P, item_P, _ = pairs.take(torch.arange(len(pairs)))
     generator = torch.Generator()
     each = [loss(model, Batch(user_P[[row]], item_P[[row]], None, generator)) for row in range(len(user_P))]
     order = torch.randperm(len(user_P), generator=generator.manual_seed(3))
@@ -80,16 +81,24 @@ def test_cross_entropy_is_the_same_for_users_with_all_they_did_as_pair_by_pair()
 
 
 def test_steps_over_users_take_every_pair_once() -> None:
-    """Of three users with 2, 0 and 3 pairs the second has nothing to give."""
-    user_P, item_P = torch.tensor([0, 0, 2, 2, 2]), torch.tensor([4, 7, 1, 4, 9])
-    users, generator = Users(user_P, item_P), torch.Generator()
-    assert users.count == 2
-    found = users.batch(torch.tensor([1, 0]), generator)
-    assert found.user_B.tolist() == [2, 2, 2, 0, 0]
-    assert found.item_B.tolist() == [1, 4, 9, 4, 7]
-    assert users.of_a_step(batch_size=5, items=10) == 2
-    assert users.of_a_step(batch_size=1, items=10) == 1
-    assert users.of_a_step(batch_size=10**6, items=CATALOGUE_SCORES // 3) == 3
+    """Of four users with 2, 0, 3 and all 5 items the second has nothing to give and the last nothing to be compared with."""
+    indptr, indices = np.array([0, 2, 2, 5, 10]), np.array([1, 4, 0, 1, 3, 0, 1, 2, 3, 4], dtype=np.int32)
+    rows = np.arange(5, dtype=np.int32)
+    users = TrainingUsers.of(Positives(rows[:4], rows, indptr, indices, 0), "cpu")
+    assert (len(users), users.count) == (2, 5)
+    user_B, item_B, rating_B = users.take(torch.tensor([1, 0]))
+    assert user_B.tolist() == [2, 2, 2, 0, 0]
+    assert item_B.tolist() == [0, 1, 3, 1, 4]
+    assert rating_B is None
+    assert sorted(users.order(seed=0, epoch=1).tolist()) == [0, 1]
+
+
+def test_steps_over_users_have_about_as_many_pairs_as_asked_for() -> None:
+    loss = build_loss(task({"type": "CrossEntropy"}))
+    assert loss.by_user
+    assert loss.units_of_a_step(5, pairs_of_a_unit=2.5) == 2
+    assert loss.units_of_a_step(1, pairs_of_a_unit=2.5) == 1
+    assert loss.units_of_a_step(10**9, pairs_of_a_unit=2.5) == CATALOGUE_SCORES // ITEMS
 
 
 @pytest.mark.parametrize("optimizer", ["Adam", "RowWiseAdagrad"])

@@ -33,8 +33,9 @@ def validation_ndcg(network: Recommender, validation: Questions | None, items: i
 class BestEpoch:
     """Keeps the weights of the best epoch and knows when to stop."""
 
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
+    def __init__(self, patience: int, *, compares: bool = True) -> None:
+        """Compares: whether there can be another epoch; a copy of the weights is made only then."""
+        self._patience, self._compares = patience, compares
         self._best = -1.0
         self.epoch = 0
         self.weights: Weights = {}
@@ -44,8 +45,22 @@ class BestEpoch:
         if ndcg is not None and ndcg <= self._best:
             return False
         self._best, self.epoch = ndcg if ndcg is not None else self._best, epoch
-        self.weights = network.exported()
+        if ndcg is not None and self._compares:
+            self.weights.clear()  # before the copy, so that there are never two
+            self.weights.update(network.exported())
         return True
+
+    def chosen(self, network: Recommender) -> Weights:
+        """The best weights; the network's own, not a copy, where nothing was compared."""
+        return self.weights or network.exported(copies=False)
+
+    def meta(self) -> dict[str, float]:
+        """What a checkpoint must hold beside the weights."""
+        return {"ndcg": self._best, "epoch": self.epoch}
+
+    def restore(self, meta: dict[str, float]) -> None:
+        """Go on from there."""
+        self._best, self.epoch = meta["ndcg"], int(meta["epoch"])
 
     def exhausted(self, epoch: int) -> bool:
         """Whether `patience` epochs brought nothing."""

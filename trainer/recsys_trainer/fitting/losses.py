@@ -38,13 +38,19 @@ class Loss(ABC):
     """Scores that count as samples for each positive."""
     takes_saturated_users = False
     """Whether it can learn from users who have touched every item: they have no negatives."""
+    by_user = False
+    """Whether a step takes users with all they did, because a user costs the same however much that is."""
 
     @abstractmethod
     def __call__(self, network: Recommender, batch: Batch) -> Tensor:
         """A scalar with gradients."""
 
-    def positives_of_a_step(self, batch_size: int) -> int:
-        """How many positives make up `training.batchSize` examples."""
+    def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
+        """How many positives (`by_user`: users) make up `training.batchSize` examples.
+
+        Args:
+            pairs_of_a_unit: 1, or the positives of a user, mean.
+        """
         return max(1, batch_size // self.scores)
 
 
@@ -111,7 +117,7 @@ class SampledSoftmax(Loss):
         self._known = KnownPairs.of(positives.indptr, positives.indices, positives.items, task.device)
         self._count, self._temperature, self.scores = count, temperature, 1 + count
 
-    def positives_of_a_step(self, batch_size: int) -> int:
+    def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
         """The negatives are shared and count for nothing."""
         return batch_size
 
@@ -133,15 +139,17 @@ class CrossEntropy(Loss):
     once: a batch that holds users with all they did costs as many rows as it has users.
     """
 
+    by_user = True
+
     def __init__(self, task: Task, temperature: float) -> None:
         positives = task.positives
         self._known = KnownPairs.of(positives.indptr, positives.indices, positives.items, task.device)
         self._all_I = torch.arange(positives.items, device=task.device)
         self._temperature, self.scores = temperature, positives.items
 
-    def positives_of_a_step(self, batch_size: int) -> int:
-        """The catalogue counts for nothing, but must fit."""
-        return max(1, min(batch_size, CATALOGUE_SCORES // self.scores))
+    def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
+        """Users with so many positives; the catalogue counts for nothing, but must fit."""
+        return max(1, min(round(batch_size / pairs_of_a_unit), CATALOGUE_SCORES // self.scores))
 
     def __call__(self, network: Recommender, batch: Batch) -> Tensor:
         """Cross-entropy of the positive."""

@@ -1,88 +1,145 @@
 """Fitting in optimizer steps: epochs over the training pairs in a new order each time; the best epoch is kept."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import Training
-from recsys_trainer.errors import DataError
 from recsys_trainer.fitting.best_epoch import BestEpoch, validation_ndcg
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.optimizers import build_optimizer
+from recsys_trainer.fitting.pairs import StepSeeds, TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
-from recsys_trainer.training_data import Positives
+from recsys_trainer.stopping import Stop, Terminated, postponed
 
 FIX = "lower training.optimizer.learningRate or raise batchSize"
-Pairs = tuple[Tensor, Tensor, Tensor | None]
 
 
 def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
-    """Train a network from where it stands.
+    """Train a network from where it stands, or from where an interrupted run has left it.
 
     Raises:
         DataError: every user has touched every item.
         DivergedError: a loss is not finite.
+        Terminated: SIGTERM arrived; the state is saved.
     """
-    training, device = task.training, task.device
-    optimizer = build_optimizer(network, training)
-    user_P, item_P, rating_P = trainable_pairs(task.positives, device, all_users=loss.takes_saturated_users)
-    keeper, result = BestEpoch(training.patience), Fitted()
-
-    for epoch in range(1, training.epochs + 1):
-        began = time.perf_counter()
-        network.train()
-        total = torch.zeros((), device=device)
-        for rows, generator in shuffled(
-            len(user_P), loss.positives_of_a_step(training.batch_size), training, epoch, device
-        ):
-            batch = Batch(user_P[rows], item_P[rows], None if rating_P is None else rating_P[rows], generator)
-            value = loss(network, batch)
-            optimizer.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += value.detach() * len(rows)
-        mean_loss = finite(total.item() / len(user_P), epoch, FIX)
-        ndcg = validation_ndcg(network, task.validation, task.positives.items, device)
-        best = keeper.offer(epoch, ndcg, network)
-        result.record(epoch, mean_loss, ndcg, len(user_P) * loss.scores, began)
-        task.progress(result.describe(training.epochs, best))
-        if keeper.exhausted(epoch):
-            break
-
-    result.weights, result.best_epoch = keeper.weights, keeper.epoch
+    saved = task.checkpoints
+    saved.begin()
+    if (finished := saved.finished()) is not None:
+        meta, tensors = finished
+        return Fitted(weights=dict(tensors), **meta)
+    if not saved.active:
+        return _Steps(task, network, loss).run(Stop())
+    with postponed() as stop:
+        steps = _Steps(task, network, loss)
+        if (interrupted := saved.resumed()) is not None:
+            steps.restore(*interrupted)
+        result = steps.run(stop)
+        saved.finish(result.meta(), result.weights, now=stop.asked)
+    if stop.asked:
+        raise Terminated
     return result
 
 
-def trainable_pairs(positives: Positives, device: str, *, all_users: bool = False) -> Pairs:
-    """(users int64, items int64, ratings float32 or None) [P], of users that have something left to be a negative.
+class _Steps:
+    """A fit, and where it stands."""
 
-    Args:
-        all_users: of all users.
-    """
-    degree = np.diff(positives.indptr)
-    keep = np.repeat((degree < positives.items) | all_users, degree)
-    if not keep.any():
-        fix = "add items or use more interactions"
-        raise DataError.at(
-            "data", "", f"every user has touched all {positives.items} items, nothing can be ranked", fix
-        )
-    user_P = np.repeat(np.arange(positives.users, dtype=np.int64), degree)[keep]
-    item_P = positives.indices.astype(np.int64)[keep]
-    rating_P = None if positives.ratings is None else torch.from_numpy(positives.ratings[keep]).to(device)
-    return torch.from_numpy(user_P).to(device), torch.from_numpy(item_P).to(device), rating_P
+    def __init__(self, task: Task, network: Recommender, loss: Loss) -> None:
+        self._task, self._network, self._loss = task, network, loss
+        self._units = _units(task, loss)
+        self._optimizer = build_optimizer(network, task.training)
+        self._seeds = StepSeeds(task.training.seed, task.device)
+        self._keeper, self._result = BestEpoch(task.training.patience, compares=task.training.epochs > 1), Fitted()
+        self._epoch, self._step = 1, 0
+        """The step that is next."""
+        self._total = torch.zeros((), device=task.device)
+        """Sum of the epoch's losses, over pairs."""
+        self._began = time.perf_counter()
+
+    def run(self, stop: Stop) -> Fitted:
+        """The epochs that are left."""
+        result, keeper, task = self._result, self._keeper, self._task
+        while self._epoch <= task.training.epochs and not (result.epochs and keeper.exhausted(result.epochs)):
+            self._train(stop)
+            self._judge()
+            self._save_if_due(stop)
+        result.weights, result.best_epoch = keeper.chosen(self._network), keeper.epoch
+        return result
+
+    def _train(self, stop: Stop) -> None:
+        """The steps of the epoch that are left."""
+        training, units = self._task.training, self._units
+        size = self._loss.units_of_a_step(training.batch_size, units.count / len(units))
+        self._network.train()
+        order = units.order(training.seed, self._epoch)
+        for start in range(self._step * size, len(order), size):
+            self._seeds.begin(self._epoch, self._step)
+            user_B, item_B, rating_B = units.take(order[start : start + size])
+            value = self._loss(self._network, Batch(user_B, item_B, rating_B, self._seeds.generator))
+            self._optimizer.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            self._total += value.detach() * len(user_B)
+            self._step += 1
+            self._save_if_due(stop)
+
+    def _judge(self) -> None:
+        """The epoch's end: what it brought, and the beginning of the next."""
+        task, epoch = self._task, self._epoch
+        mean_loss = finite(self._total.item() / self._units.count, epoch, FIX)
+        ndcg = validation_ndcg(self._network, task.validation, task.positives.items, task.device)
+        best = self._keeper.offer(epoch, ndcg, self._network)
+        self._result.record(epoch, mean_loss, ndcg, len(self._units) * self._loss.scores, self._began)
+        task.progress(self._result.describe(task.training.epochs, best))
+        self._epoch, self._step, self._began = epoch + 1, 0, time.perf_counter()
+        self._total.zero_()
+
+    def _save_if_due(self, stop: Stop) -> None:
+        """After a whole step or epoch: in between weights and state would not belong together."""
+        saved = self._task.checkpoints
+        if stop.asked or saved.due():
+            saved.save(self._meta(), self._tensors())
+            if stop.asked:
+                raise Terminated
+
+    def _meta(self) -> dict[str, Any]:
+        return {
+            "epoch": self._epoch, "step": self._step, "seconds": time.perf_counter() - self._began,
+            "best": self._keeper.meta(), "result": self._result.meta(),
+        }  # fmt: skip
+
+    def _tensors(self) -> Mapping[str, Tensor]:
+        parts = {
+            "network": self._network.state_dict(), "optimizer": self._optimizer.tensors(),
+            "best": self._keeper.weights, "epoch": {"total": self._total},
+        }  # fmt: skip
+        return {f"{part}/{name}": values for part, tensors in parts.items() for name, values in tensors.items()}
+
+    def restore(self, meta: dict[str, Any], tensors: Iterator[tuple[str, Tensor]]) -> None:
+        """Go on from a checkpoint."""
+        network, optimizer = self._network.state_dict(), {}
+        for name, values in tensors:
+            part, _, key = name.partition("/")
+            if part == "network":
+                network[key].copy_(values)
+            elif part == "optimizer":
+                optimizer[key] = values
+            elif part == "best":
+                self._keeper.weights[key] = values
+            else:
+                self._total.copy_(values)
+        self._optimizer.load(optimizer)
+        self._keeper.restore(meta["best"])
+        self._result = Fitted(**meta["result"])
+        self._epoch, self._step = meta["epoch"], meta["step"]
+        self._began = time.perf_counter() - meta["seconds"]
 
 
-def shuffled(
-    pairs: int, size: int, training: Training, epoch: int, device: str
-) -> Iterator[tuple[Tensor, torch.Generator]]:
-    """A pass over all pairs in an order that (seed, epoch) determines; dropout draws from the same pair's seed."""
-    seed = int(np.random.SeedSequence((training.seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    torch.manual_seed(seed)
-    generator = torch.Generator(device=device).manual_seed(seed)
-    order = torch.randperm(pairs, generator=generator, device=device)
-    for start in range(0, pairs, size):
-        yield order[start : start + size], generator
+def _units(task: Task, loss: Loss) -> TrainingPairs | TrainingUsers:
+    """What the loss takes in steps."""
+    if loss.by_user:
+        return TrainingUsers.of(task.positives, task.device)
+    return TrainingPairs.of(task.positives, task.device, all_users=loss.takes_saturated_users)

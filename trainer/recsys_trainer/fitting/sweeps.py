@@ -27,7 +27,11 @@ def fit_in_sweeps(task: Task, network: Recommender, sweep: Callable[[], Tensor])
     Raises:
         DivergedError: an objective is not finite.
     """
-    keeper, result, entries = BestEpoch(task.training.patience), Fitted(), len(task.positives.indices)
+    keeper, result, entries = (
+        BestEpoch(task.training.patience, compares=task.training.epochs > 1),
+        Fitted(),
+        len(task.positives.indices),
+    )
     network.eval().requires_grad_(False)
     for epoch in range(1, task.training.epochs + 1):
         began = time.perf_counter()
@@ -39,7 +43,7 @@ def fit_in_sweeps(task: Task, network: Recommender, sweep: Callable[[], Tensor])
         task.progress(result.describe(task.training.epochs, best))
         if keeper.exhausted(epoch):
             break
-    result.weights, result.best_epoch = keeper.weights, keeper.epoch
+    result.weights, result.best_epoch = keeper.chosen(network), keeper.epoch
     return result
 
 

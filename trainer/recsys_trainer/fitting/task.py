@@ -1,12 +1,14 @@
 """What every family gets to fit, and what it gives back."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from recsys_api.recommender_model import Model, Training
+from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.errors import DivergedError
 from recsys_trainer.evaluation.ranking import Questions
 from recsys_trainer.progress import EpochProgress, Progress, silent
@@ -26,6 +28,8 @@ class Task:
     """None: every epoch runs and the last weights stay."""
     device: str
     progress: Progress = silent
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    """Where fitting in steps leaves its state now and then."""
 
 
 @dataclass
@@ -47,6 +51,10 @@ class Fitted:
     def samples_per_second(self) -> float:
         """Over the fitting time, validation included."""
         return self.samples / self.seconds if self.seconds > 0 else 0.0
+
+    def meta(self) -> dict[str, Any]:
+        """All but the weights, for a checkpoint."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "weights"}
 
     def record(self, epoch: int, loss: float, ndcg: float | None, samples: int, began: float) -> None:
         """Add an epoch that began at `time.perf_counter()` = began."""
@@ -81,5 +89,5 @@ def refuse_not_finite(weights: Weights) -> None:
         DivergedError: naming the tensor.
     """
     for name, values in weights.items():
-        if not torch.isfinite(values).all():
+        if not torch.isfinite(torch.stack(torch.aminmax(values))).all():  # both are NaN where one value is
             raise DivergedError(f"tensor {name} is not finite; lower training.optimizer.learningRate or embeddingDim")

@@ -48,9 +48,14 @@ class Recommender(nn.Module, ABC):
             items: item rows, [C] for all users the same, or [B, C].
         """
 
-    def exported(self) -> dict[str, Tensor]:
-        """Copies of the tensors that give the same scores when served, on the CPU, by artifact tensor name."""
-        return {name: values.detach().cpu().clone() for name, values in self.state_dict().items()}
+    def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
+        """The tensors that give the same scores when served, on the CPU, by artifact tensor name.
+
+        Args:
+            copies: which do not change with the network.
+        """
+        tensors = {name: values.detach().cpu() for name, values in self.state_dict().items()}
+        return {name: values.clone() for name, values in tensors.items()} if copies else tensors
 
 
 def embedding(rows: int, width: int) -> nn.Parameter:

@@ -3,15 +3,13 @@
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.base import EMBEDDING_STD, Recommender
 from recsys_trainer.models.dot import DotProduct, start_factors
-from recsys_trainer.models.network_family import COPIES
+from recsys_trainer.models.network_family import steps_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
-from recsys_trainer.training_data import Positives
 
 REGULARIZATION = 0.02
 
@@ -59,11 +57,10 @@ class BiasedMF(RatingFamily):
         network.global_bias.requires_grad_(False)
         return fit_in_steps(task, network, SquaredError(task.model.regularization or REGULARIZATION))
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and ratings."""
-        return COPIES * 4 * (positives.users + positives.items) * (model.embedding_dim + 1) + 40 * len(
-            positives.indices
-        )
+        rows = task.positives.users + task.positives.items
+        return steps_bytes(task, rows * (task.model.embedding_dim + 1), 2 * rows)
 
 
 FAMILY = BiasedMF()

@@ -1,12 +1,11 @@
 """Alternating least squares on ratings, with the penalty in proportion to a row's ratings (ALS-WR, Zhou et al. 2008)."""
 
-from recsys_api.recommender_model import LeastSquares, Model
+from recsys_api.recommender_model import LeastSquares
 from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
-from recsys_trainer.training_data import Positives
 
 REGULARIZATION, EXPONENT, SOLVER = 0.05, 1.0, "Cholesky"
 
@@ -22,9 +21,9 @@ class ExplicitALS(RatingFamily):
         mean, solver = ratings.mean(), settings.solver or SOLVER
         return fit_alternating(task, ratings - mean, (penalty, penalty), solver, global_bias=mean.reshape(1))
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""
-        return alternating_bytes(model, positives)
+        return alternating_bytes(task.model, task.positives)
 
 
 FAMILY = ExplicitALS()

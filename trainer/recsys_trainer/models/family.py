@@ -3,10 +3,8 @@
 from abc import ABC, abstractmethod
 
 from recsys_api.artifact import ArtifactModel
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender
-from recsys_trainer.training_data import Positives
 
 
 class Family(ABC):
@@ -33,5 +31,5 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """What fitting takes at most, the data itself included."""

@@ -28,9 +28,9 @@ class ImplicitALS(DotFamily):
         )
         return fit_alternating(task, None, (penalty, penalty), settings.solver or SOLVER)
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """Factors three times, both orders of the matrix with padding, and the largest batch with its systems."""
-        return alternating_bytes(model, positives)
+        return alternating_bytes(task.model, task.positives)
 
 
 def alternating_bytes(model: Model, positives: Positives) -> int:

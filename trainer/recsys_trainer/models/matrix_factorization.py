@@ -7,15 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.losses import Batch, Loss, build_loss, loss_type
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
-from recsys_trainer.fitting.user_steps import fit_in_user_steps
 from recsys_trainer.models.base import EMBEDDING_STD, Recommender, dot
 from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
-from recsys_trainer.models.network_family import COPIES
-from recsys_trainer.training_data import Positives
+from recsys_trainer.models.network_family import steps_bytes
 
 
 class Cosine(DotProduct):
@@ -28,20 +25,21 @@ class Cosine(DotProduct):
         item = functional.normalize(self.rows(self.item_factors, items), dim=-1)
         return dot(user_BD, item)
 
-    def exported(self) -> dict[str, Tensor]:
+    def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
         """Normalized."""
-        return {name: functional.normalize(values, dim=-1) for name, values in super().exported().items()}
+        return {name: functional.normalize(values, dim=-1) for name, values in super().exported(copies=False).items()}
 
 
 class Penalized(Loss):
     """A loss and lambda (|u|^2 + |i|^2), mean over positives: rows with much data are penalized more (Rendle et al. 2020)."""
 
     def __init__(self, loss: Loss, penalty: float) -> None:
-        self._loss, self._penalty, self.scores = loss, penalty, loss.scores
+        self._loss, self._penalty = loss, penalty
+        self.scores, self.by_user = loss.scores, loss.by_user
 
-    def positives_of_a_step(self, batch_size: int) -> int:
+    def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
         """As without a penalty."""
-        return self._loss.positives_of_a_step(batch_size)
+        return self._loss.units_of_a_step(batch_size, pairs_of_a_unit)
 
     def __call__(self, network: Recommender, batch: Batch) -> Tensor:
         """The rows of the batch are penalized once for each of their positives."""
@@ -68,14 +66,13 @@ class MatrixFactorizationFamily(DotFamily):
         factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
         network = (Cosine if loss_type(task) == "CosineContrastive" else DotProduct)(*factors).to(task.device)
         network.dropout = task.model.dropout
-        # the softmax over the whole catalogue asks for a user's scores once, whatever the user did
-        steps = fit_in_user_steps if loss_type(task) == "CrossEntropy" else fit_in_steps
         loss, penalty = build_loss(task), task.model.regularization
-        return steps(task, network, loss if penalty is None else Penalized(loss, penalty))
+        return fit_in_steps(task, network, loss if penalty is None else Penalized(loss, penalty))
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and negatives."""
-        return COPIES * 4 * (positives.users + positives.items) * model.embedding_dim + 40 * len(positives.indices)
+        rows = task.positives.users + task.positives.items
+        return steps_bytes(task, rows * task.model.embedding_dim, rows)
 
 
 FAMILY = MatrixFactorizationFamily()

@@ -28,9 +28,9 @@ class MLP(Recommender):
         weight_H, dropout = self.out.weight[0], self.dropout
         return mlp_logits(self.mlp, self.mlp_norm, weight_H, *tables, dropout, self.training) + self.out.bias
 
-    def exported(self) -> dict[str, Tensor]:
+    def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
         """Without batch norms."""
-        return fold_norms(super().exported())
+        return fold_norms(super().exported(copies=copies))
 
 
 FAMILY = NetworkFamily(MLP)

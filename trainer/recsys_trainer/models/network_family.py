@@ -11,10 +11,23 @@ from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.family import Family
-from recsys_trainer.training_data import Positives
+from recsys_trainer.negatives import GAP_PAIRS
 
-COPIES = 5
-"""Weights, gradients, two moments of Adam, and the best epoch's weights."""
+COPIES = {"Adam": 4, "SGD": 2, "RowWiseAdagrad": 1}
+"""Tables of full size: weights and, of whole tables, gradients and Adam's two moments."""
+
+
+def steps_bytes(task: Task, tables: int, rows: int) -> int:
+    """What fitting in steps takes: tables, the best epoch's copy where epochs are compared, and each pair's place.
+
+    Args:
+        tables: values of all tables and layers.
+        rows: of all tables; row-wise Adagrad keeps a number for each.
+    """
+    kind, pairs = task.training.optimizer.type or "Adam", len(task.positives.indices)
+    copies = COPIES[kind] + (task.validation is not None and task.training.epochs > 1)
+    search = 16 if pairs <= GAP_PAIRS else 4
+    return 4 * (copies * tables + (rows if kind == "RowWiseAdagrad" else 0)) + search * pairs
 
 
 class NetworkFamily(Family):
@@ -49,9 +62,9 @@ class NetworkFamily(Family):
             raise ValueError(str(error)) from error
         return network
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and negatives."""
         with torch.device("meta"):
-            network = self._network(positives.users, positives.items, model)
+            network = self._network(task.positives.users, task.positives.items, task.model)
         values = sum(parameter.numel() for parameter in network.parameters())
-        return COPIES * 4 * values + 40 * len(positives.indices)
+        return steps_bytes(task, values, sum(len(getattr(network, name)) for name in network.tables))

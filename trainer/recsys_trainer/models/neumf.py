@@ -39,9 +39,9 @@ class NeuMF(Recommender):
         hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, *tables, self.dropout, self.training)
         return factors + hidden + self.out.bias
 
-    def exported(self) -> dict[str, Tensor]:
+    def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
         """Without batch norms."""
-        return fold_norms(super().exported())
+        return fold_norms(super().exported(copies=copies))
 
     @torch.no_grad()
     def join(self, of_gmf: dict[str, Tensor], of_mlp: dict[str, Tensor], alpha: float) -> None:

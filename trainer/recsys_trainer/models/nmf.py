@@ -6,13 +6,11 @@ Hierarchical alternating least squares (Cichocki and Phan 2009): each factor in 
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
 from recsys_trainer.fitting.sweeps import fit_in_sweeps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily, DotProduct
 from recsys_trainer.models.implicit_als import alternating_bytes
-from recsys_trainer.training_data import Positives
 
 REGULARIZATION = 0.01
 
@@ -40,9 +38,9 @@ class NMF(DotFamily):
 
         return fit_in_sweeps(task, network, sweep)
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""
-        return alternating_bytes(model, positives)
+        return alternating_bytes(task.model, task.positives)
 
 
 def raise_factors(rows_RD: Tensor, matrix: SparseRows, columns_CD: Tensor, penalty: float) -> Tensor:

@@ -7,7 +7,7 @@ least squares with penalties sigma^2 / sigma_user^2 and sigma^2 / sigma_item^2, 
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import LeastSquares, Model, Probabilistic
+from recsys_api.recommender_model import LeastSquares, Probabilistic
 from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task, Weights
@@ -33,9 +33,9 @@ class ProbabilisticMF(RatingFamily):
         mean = ratings.mean()
         return fit_alternating(task, ratings - mean, penalties, solver, global_bias=mean.reshape(1))
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""
-        return alternating_bytes(model, positives)
+        return alternating_bytes(task.model, task.positives)
 
 
 @torch.no_grad()

@@ -8,12 +8,10 @@ import time
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.best_epoch import validation_ndcg
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily, DotProduct
-from recsys_trainer.training_data import Positives
 
 OVERSAMPLE = 16
 ITERATIONS = 12
@@ -37,10 +35,10 @@ class PureSVD(DotFamily):
         result.weights, result.best_epoch = network.exported(), 1
         return result
 
-    def needed_bytes(self, model: Model, positives: Positives) -> int:
+    def needed_bytes(self, task: Task) -> int:
         """Six copies of the factors with what is sampled beyond them, and both orders of the matrix."""
-        width = model.embedding_dim + OVERSAMPLE
-        return 24 * (positives.users + positives.items) * width + 60 * len(positives.indices)
+        width = task.model.embedding_dim + OVERSAMPLE
+        return 24 * (task.positives.users + task.positives.items) * width + 60 * len(task.positives.indices)
 
 
 @torch.no_grad()

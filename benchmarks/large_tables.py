@@ -1,0 +1,144 @@
+"""Steps of matrix factorization on large tables: d=64, BCE with 4 negatives, row-wise Adagrad, beside what memory allows.
+
+The peer is a limit, measured in the same run on the same tables: reading the rows of a batch at random and writing them back,
+as often as the training has positives. Interactions are synthetic (seeded): item popularity falls off as 1/rank, the activity
+of users is log-normal. Time is that of steps, with negatives and order; drawing the order of an epoch is a row of its own.
+"""
+
+import argparse
+import contextlib
+import resource
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recsys_api.recommender_model import Model, Training
+from recsys_trainer.fitting.losses import Batch, Loss, build_loss
+from recsys_trainer.fitting.pairs import TrainingPairs
+from recsys_trainer.fitting.steps import fit_in_steps
+from recsys_trainer.fitting.task import Task
+from recsys_trainer.models.base import EMBEDDING_STD, Recommender
+from recsys_trainer.models.dot import DotProduct, start_factors
+from recsys_trainer.training_data import Positives
+
+Row = dict[str, Any]
+WIDTH, NEGATIVES, WARM_UP, BLOCK = 64, 4, 3, 100_000
+PEER = "reading and writing the same rows at random"
+
+
+@dataclass(frozen=True)
+class Size:
+    """What to make and how long to measure."""
+
+    users: int = 100_000
+    items: int = 20_000
+    interactions: int = 1_000_000
+    batch: int = 65_536
+    seconds: float = 20.0
+
+
+class EnoughError(Exception):
+    """The time is over."""
+
+
+class Timed(Loss):
+    """A loss that looks at the clock."""
+
+    def __init__(self, loss: Loss, seconds: float) -> None:
+        self._loss, self._seconds, self.scores = loss, seconds, loss.scores
+        self.positives, self._steps = 0, 0
+        self.began = self.cpu_began = 0.0
+
+    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+        """Counts what the steps before this one have done."""
+        self._steps += 1
+        if self._steps == WARM_UP:
+            self.positives, self.began, self.cpu_began = 0, time.perf_counter(), time.process_time()
+        elif self._steps > WARM_UP and time.perf_counter() - self.began > self._seconds:
+            raise EnoughError
+        self.positives += len(batch.user_B)
+        return self._loss(network, batch)
+
+
+def synthetic_positives(size: Size) -> Positives:
+    """A CSR with distinct items in each row, made block by block: its own size is the most that it takes."""
+    random, indices, degrees = np.random.default_rng(0), [], []
+    mean = size.interactions / size.users
+    for begin in range(0, size.users, BLOCK):
+        users = min(BLOCK, size.users - begin)
+        activity = random.lognormal(0.0, 1.0, users)
+        drawn = np.maximum(1, random.poisson(mean * activity / np.exp(0.5)))
+        user = np.repeat(np.arange(users, dtype=np.int64), drawn)
+        rank = (size.items ** random.random(len(user))).astype(np.int64) - 1
+        keys = np.unique(user * size.items + rank * 7_368_787 % size.items)
+        degrees.append(np.bincount(keys // size.items, minlength=users))
+        indices.append((keys % size.items).astype(np.int32))
+    indptr = np.concatenate(([0], np.cumsum(np.concatenate(degrees)))).astype(np.int64)
+    names = np.arange(size.users, dtype=np.int32), np.arange(size.items, dtype=np.int32)
+    return Positives(*names, indptr, np.concatenate(indices), 0)
+
+
+def rows(size: Size) -> list[Row]:
+    """The rate, and what the memory allows."""
+    positives = synthetic_positives(size)
+    training = Training.model_validate(
+        {"epochs": 1, "batchSize": size.batch, "loss": {"type": "BCE", "negatives": NEGATIVES},
+         "optimizer": {"type": "RowWiseAdagrad"}}
+    )  # fmt: skip
+    task = Task(Model(architecture="MatrixFactorization", embedding_dim=WIDTH), training, positives, None, "cpu")
+    network = DotProduct(*(start_factors(each, WIDTH, EMBEDDING_STD) for each in (size.users, size.items)))
+    timed = Timed(build_loss(task), size.seconds)
+    with contextlib.suppress(EnoughError):
+        fit_in_steps(task, network, timed)
+    wall, cpu = time.perf_counter() - timed.began, time.process_time() - timed.cpu_began
+    rate = timed.positives / wall
+    limit, limit_cpu = memory_rates(network, size)
+    began = time.perf_counter()
+    TrainingPairs.of(positives, "cpu").order(0, 1)
+    order = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    name = f"MF d={WIDTH}, BCE, {NEGATIVES} negatives, {size.users:,} users x {size.items:,} items"
+    return [
+        _row(name, f"positives/s ({timed.positives:,} in {wall:.0f} s)", rate, limit),
+        _row(f"{name}: of one CPU", "positives/CPU-s", timed.positives / cpu, limit_cpu),
+        _row(f"{name}: order of {len(positives.indices):,} pairs", "s", order, None),
+        _row(f"{name}: peak resident memory", "GiB", peak, None),
+    ]
+
+
+def memory_rates(network: DotProduct, size: Size) -> tuple[float, float]:
+    """Positives a second, and a CPU-second, whose rows are read and written and nothing else."""
+    batch, generator = size.batch // (1 + NEGATIVES), torch.Generator().manual_seed(0)
+    tables = (network.user_factors.detach(), batch), (network.item_factors.detach(), batch * (1 + NEGATIVES))
+    walls, cpus = [], []
+    for _ in range(7):
+        drawn = [(table, torch.randint(len(table), (count,), generator=generator)) for table, count in tables]
+        began, cpu = time.perf_counter(), time.process_time()
+        for table, index in drawn:
+            table.index_copy_(0, index, functional.embedding(index, table))
+        walls.append(time.perf_counter() - began)
+        cpus.append(time.process_time() - cpu)
+    return batch / float(np.median(walls)), batch / float(np.median(cpus))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Sizes."""
+    group = parser.add_argument_group("large-tables")
+    group.add_argument("--users", type=int, default=Size.users, help="default: %(default)s")
+    group.add_argument("--items", type=int, default=Size.items, help="default: %(default)s")
+    group.add_argument("--interactions", type=int, default=Size.interactions, help="before duplicates are removed")
+    group.add_argument("--batch", type=int, default=Size.batch, help="training.batchSize")
+    group.add_argument("--seconds", type=float, default=Size.seconds, help="to measure; an epoch at most")
+
+
+def _row(name: str, unit: str, value: float, peer: float | None) -> Row:
+    return {
+        "name": name, "unit": unit, "value": round(value, 2 if value < 1000 else None),
+        "peer": None if peer is None else PEER, "peerValue": None if peer is None else round(peer),
+        "ratio": None if peer is None else round(peer / value, 2), "atLeast": None, "ok": True,
+    }  # fmt: skip

@@ -1,0 +1,169 @@
+"""An interrupted run ends with the bits of an uninterrupted one, and nothing else is resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.unit.trainer.test_families import data_for, model, questions, training
+from tests.unit.trainer.test_jobs import Job, job  # noqa: F401  a fixture
+
+from recsys_trainer.checkpoints import FOLDER, INDEX, Checkpoints, Identity
+from recsys_trainer.fit import fit
+from recsys_trainer.fitting.task import Fitted
+from recsys_trainer.store import Store
+
+HERE = {"threads": "1"}
+MARK = Identity("this run", HERE)
+
+
+class CrashError(Exception):
+    """The process is gone."""
+
+
+def saving(folder: Path, told: list[str] | None = None, mark: Identity = MARK, crash_after: int = 0) -> Checkpoints:
+    """Saves after every step; after some of them the process is gone."""
+    saves = iter(range(1, crash_after + 1)) if crash_after else iter(())
+
+    class Mortal(Checkpoints):
+        def save(self, *arguments: Any) -> None:
+            super().save(*arguments)
+            if next(saves, None) == crash_after:
+                raise CrashError
+
+    ticks: Iterator[float] = iter(float(each) for each in range(10**9))
+    tell = (lambda line: None) if told is None else told.append
+    return Mortal(Store(f"file://{folder}"), mark, 1.0, tell, lambda: next(ticks))
+
+
+CASES: list[tuple[str, dict[str, object], dict[str, object]]] = [
+    ("MatrixFactorization", {}, {"optimizer": {"type": "RowWiseAdagrad"}, "loss": {"type": "BCE"}}),
+    ("MatrixFactorization", {"dropout": 0.2}, {"loss": {"type": "CosineContrastive", "negatives": 4}}),
+    ("BiasedMF", {}, {"optimizer": {"type": "RowWiseAdagrad"}}),
+    ("NeuMF", {"batchNorm": True, "pretraining": {"epochs": 1}}, {}),
+    ("MLP", {"dropout": 0.3}, {"optimizer": {"type": "RowWiseAdagrad"}}),
+    ("GMF", {}, {"optimizer": {"type": "SGD"}}),
+]
+
+
+def run(case: tuple[str, dict[str, object], dict[str, object]], checkpoints: Checkpoints | None) -> Fitted:
+    family, of_model, of_training = case
+    positives = data_for(family)
+    settings = training(family, epochs=2, **of_training)
+    return fit(model(family, **of_model), settings, positives, questions(positives), "cpu", checkpoints=checkpoints)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{len(str(case))}")
+def test_whatever_is_trained_goes_on_bit_by_bit(case: Any, tmp_path: Path) -> None:
+    whole, found, told, crashes = run(case, None), None, list[str](), 0
+    while found is None:
+        try:
+            found = run(case, saving(tmp_path, told, crash_after=3))
+        except CrashError:
+            crashes += 1
+    assert crashes == len(told) > 1
+    for name, values in whole.weights.items():
+        assert torch.equal(values, found.weights[name]), name
+    steady = [{name: entry[name] for name in ("epoch", "loss", "ndcg@10")} for entry in whole.history]
+    assert [{name: entry[name] for name in steady[0]} for entry in found.history] == steady
+    assert (found.samples, found.best_epoch) == (whole.samples, whole.best_epoch)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_sigkill_at_random_steps_and_writes_changes_no_bit(threads: int, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("killed_training.py")
+    command = [sys.executable, str(script), str(threads), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"kills": 10, "equal": True}
+
+
+def crashed(folder: Path) -> None:
+    with pytest.raises(CrashError):
+        run(CASES[0], saving(folder, crash_after=5))
+
+
+def test_a_finished_run_before_export_is_not_trained_again(tmp_path: Path) -> None:
+    checkpoints = saving(tmp_path)
+    first = run(CASES[0], checkpoints)
+    again = run(CASES[0], saving(tmp_path, told := []))
+    assert told == [f"resumed at epoch {first.epochs + 1}, step 0"]
+    assert torch.equal(first.weights["user_factors"], again.weights["user_factors"])
+
+
+def test_one_file_is_left_at_any_time_and_none_after_the_end(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    assert len(list((tmp_path / FOLDER).iterdir())) == 2
+    checkpoints = saving(tmp_path)
+    checkpoints.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "index", "format", "foreign"])
+def test_what_is_damaged_or_foreign_is_ignored_with_one_line(damage: str, tmp_path: Path) -> None:
+    crashed(tmp_path)
+    (file,) = (tmp_path / FOLDER).glob("*.safetensors")
+    content, index = file.read_bytes(), tmp_path / INDEX
+    if damage == "flip":
+        file.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    elif damage == "cut":
+        file.write_bytes(content[:-1])
+    elif damage == "gone":
+        file.unlink()
+    elif damage == "index":
+        index.write_text(index.read_text()[:-1])
+    elif damage == "format":
+        index.write_text(json.dumps(json.loads(index.read_text()) | {"format": "recsys.dev/checkpoint/v0"}))
+    mark = Identity("another run", HERE) if damage == "foreign" else MARK
+    checkpoints = saving(tmp_path, told := [], mark)
+    found = run(CASES[0], checkpoints)
+    assert len(told) == 1
+    assert told[0].endswith("it is ignored, training starts from the beginning")
+    assert checkpoints.index.resumes == 0
+    assert torch.equal(found.weights["user_factors"], run(CASES[0], None).weights["user_factors"])
+
+
+def test_another_machine_goes_on_and_says_so(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    checkpoints = saving(tmp_path, told := [], Identity(MARK.key, {"threads": "2"}), crash_after=3)
+    with pytest.raises(CrashError):
+        run(CASES[0], checkpoints)
+    assert told == ["resumed at epoch 1, step 5; not on the same machine, so not the same bits"]
+    back = saving(tmp_path, mark=Identity(MARK.key, {"threads": "2"}))
+    assert (back.index.exact, back.index.resumes) == (False, 2), "it is remembered"
+
+
+LONG = {"training.epochs": 25, "training.patience": 25, "training.checkpointSeconds": 86400}
+
+
+def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_the_same(
+    job: Job,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    elsewhere = {"versionUri": f"file://{tmp_path}/whole"}
+    for verb in ("prepare", "train"):
+        _, whole = job(verb, run_file=elsewhere, **LONG)
+    job("prepare", **LONG)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "recsys_trainer.cli", "train"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        assert '"epoch": 1' in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(120) == 143
+    assert (tmp_path / "version" / INDEX).exists()
+    capsys.readouterr()
+    code, found = job("train", **LONG, **{"training.deadlineSeconds": 60})
+    assert '{"note": "resumed at epoch ' in capsys.readouterr().err
+    assert (code, found.digest) == (0, whole.digest), "bitwise: the digest covers the weights"
+    assert not (tmp_path / "version" / FOLDER).exists()
+    summary = json.loads((tmp_path / "version/reports/training.json").read_text())
+    assert (summary["resumes"], summary["resumeExact"]) == (1, True)

@@ -1,0 +1,216 @@
+"""Checkpoints of one training run: checkpoint/ below the version's URI (docs/adr/0008).
+
+```
+checkpoint/checkpoint.json           written last and is the truth: which run, where, what its files are and their digests
+checkpoint/<fit>-<epoch>-<step>-<resumes>.safetensors
+```
+A run may fit more than once (pre-training, refit). What the finished fits gave is saved once, with the first checkpoint
+after them. A file is removed when no checkpoint.json names it any more, so the checkpoint before stays until the next is complete.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from recsys_trainer.errors import TrainerError
+from recsys_trainer.store import Store
+from recsys_trainer.tensor_file import file_digest, read_tensors, write_tensors
+
+FOLDER = "checkpoint"
+INDEX = f"{FOLDER}/checkpoint.json"
+FORMAT = "recsys.dev/checkpoint/v1"
+Meta = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A saved state: numbers here, tensors in a file."""
+
+    file: str
+    digest: str
+    meta: Meta
+
+
+@dataclass
+class Index:
+    """checkpoint.json"""
+
+    key: str
+    environment: dict[str, str]
+    """Of the process that saved it."""
+    exact: bool = True
+    """Whether all resumes so far were on the same environment."""
+    resumes: int = 0
+    finished: list[Entry] = field(default_factory=list)
+    """Of the fits before the current one."""
+    current: Entry | None = None
+    format: str = FORMAT
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a checkpoint must be of to be resumed, and what it should be of to be resumed exactly."""
+
+    key: str
+    """Run spec and snapshot."""
+    environment: dict[str, str]
+    """Device, threads, torch, trainer."""
+
+
+class Checkpoints:
+    """The states of a run's fits. Without a store nothing is saved or found."""
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        identity: Identity | None = None,
+        seconds: float = 0.0,
+        tell: Callable[[str], None] = lambda line: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._seconds, self._tell, self._clock = store, seconds, tell, clock
+        self._fit, self._last = -1, clock()
+        self._unsaved: dict[int, tuple[Meta, Mapping[str, Tensor]]] = {}
+        self.index = Index("", {}) if identity is None else Index(identity.key, identity.environment)
+        if store is not None and identity is not None:
+            self._found = self._observe(store, identity)
+
+    _found: Index | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it keeps anything."""
+        return self._store is not None
+
+    def begin(self) -> None:
+        """The next fit of the run begins."""
+        self._fit += 1
+
+    def finished(self) -> tuple[Meta, Iterator[tuple[str, Tensor]]] | None:
+        """What this fit gave, if a run before this one had finished it."""
+        if self._found is None or self._fit >= len(self._found.finished):
+            return None
+        return self._opened(self._found.finished[self._fit])
+
+    def resumed(self) -> tuple[Meta, Iterator[tuple[str, Tensor]]] | None:
+        """Where this fit was interrupted."""
+        found = self._found
+        if found is None or found.current is None or self._fit != len(found.finished):
+            return None
+        meta = found.current.meta
+        exact = "" if self.index.exact else "; not on the same machine, so not the same bits"
+        self._tell(f"resumed at epoch {meta['epoch']}, step {meta['step']}{exact}")
+        return self._opened(found.current)
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self._store is not None and 0 < self._seconds <= self._clock() - self._last
+
+    def save(self, meta: Meta, tensors: Mapping[str, Tensor]) -> None:
+        """Save where the current fit stands, and what the fits before it gave."""
+        assert self._store is not None, "due() says no without"
+        for fit, given in sorted(self._unsaved.items()):
+            self.index.finished.append(self._written(f"{fit}-finished", *given))
+        self._unsaved.clear()
+        before, self.index.current = self.index.current, self._written(self._name(meta), meta, tensors)
+        self._commit()
+        if before is not None and before.file != self.index.current.file:
+            self._store.remove(before.file)
+        self._last = self._clock()
+
+    def finish(self, meta: Meta, weights: Mapping[str, Tensor], *, now: bool = False) -> None:
+        """The current fit has ended; saved with the next checkpoint, or at once.
+
+        Args:
+            weights: must not change afterwards.
+        """
+        if self._store is None or len(self.index.finished) > self._fit:
+            return
+        self._unsaved[self._fit] = meta, weights
+        if now:
+            self.index.finished.append(self._written(f"{self._fit}-finished", *self._unsaved.pop(self._fit)))
+            self.index.current = None
+            self._commit()
+
+    def remove(self) -> None:
+        """The run is over."""
+        if self._store is not None:
+            self._store.remove(FOLDER)
+
+    def _name(self, meta: Meta) -> str:
+        """Never that of a file which a process before has left."""
+        return f"{self._fit}-{meta['epoch']}-{meta['step']}-{self.index.resumes}"
+
+    def _written(self, name: str, meta: Meta, tensors: Mapping[str, Tensor]) -> Entry:
+        assert self._store is not None, "the caller has looked"
+        path = f"{FOLDER}/{name}.safetensors"
+        with self._store.writing(path) as file:
+            return Entry(path, write_tensors(file, tensors), meta)
+
+    def _commit(self) -> None:
+        assert self._store is not None, "the caller has looked"
+        with self._store.writing(INDEX) as file:
+            file.write(json.dumps(asdict(self.index)).encode())
+
+    def _opened(self, entry: Entry) -> tuple[Meta, Iterator[tuple[str, Tensor]]]:
+        return entry.meta, self._tensors(entry.file)
+
+    def _tensors(self, name: str) -> Iterator[tuple[str, Tensor]]:
+        assert self._store is not None, "something was found in it"
+        with closing(self._store.opened(name)) as file:
+            yield from read_tensors(file)
+
+    def _observe(self, store: Store, identity: Identity) -> Index | None:
+        """The run's latest checkpoint; one that is damaged or of something else is left alone."""
+        if not store.exists(INDEX):
+            return None
+        found = _parsed(store.read(INDEX))
+        why = (
+            "is damaged"
+            if found is None
+            else ("is of another manifest or snapshot" if found.key != identity.key else "")
+        )
+        if found is not None and not why:
+            why = _damage(store, found)
+        if found is None or why:
+            self._tell(f"{store.uri}/{INDEX} {why}: it is ignored, training starts from the beginning")
+            return None
+        self.index.finished, self.index.current = list(found.finished), found.current
+        self.index.resumes = found.resumes + 1
+        self.index.exact = found.exact and found.environment == identity.environment
+        return found
+
+
+def run_key(**parts: object) -> str:
+    """A key that differs where any of the parts does."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _parsed(content: bytes) -> Index | None:
+    try:
+        document = json.loads(content)
+        finished = [Entry(**each) for each in document.pop("finished")]
+        current = document.pop("current")
+        index = Index(finished=finished, current=None if current is None else Entry(**current), **document)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return index if index.format == FORMAT else None
+
+
+def _damage(store: Store, index: Index) -> str:
+    """What is wrong with its files, or nothing."""
+    for entry in (*index.finished, *([] if index.current is None else [index.current])):
+        try:
+            with closing(store.opened(entry.file)) as file:
+                found = file_digest(file)
+        except TrainerError:
+            return f"names {entry.file}, which cannot be read"
+        if found != entry.digest:
+            return f"names {entry.file}, which is damaged"
+    return ""
