@@ -34,6 +34,7 @@ def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
 
     for epoch in range(1, training.epochs + 1):
         began = time.perf_counter()
+        set_rate(optimizer, training, epoch)
         network.train()
         total = torch.zeros((), device=device)
         for rows, generator in shuffled(
@@ -64,6 +65,13 @@ def build_optimizer(network: Recommender, training: Training) -> torch.optim.Opt
     if options.type == "SGD":
         return torch.optim.SGD(network.parameters(), lr=rate, weight_decay=decay, fused=True)
     return torch.optim.Adam(network.parameters(), lr=rate, weight_decay=decay, fused=True)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, training: Training, epoch: int) -> None:
+    """The step size of an epoch, from 1: with schedule Linear it falls in equal parts, and 0 would come after the last."""
+    left = 1.0 - (epoch - 1) / training.epochs if training.optimizer.schedule == "Linear" else 1.0
+    for group in optimizer.param_groups:
+        group["lr"] = (training.optimizer.learning_rate or LEARNING_RATE) * left
 
 
 def trainable_pairs(positives: Positives, device: str, *, all_users: bool = False) -> Pairs:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recsys_trainer.fitting.best_epoch import BestEpoch, validation_ndcg
 from recsys_trainer.fitting.losses import CATALOGUE_SCORES, Batch, Loss
-from recsys_trainer.fitting.steps import FIX, build_optimizer, shuffled, trainable_pairs
+from recsys_trainer.fitting.steps import FIX, build_optimizer, set_rate, shuffled, trainable_pairs
 from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
 
@@ -31,6 +31,7 @@ def fit_in_user_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
 
     for epoch in range(1, training.epochs + 1):
         began = time.perf_counter()
+        set_rate(optimizer, training, epoch)
         network.train()
         total = torch.zeros((), device=device)
         for chosen, generator in shuffled(users.count, size, training, epoch, device):
