@@ -129,6 +129,38 @@ SPACES = {
         trials=4,
         rungs=(4, 8, 12, 16),
     ),
+    "ml-1m/CrossEntropy-dropout": Space(
+        {**MF, "embeddingDim": 64},
+        {"epochs": 40, "patience": 3, "batchSize": 10000, "loss": {"type": "CrossEntropy"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.007, 0.015),
+            "model.regularization": Logarithmic(0.002, 0.01),
+            "model.dropout": OneOf((0.5, 0.6, 0.7)),
+        },
+        trials=5,
+        rungs=(8, 12, 16, 20),
+    ),
+    "ml-1m/CrossEntropy-linear": Space(
+        {**MF, "embeddingDim": 64},
+        {"epochs": 16, "batchSize": 10000, "loss": {"type": "CrossEntropy"}, "optimizer": {"schedule": "Linear"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.007, 0.015),
+            "model.regularization": Logarithmic(0.004, 0.01),
+            "model.dropout": OneOf((0.3, 0.5)),
+        },
+        trials=4,
+        rungs=(),
+    ),
+    "ml-1m/CrossEntropy-linear-wide": Space(
+        {**MF, "embeddingDim": 128, "dropout": 0.3},
+        {"epochs": 14, "batchSize": 10000, "loss": {"type": "CrossEntropy"}, "optimizer": {"schedule": "Linear"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.01, 0.012),
+            "model.regularization": Logarithmic(0.005, 0.006),
+        },
+        trials=1,
+        rungs=(),
+    ),
     "ml-1m/GMF": Space({"architecture": "GMF", "embeddingDim": 32}, NETWORK, NETWORK_DRAWN, trials=6),
     "ml-1m/MLP": Space(
         {"architecture": "MLP", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]}, NETWORK, NETWORK_DRAWN, trials=6

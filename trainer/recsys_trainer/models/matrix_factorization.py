@@ -53,8 +53,8 @@ class Penalized(Loss):
 def _squares(table: Tensor, row_B: Tensor) -> Tensor:
     """Sum of the rows' squares, each gathered once: popular items are there hundreds of times."""
     row_V, count_V = torch.unique(row_B, return_counts=True)
-    squares_V: Tensor = functional.embedding(row_V, table).square().sum(1)
-    return (squares_V * count_V).sum()
+    size: Tensor = (functional.embedding(row_V, table).square().sum(1) * count_V).sum()
+    return size
 
 
 class MatrixFactorizationFamily(DotFamily):
