@@ -204,6 +204,17 @@ SPACES |= {
     "ml-100k/GMF": Space({"architecture": "GMF"}, UNTIL_WORSE, STEPS, trials=8),
     "ml-100k/MLP": Space({"architecture": "MLP", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
     "ml-100k/NeuMF": Space({"architecture": "NeuMF", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
+    "ml-100k/NeuMF-linear": Space(
+        {"architecture": "NeuMF", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]},
+        {"epochs": 12, "batchSize": 4096, "optimizer": {"schedule": "Linear"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.003, 0.012),
+            "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-5),
+            "model.dropout": OneOf((0.0, 0.2)),
+        },
+        trials=4,
+        rungs=(),
+    ),
     "ml-100k/ExplicitALS": Space(
         {"architecture": "ExplicitALS"},
         {},

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.quality import manifests
-from benchmarks.quality.final import keep
 from benchmarks.quality.ncf import Ncf, judge
+from benchmarks.quality.results import keep
 from benchmarks.quality.search import HopelessError, Parts, Watch, append, read_trials, search
 from benchmarks.quality.spaces import SPACES, Logarithmic
 from benchmarks.quality.wanted import Wanted
