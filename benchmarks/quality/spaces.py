@@ -158,6 +158,16 @@ SPACES |= {
         trials=4,
         rungs=(),
     ),
+    "ml-100k/NeuMF-pretrained": Space(
+        {"architecture": "NeuMF", "embeddingDim": 16, "hiddenLayers": [64, 32, 16], "pretraining": {"epochs": 8}},
+        {"epochs": 4, "batchSize": 4096, "optimizer": {"schedule": "Linear"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.002, 0.012),
+            "training.optimizer.weightDecay": Logarithmic(1e-6, 5e-5),
+        },
+        trials=4,
+        rungs=(),
+    ),
     "ml-100k/ExplicitALS": Space(
         {"architecture": "ExplicitALS"},
         {},

@@ -101,7 +101,10 @@ def measure(name: str, bench: Bench, plain: dict[str, Floats]) -> Row:
             errors.append(bench.rmse(predict_ratings(network, user, item)))
     row = described(name, np.mean(values, axis=0), plain)
     row |= {"architecture": spec.model.architecture, "seeds": [float(each.mean()) for each in values]}
-    return row | ({"rmse seeds": [each["rmse"] for each in errors], **errors[0]} if errors else {})
+    if not errors:
+        return row
+    seeds = [each["rmse"] for each in errors]
+    return row | {"rmse": float(np.mean(seeds)), "rmse seeds": seeds, "ratings": errors[0]["ratings"]}
 
 
 def described(name: str, values: Floats, plain: dict[str, Floats]) -> Row:
