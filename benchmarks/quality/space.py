@@ -35,13 +35,16 @@ class OneOf:
         return self.values[random.integers(len(self.values))]
 
 
+Draw = Logarithmic | OneOf
+
+
 @dataclass(frozen=True)
 class Space:
     """Where to look, and for how long."""
 
     model: Settings
     training: Settings
-    drawn: dict[str, Logarithmic | OneOf]
+    drawn: dict[str, Draw]
     """By path in the settings, as in model.leastSquares.unobservedWeight."""
     trials: int = 16
     seconds: float = 1800.0
@@ -50,7 +53,7 @@ class Space:
 
     def draw(self, random: np.random.Generator) -> Settings:
         """Settings of a trial."""
-        settings = copy.deepcopy({"model": self.model, "training": self.training})
+        settings: Settings = copy.deepcopy({"model": self.model, "training": self.training})
         for path, values in self.drawn.items():
             *parents, last = path.split(".")
             at = settings

@@ -4,12 +4,12 @@ A budget is what a search may cost at most; a search that is started again goes 
 reached: the lines of benchmarks/results/quality-search.jsonl are what was run, those of earlier limits of a space among them.
 """
 
-from benchmarks.quality.space import Logarithmic, OneOf, Space
+from benchmarks.quality.space import Draw, Logarithmic, OneOf, Space
 
 ALS = {"architecture": "ImplicitALS"}
 MF = {"architecture": "MatrixFactorization"}
 NETWORK = {"epochs": 20, "patience": 2, "batchSize": 32768, "loss": {"type": "BCE", "negatives": 4}}
-NETWORK_DRAWN: dict[str, Logarithmic | OneOf] = {
+NETWORK_DRAWN: dict[str, Draw] = {
     "training.optimizer.learningRate": Logarithmic(0.002, 0.02),
     "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-5),
     "model.dropout": OneOf((0.0, 0.2)),
@@ -113,8 +113,8 @@ SPACES = {
     ),
 }
 
-SMALL = {"model.embeddingDim": OneOf((8, 16, 32, 64))}
-STEPS = {
+SMALL: dict[str, Draw] = {"model.embeddingDim": OneOf((8, 16, 32, 64))}
+STEPS: dict[str, Draw] = {
     **SMALL,
     "training.optimizer.learningRate": Logarithmic(0.001, 0.02),
     "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-3),

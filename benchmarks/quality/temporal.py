@@ -81,7 +81,7 @@ class Bench:
 
     def rmse(self, predicted_R: torch.Tensor) -> Row:
         """With its interval."""
-        error = predicted_R.double().numpy() - self.ratings.rating_R
+        error = predicted_R.double().numpy() - self.ratings.rating_R.astype(np.float64)
         found = with_user_intervals(error, self.ratings.user_R.astype(np.int32), 0)["rmse"]
         return {"rmse": found.value, "rmse low": found.low, "rmse high": found.high, "ratings": found.n}
 
