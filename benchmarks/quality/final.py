@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from benchmarks.quality import manifests
 from benchmarks.quality.ease import Ease
-from benchmarks.quality.environment import environment
 from benchmarks.quality.ncf import Ncf, judge, popularity
+from benchmarks.quality.results import keep
 from benchmarks.quality.scoring import scorer_of, use_threads
 from benchmarks.quality.search import read_trials
 from benchmarks.quality.wanted import WANTED
@@ -96,13 +96,6 @@ def main() -> None:
         for row in measure(name, data, parts, of_ease):
             keep(options.json, row, options.threads)
     print(table(json.loads(options.json.read_text())["rows"]))
-
-
-def keep(file: Path, row: Row, threads: int) -> None:
-    """Put a row into the file, in the place of an older one."""
-    rows = json.loads(file.read_text())["rows"] if file.exists() else []
-    rows = [old for old in rows if old["name"] != row["name"]] + [{**row, "environment": environment(threads)}]
-    file.write_text(json.dumps({"rows": sorted(rows, key=lambda each: str(each["name"]))}, indent=1) + "\n")
 
 
 def table(rows: list[Row]) -> str:

@@ -22,7 +22,8 @@ import torch
 from benchmarks.quality.ease import REGULARIZATIONS, Ease
 from benchmarks.quality.ncf import Ncf
 from benchmarks.quality.scoring import network_of, use_threads
-from benchmarks.quality.spaces import SPACES, Settings
+from benchmarks.quality.space import Settings
+from benchmarks.quality.spaces import SPACES
 from benchmarks.quality.temporal_data import Ratings, searching
 from recsys_api.recommender_model import Model, Training
 from recsys_trainer.errors import DivergedError

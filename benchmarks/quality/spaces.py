@@ -1,72 +1,15 @@
-"""What is searched: for each name the manifest's model and training, and the settings that are drawn.
+"""What is searched, by data set and name; a name that follows another one looks closer where that was good.
 
-A budget is what a search may cost at most; a search that is started again goes on where it stopped.
+A budget is what a search may cost at most; a search that is started again goes on where it stopped. `trials` were not always
+reached: the lines of benchmarks/results/quality-search.jsonl are what was run, those of earlier limits of a space among them.
 """
 
-import copy
-import math
-from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-
-Settings = dict[str, Any]
-"""{"model": …, "training": …} as a manifest has them."""
-
-
-@dataclass(frozen=True)
-class Logarithmic:
-    """Evenly drawn in the logarithm, two digits are kept."""
-
-    low: float
-    high: float
-
-    def draw(self, random: np.random.Generator) -> float:
-        """One value."""
-        value = math.exp(random.uniform(math.log(self.low), math.log(self.high)))
-        return float(f"{value:.2g}")
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """Evenly drawn."""
-
-    values: tuple[Any, ...]
-
-    def draw(self, random: np.random.Generator) -> Any:
-        """One value."""
-        return self.values[random.integers(len(self.values))]
-
-
-@dataclass(frozen=True)
-class Space:
-    """Where to look, and for how long."""
-
-    model: Settings
-    training: Settings
-    drawn: dict[str, Logarithmic | OneOf]
-    """By path in the settings, as in model.leastSquares.unobservedWeight."""
-    trials: int = 16
-    seconds: float = 1800.0
-    rungs: tuple[int, ...] = field(default=(2, 4, 8, 16, 32))
-    """Epochs after which a trial ends that is worse than the median of the earlier ones; none: the last epoch alone is judged."""
-
-    def draw(self, random: np.random.Generator) -> Settings:
-        """Settings of a trial."""
-        settings = copy.deepcopy({"model": self.model, "training": self.training})
-        for path, values in self.drawn.items():
-            *parents, last = path.split(".")
-            at = settings
-            for name in parents:
-                at = at.setdefault(name, {})
-            at[last] = values.draw(random)
-        return settings
-
+from benchmarks.quality.space import Draw, Logarithmic, OneOf, Space
 
 ALS = {"architecture": "ImplicitALS"}
 MF = {"architecture": "MatrixFactorization"}
 NETWORK = {"epochs": 20, "patience": 2, "batchSize": 32768, "loss": {"type": "BCE", "negatives": 4}}
-NETWORK_DRAWN: dict[str, Logarithmic | OneOf] = {
+NETWORK_DRAWN: dict[str, Draw] = {
     "training.optimizer.learningRate": Logarithmic(0.002, 0.02),
     "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-5),
     "model.dropout": OneOf((0.0, 0.2)),
@@ -129,6 +72,38 @@ SPACES = {
         trials=4,
         rungs=(4, 8, 12, 16),
     ),
+    "ml-1m/CrossEntropy-dropout": Space(
+        {**MF, "embeddingDim": 64},
+        {"epochs": 40, "patience": 3, "batchSize": 10000, "loss": {"type": "CrossEntropy"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.007, 0.015),
+            "model.regularization": Logarithmic(0.002, 0.01),
+            "model.dropout": OneOf((0.5, 0.6, 0.7)),
+        },
+        trials=5,
+        rungs=(8, 12, 16, 20),
+    ),
+    "ml-1m/CrossEntropy-linear": Space(
+        {**MF, "embeddingDim": 64},
+        {"epochs": 16, "batchSize": 10000, "loss": {"type": "CrossEntropy"}, "optimizer": {"schedule": "Linear"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.007, 0.015),
+            "model.regularization": Logarithmic(0.004, 0.01),
+            "model.dropout": OneOf((0.3, 0.5)),
+        },
+        trials=4,
+        rungs=(),
+    ),
+    "ml-1m/CrossEntropy-linear-wide": Space(
+        {**MF, "embeddingDim": 128, "dropout": 0.3},
+        {"epochs": 14, "batchSize": 10000, "loss": {"type": "CrossEntropy"}, "optimizer": {"schedule": "Linear"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.01, 0.012),
+            "model.regularization": Logarithmic(0.005, 0.006),
+        },
+        trials=1,
+        rungs=(),
+    ),
     "ml-1m/GMF": Space({"architecture": "GMF", "embeddingDim": 32}, NETWORK, NETWORK_DRAWN, trials=6),
     "ml-1m/MLP": Space(
         {"architecture": "MLP", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]}, NETWORK, NETWORK_DRAWN, trials=6
@@ -138,8 +113,8 @@ SPACES = {
     ),
 }
 
-SMALL = {"model.embeddingDim": OneOf((8, 16, 32, 64))}
-STEPS = {
+SMALL: dict[str, Draw] = {"model.embeddingDim": OneOf((8, 16, 32, 64))}
+STEPS: dict[str, Draw] = {
     **SMALL,
     "training.optimizer.learningRate": Logarithmic(0.001, 0.02),
     "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-3),
@@ -172,6 +147,27 @@ SPACES |= {
     "ml-100k/GMF": Space({"architecture": "GMF"}, UNTIL_WORSE, STEPS, trials=8),
     "ml-100k/MLP": Space({"architecture": "MLP", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
     "ml-100k/NeuMF": Space({"architecture": "NeuMF", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
+    "ml-100k/NeuMF-linear": Space(
+        {"architecture": "NeuMF", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]},
+        {"epochs": 12, "batchSize": 4096, "optimizer": {"schedule": "Linear"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.003, 0.012),
+            "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-5),
+            "model.dropout": OneOf((0.0, 0.2)),
+        },
+        trials=4,
+        rungs=(),
+    ),
+    "ml-100k/NeuMF-pretrained": Space(
+        {"architecture": "NeuMF", "embeddingDim": 16, "hiddenLayers": [64, 32, 16], "pretraining": {"epochs": 8}},
+        {"epochs": 4, "batchSize": 4096, "optimizer": {"schedule": "Linear"}},
+        {
+            "training.optimizer.learningRate": Logarithmic(0.002, 0.012),
+            "training.optimizer.weightDecay": Logarithmic(1e-6, 5e-5),
+        },
+        trials=4,
+        rungs=(),
+    ),
     "ml-100k/ExplicitALS": Space(
         {"architecture": "ExplicitALS"},
         {},

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.quality import manifests
-from benchmarks.quality.environment import environment
+from benchmarks.quality.results import keep
 from benchmarks.quality.scoring import network_of, use_threads
 from benchmarks.quality.temporal_data import Ratings, ratings_of, snapshot_of
 from recsys_api.recommender_model import WITH_RATINGS, Baselines
@@ -81,7 +81,7 @@ class Bench:
 
     def rmse(self, predicted_R: torch.Tensor) -> Row:
         """With its interval."""
-        error = predicted_R.double().numpy() - self.ratings.rating_R
+        error = predicted_R.double().numpy() - self.ratings.rating_R.astype(np.float64)
         found = with_user_intervals(error, self.ratings.user_R.astype(np.int32), 0)["rmse"]
         return {"rmse": found.value, "rmse low": found.low, "rmse high": found.high, "ratings": found.n}
 
@@ -101,7 +101,10 @@ def measure(name: str, bench: Bench, plain: dict[str, Floats]) -> Row:
             errors.append(bench.rmse(predict_ratings(network, user, item)))
     row = described(name, np.mean(values, axis=0), plain)
     row |= {"architecture": spec.model.architecture, "seeds": [float(each.mean()) for each in values]}
-    return row | ({"rmse seeds": [each["rmse"] for each in errors], **errors[0]} if errors else {})
+    if not errors:
+        return row
+    seeds = [each["rmse"] for each in errors]
+    return row | {"rmse": float(np.mean(seeds)), "rmse seeds": seeds, "ratings": errors[0]["ratings"]}
 
 
 def described(name: str, values: Floats, plain: dict[str, Floats]) -> Row:
@@ -134,18 +137,19 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="ML-100K cut by time, with the committed settings.")
     parser.add_argument("data", type=Path, help="ml-100k.inter")
-    parser.add_argument("--json", type=Path, required=True, help="overwritten")
+    parser.add_argument("names", nargs="*", help="default: every examples/quality/ml-100k-*.yaml")
+    parser.add_argument("--json", type=Path, required=True, help="rows of other names in it are kept")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     use_threads(options.threads)
     bench = Bench.of(options.data)
     plain, bias = baselines(bench)
-    rows = [described(name, values, plain) for name, values in plain.items()]
-    rows = [{**row, **bias} if row["name"] == "ratingBias" else row for row in rows]
-    rows += [measure(name, bench, plain) for name in manifests.names("ml-100k")]
-    print(table(rows, bias["rmse"]))
-    found = {"rows": rows, "environment": environment(options.threads)}
-    options.json.write_text(json.dumps(found, indent=1) + "\n")
+    for name, values in plain.items():
+        row = described(name, values, plain)
+        keep(options.json, {**row, **bias} if name == "ratingBias" else row, options.threads)
+    for name in options.names or manifests.names("ml-100k"):
+        keep(options.json, measure(name, bench, plain), options.threads)
+    print(table(json.loads(options.json.read_text())["rows"], bias["rmse"]))
 
 
 def table(rows: list[Row], bias: float) -> str:

@@ -238,6 +238,8 @@ class Optimizer(Contract):
     touches, and the state is one number for each row. Layers get plain Adagrad with it."""
     learning_rate: float | None = Field(None, gt=0, le=10)
     """Step size. Default 0.001, with RowWiseAdagrad 0.05."""
+    schedule: Literal["Constant", "Linear"] | None = None
+    """How the step size goes on: Linear makes it smaller with each epoch, towards 0 after the last. Default Constant."""
     weight_decay: float | None = Field(None, ge=0, le=1)
     """L2 penalty on all weights, with RowWiseAdagrad on those that a step touches. Default 0."""
 

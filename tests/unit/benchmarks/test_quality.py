@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.quality import manifests
-from benchmarks.quality.final import keep
 from benchmarks.quality.ncf import Ncf, judge
+from benchmarks.quality.results import keep
 from benchmarks.quality.search import HopelessError, Parts, Watch, append, read_trials, search
-from benchmarks.quality.spaces import SPACES, Logarithmic
+from benchmarks.quality.space import Logarithmic
+from benchmarks.quality.spaces import SPACES
 from benchmarks.quality.wanted import Wanted
 
 from recsys_api.recommender_model import Model, Training
+from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.progress import EpochProgress
 
 
@@ -100,5 +102,5 @@ def test_what_is_wanted_is_reached_or_come_near() -> None:
 
 
 def test_every_family_has_settings_for_ml_100k() -> None:
-    found = {manifests.read(name).spec.model.architecture for name in manifests.names("ml-100k")}
-    assert len(found) == len(manifests.names("ml-100k"))
+    found = [manifests.read(name).spec.model.architecture for name in manifests.names("ml-100k")]
+    assert sorted(found) == sorted(FAMILIES)

@@ -11,6 +11,7 @@ from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.best_epoch import NetworkScorer
 from recsys_trainer.fitting.losses import CATALOGUE_SCORES, Batch, build_loss
+from recsys_trainer.fitting.optimizers import rate_of
 from recsys_trainer.fitting.pairs import TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.dot import DotProduct
@@ -110,6 +111,27 @@ def test_regularization_keeps_factors_of_matrix_factorization_small(loss: str, o
         for given in ({}, {"regularization": 0.5})
     )
     assert all(held[name].norm() < 0.5 * free[name].norm() for name in free)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"), [("Linear", [0.3, 0.2, 0.1]), ("Constant", [0.3] * 3), (None, [0.3] * 3)]
+)
+def test_the_step_size_falls_in_equal_parts_where_that_is_asked_for(schedule: str | None, rates: list[float]) -> None:
+    settings = Training.model_validate({"epochs": 3, "optimizer": {"learningRate": 0.3, "schedule": schedule}})
+    assert [rate_of(settings, epoch) for epoch in (1, 2, 3)] == pytest.approx(rates)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "RowWiseAdagrad"])
+@pytest.mark.parametrize("loss", ["BCE", "CrossEntropy"])
+def test_pairs_and_users_follow_the_schedule(loss: str, kind: str) -> None:
+    """The first epoch has the whole step size, the second the half of it."""
+    weights = []
+    for schedule in ("Constant", "Linear"):
+        optimizer = {"type": kind, "learningRate": 0.01, "schedule": schedule}
+        settings = training("MatrixFactorization", loss={"type": loss}, optimizer=optimizer, epochs=2)
+        weights.append(fit(model("MatrixFactorization"), settings, two_tastes(), None, "cpu"))
+    assert weights[0].history[0]["loss"] == weights[1].history[0]["loss"]
+    assert not torch.equal(weights[0].weights["user_factors"], weights[1].weights["user_factors"])
 
 
 def test_regularization_counts_a_row_once_for_each_of_its_positives() -> None:

@@ -26,6 +26,10 @@ class Optimizer(ABC):
         """Change the parameters."""
 
     @abstractmethod
+    def set_rate(self, rate: float) -> None:
+        """The step size from now on."""
+
+    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
         """Its state by name; the tensors themselves, not copies."""
 
@@ -47,6 +51,11 @@ class Whole(Optimizer):
     def step(self) -> None:
         """One fused kernel."""
         self._optimizer.step()
+
+    def set_rate(self, rate: float) -> None:
+        """Of all parameters."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
 
     def tensors(self) -> dict[str, Tensor]:
         """`<number of the parameter>.<name>`"""
@@ -90,6 +99,12 @@ class ByRow(Optimizer):
         if self._dense is not None:
             self._dense.step()
 
+    def set_rate(self, rate: float) -> None:
+        """Of rows and of the dense part."""
+        self._tables.rate = rate
+        if self._dense is not None:
+            self._dense.set_rate(rate)
+
     def tensors(self) -> dict[str, Tensor]:
         """Running means by table, and the dense part's."""
         dense = {} if self._dense is None else self._dense.tensors()
@@ -107,8 +122,15 @@ def build_optimizer(network: Recommender, training: Training) -> Optimizer:
     """The manifest's; Adam where it names none."""
     options = training.optimizer
     kind, decay = options.type or "Adam", options.weight_decay or 0.0
-    rate = options.learning_rate or LEARNING_RATES[kind]
+    rate = rate_of(training, epoch=1)
     if kind == "RowWiseAdagrad":
         return ByRow(network, rate, decay)
     build = torch.optim.SGD if kind == "SGD" else torch.optim.Adam
     return Whole(build(network.parameters(), lr=rate, weight_decay=decay, fused=True))
+
+
+def rate_of(training: Training, epoch: int) -> float:
+    """The step size of an epoch, from 1: with schedule Linear it falls in equal parts, and 0 would come after the last."""
+    options = training.optimizer
+    left = 1.0 - (epoch - 1) / training.epochs if options.schedule == "Linear" else 1.0
+    return (options.learning_rate or LEARNING_RATES[options.type or "Adam"]) * left

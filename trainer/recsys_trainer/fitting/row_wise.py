@@ -62,7 +62,7 @@ class RowWiseAdagrad:
     """
 
     def __init__(self, rate: float, decay: float) -> None:
-        self._rate, self._decay = rate, decay
+        self.rate, self._decay = rate, decay
         self._names: dict[nn.Parameter, str] = {}
         self._sums: dict[nn.Parameter, Tensor] = {}
 
@@ -82,7 +82,7 @@ class RowWiseAdagrad:
         sums_U = sums_R[row_U] + torch.linalg.vecdot(gradient_UD, gradient_UD) / gradient_UD.shape[1]
         sums_R.index_copy_(0, row_U, sums_U)
         scale_U1 = (sums_U.sqrt_() + EPSILON).reciprocal_().unsqueeze(1)
-        values.index_copy_(0, row_U, rows_UD.addcmul_(gradient_UD, scale_U1, value=-self._rate))
+        values.index_copy_(0, row_U, rows_UD.addcmul_(gradient_UD, scale_U1, value=-self.rate))
 
     def tensors(self) -> dict[str, Tensor]:
         """The sums [R] of every table."""

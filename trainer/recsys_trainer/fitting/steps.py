@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recsys_trainer.fitting.best_epoch import BestEpoch, validation_ndcg
 from recsys_trainer.fitting.losses import Batch, Loss
-from recsys_trainer.fitting.optimizers import build_optimizer
+from recsys_trainer.fitting.optimizers import build_optimizer, rate_of
 from recsys_trainer.fitting.pairs import StepSeeds, TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
@@ -73,6 +73,7 @@ class _Steps:
         """The steps of the epoch that are left."""
         training, units = self._task.training, self._units
         size = self._loss.units_of_a_step(training.batch_size, units.count / len(units))
+        self._optimizer.set_rate(rate_of(training, self._epoch))
         self._network.train()
         order = units.order(training.seed, self._epoch)
         for start in range(self._step * size, len(order), size):
