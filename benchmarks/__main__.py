@@ -11,13 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import detection, last_request, ranking
+from benchmarks import detection, last_request, preparing, ranking
 from benchmarks.control_plane.measure import Options, measure
 
 Row = dict[str, Any]
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "detection": lambda _: detection.rows(),
     "ranking": lambda _: ranking.rows(),
+    "preparing": lambda given: preparing.rows(
+        preparing.Options(given.users, given.items, given.interactions, given.memory_gib)
+    ),
     "last-request": lambda _: last_request.rows(),
     "control-plane": lambda given: asyncio.run(
         measure(Options(given.models, given.rolling, given.rounds, given.idle_seconds, given.phase_seconds))
@@ -40,6 +43,10 @@ def main() -> None:
     control.add_argument("--rounds", type=int, default=Options.rounds, help="rollbacks to measure, twice")
     control.add_argument("--idle-seconds", type=int, default=Options.idle_seconds)
     control.add_argument("--phase-seconds", type=int, default=Options.phase_seconds, help="limit of each of the two")
+    data = parser.add_argument_group("preparing")
+    for name in ("users", "items", "interactions"):
+        data.add_argument(f"--{name}", type=int, default=getattr(preparing.Options, name), help="default: %(default)s")
+    data.add_argument("--memory-gib", type=float, default=preparing.Options.memory_gib, help="limit of the process")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose of {', '.join(BENCHMARKS)}")

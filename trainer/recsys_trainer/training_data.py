@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from recsys_trainer.data.budget import BUDGET, Budget, count_values, grouped_rows
 from recsys_trainer.data.snapshot import Snapshot, cutoff
+from recsys_trainer.data.sorting import stable_order
 from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.evaluation.ranking import Pairs, Questions
 
@@ -59,8 +60,7 @@ def build_positives(snapshot: Snapshot, last_part: int = TRAIN, budget: Budget =
     ratings = None if snapshot.rating_I is None else np.empty(len(indices), dtype=np.float32)
     for users, at in grouped_rows(snapshot.user_I, len(by_user), budget):
         at = at[chosen[at]]
-        item = snapshot.item_I[at]
-        at = at[np.argsort((snapshot.user_I[at].astype(np.int64) - users.start) << 32 | item, kind="stable")]
+        at = at[stable_order(snapshot.user_I[at], snapshot.item_I[at])]
         place = slice(int(ends[users.stop - 1]) - len(at), int(ends[users.stop - 1]))
         indices[place] = item_row[snapshot.item_I[at]]
         if ratings is not None and snapshot.rating_I is not None:

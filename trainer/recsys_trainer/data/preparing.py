@@ -12,6 +12,7 @@ import numpy.typing as npt
 from recsys_api.recommender_model import Data, Filter
 from recsys_trainer.data.budget import BUDGET, Budget, chosen, count_values, grouped_rows, new_array, slices
 from recsys_trainer.data.interactions import TRAIN, Groups, Interactions, Mask, Parts, Rows
+from recsys_trainer.data.sorting import stable_order
 from recsys_trainer.data.split import refuse_empty_parts, split_parts
 from recsys_trainer.data.validation import load_interactions, refuse_too_few
 from recsys_trainer.errors import DataError
@@ -40,13 +41,13 @@ def without_repeats(data: Interactions, parts: Parts, budget: Budget = BUDGET) -
     """Of each (user, item) pair the last row of its earliest part: a pair that was trained on is never asked for."""
     keep = new_array(len(data), np.bool_, budget)
     keep[:] = False
-    for users, rows in grouped_rows(data.user_I, len(data.users), budget):
+    for _, rows in grouped_rows(data.user_I, len(data.users), budget):
         rows = rows[::-1]  # the sort is stable: of equal part and pair the last row comes first
-        pair = (data.user_I[rows].astype(np.int64) - users.start) << 32 | data.item_I[rows]
-        order = np.lexsort((parts[rows], pair))
-        first = np.ones(len(order), dtype=np.bool_)
-        first[1:] = pair[order][1:] != pair[order][:-1]
-        keep[rows[order[first]]] = True
+        rows = rows[stable_order(data.user_I[rows], data.item_I[rows], parts[rows])]
+        user, item = data.user_I[rows], data.item_I[rows]
+        first = np.ones(len(rows), dtype=np.bool_)
+        first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+        keep[rows[first]] = True
     kept = int(np.count_nonzero(keep))
     if kept < len(data):
         data, parts = replace(data.at(keep, budget), duplicates=len(data) - kept), chosen(parts, keep, budget)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_trainer.data.budget import Budget, full_disk_said, mapped, temporary_file
+from recsys_trainer.data.sorting import stable_order
 
 Columns = dict[str, npt.NDArray[Any]]
 KEYS = ("timestamp", "user", "item")
@@ -105,7 +106,7 @@ def _length(columns: Columns) -> int:
 
 
 def _order(columns: Columns) -> npt.NDArray[np.intp]:
-    return np.lexsort([columns[name] for name in reversed(KEYS)])
+    return stable_order(*(columns[name] for name in KEYS))
 
 
 def _below(run: Columns, key: tuple[int, ...]) -> int:
