@@ -52,11 +52,23 @@ def read_source(source: DataSource, columns: Columns, budget: Budget) -> Iterato
     """
     optional = (columns.rating, columns.timestamp, columns.user_group, columns.item_group)
     wanted = list(dict.fromkeys([columns.user, columns.item, *(name for name in optional if name)]))
-    fs, path = open_filesystem(source.uri)
-    for file in _files(fs, path, source):
+    fs, files = find_files(source)
+    _, path = open_filesystem(source.uri)
+    for file in files:
         uri = file if file != path else source.uri
         with reading(uri), fs.open(file, "rb", compression="infer") as stream:
             yield _opened(source.format, stream, uri, wanted, budget)
+
+
+def find_files(source: DataSource) -> tuple[Any, list[str]]:
+    """(filesystem, paths in it) of the files of a source, by name.
+
+    Raises:
+        UnreadableError: the URI cannot be read.
+        DataError: there are none.
+    """
+    fs, path = open_filesystem(source.uri)
+    return fs, _files(fs, path, source)
 
 
 def _files(fs: Any, path: str, source: DataSource) -> list[str]:
