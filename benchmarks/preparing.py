@@ -90,10 +90,10 @@ def prepare(folder: Path, snapshot: Path) -> dict[str, Any]:
     began = time.perf_counter()
     manifest = write_snapshot(snapshot, *prepare_interactions(data, 0))
     prepared = time.perf_counter() - began
-    peak = _peak_mib()
+    peak, cpu = _peak_mib(), time.process_time()
     positives = build_positives(read_snapshot(snapshot, manifest))
     return {
-        "seconds": prepared, "peakMib": peak, "rows": manifest.rows, "users": manifest.users, "items": manifest.items,
+        "seconds": prepared, "cpuSeconds": cpu, "peakMib": peak, "rows": manifest.rows, "users": manifest.users, "items": manifest.items,
         "digest": manifest.digest, "positives": len(positives.indices),
         "positivesSeconds": time.perf_counter() - began - prepared, "peakWithPositivesMib": _peak_mib(),
     }  # fmt: skip

@@ -47,9 +47,6 @@ class Ids(Sequence[str]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(str.__eq__, self, other))
 
-    def __hash__(self) -> int:
-        return id(self)
-
     def __contains__(self, text: object) -> bool:
         return isinstance(text, str) and bool(pc.any(pc.equal(self.texts, pa.scalar(text, _TEXT))).as_py())
 

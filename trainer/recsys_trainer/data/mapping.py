@@ -3,6 +3,7 @@
 import json
 import mmap
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1",
     "BOOL": "|b1",
 }  # fmt: skip
+
+
+_NO_RESERVE = 0x4000 if sys.platform == "linux" else 0
+"""MAP_NORESERVE, which Python 3.11 does not name: nobody writes to all of a file, so it need not fit memory."""
 
 
 def write_ids(path: Path, ids: Ids) -> None:
@@ -61,4 +66,4 @@ def mapped_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _mapped(path: Path) -> mmap.mmap:
     """The content of a file; what is written to it stays in memory (torch wants writable arrays)."""
     with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        return mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE | _NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE)

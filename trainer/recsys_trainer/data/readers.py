@@ -17,8 +17,10 @@ from recsys_trainer.data.lines import read_adjacency, read_user_item
 from recsys_trainer.errors import DataError
 from recsys_trainer.store import open_filesystem, reading
 
-_PAGE_BYTES = 1 << 20
-"""Read ahead of a Parquet column; without it a whole column of a row group would be."""
+_PAGE_BYTES = 1 << 23
+"""Read at once of a Parquet column: less is many requests to a store, and without it a whole column of a row group is."""
+_UNCACHED = {"cache_type": "none"}
+"""Of Parquet: columns are read in turns, so that a store's read-ahead would be thrown away each time."""
 _ENDINGS = {
     "Parquet": (".parquet",),
     "CSV": (".csv", ".csv.gz"),
@@ -56,7 +58,8 @@ def read_source(source: DataSource, columns: Columns, budget: Budget) -> Iterato
     _, path = open_filesystem(source.uri)
     for file in files:
         uri = file if file != path else source.uri
-        with reading(uri), fs.open(file, "rb", compression="infer") as stream:
+        options = _UNCACHED if source.format == "Parquet" else {}
+        with reading(uri), fs.open(file, "rb", compression="infer", **options) as stream:
             yield _opened(source.format, stream, uri, wanted, budget)
 
 
