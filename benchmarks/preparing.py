@@ -142,13 +142,15 @@ def memory_group(gib: float) -> Iterator[Path | None]:
 
 def _row(options: Options, prepared: dict[str, Any], scanned: dict[str, Any]) -> Row:
     rate, peer = (options.interactions / found["seconds"] for found in (prepared, scanned))
-    peak = prepared["peakMib"]
-    limit = f" under {options.memory_gib:g} GiB" if "groupPeakMib" in prepared else ""
+    peak, held = prepared["peakMib"], "groupPeakMib" in prepared
+    limit = f" under {options.memory_gib:g} GiB" if held else ""
     name = f"preparing {options.interactions:,} of {options.users:,} x {options.items:,}{limit}"
     return {
-        "name": name, "unit": f"rows/s ({prepared['seconds']:.1f} s, peak {peak:,.0f} MiB)", "value": round(rate),
+        "name": name, "unit": f"rows/s ({prepared['seconds']:.1f} s, {prepared['cpuSeconds']:.1f} s CPU)", "value": round(rate),
         "peer": PEER, "peerValue": round(peer), "ratio": round(peer / rate, 2), "atLeast": None,
-        "ok": peak <= options.memory_gib * 1024, "details": prepared,
+        # A group's limit counts the pages of mapped files, and the kernel takes them back; the process's peak counts them
+        # too, so that it says little. Who ended in the group kept to its limit.
+        "ok": held or peak <= options.memory_gib * 1024, "details": prepared,
     }  # fmt: skip
 
 

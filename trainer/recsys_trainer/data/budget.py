@@ -24,7 +24,7 @@ class Budget:
     block_bytes: int = 1 << 26
     """Text that is parsed together; no line may be longer."""
     sort_rows: int = 1 << 23
-    """Rows that are sorted together: some 500 MB."""
+    """Rows that are sorted together, with their keys and the order of these."""
     values: int = 1 << 23
     """Ids that are looked up together, repeats included."""
     array_bytes: int = 1 << 26
