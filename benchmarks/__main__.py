@@ -11,13 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import detection, large_tables, last_request, ranking
+from benchmarks import detection, large_tables, last_request, preparing, ranking
 from benchmarks.control_plane.measure import Options, measure
 
 Row = dict[str, Any]
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "detection": lambda _: detection.rows(),
     "ranking": lambda _: ranking.rows(),
+    "preparing": lambda given: preparing.rows(
+        preparing.Options(given.users, given.items, given.interactions, given.memory_gib)
+    ),
     "large-tables": lambda given: large_tables.rows(
         large_tables.Size(given.users, given.items, given.interactions, given.batch, given.seconds)
     ),
@@ -43,7 +46,12 @@ def main() -> None:
     control.add_argument("--rounds", type=int, default=Options.rounds, help="rollbacks to measure, twice")
     control.add_argument("--idle-seconds", type=int, default=Options.idle_seconds)
     control.add_argument("--phase-seconds", type=int, default=Options.phase_seconds, help="limit of each of the two")
-    large_tables.add_options(parser)
+    large = parser.add_argument_group("preparing, large-tables")
+    for name in ("users", "items", "interactions"):
+        large.add_argument(f"--{name}", type=int, default=getattr(preparing.Options, name), help="default: %(default)s")
+    large.add_argument("--memory-gib", type=float, default=preparing.Options.memory_gib, help="limit while preparing")
+    large.add_argument("--batch", type=int, default=large_tables.Size.batch, help="training.batchSize")
+    large.add_argument("--seconds", type=float, default=large_tables.Size.seconds, help="to measure; an epoch at most")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose of {', '.join(BENCHMARKS)}")

@@ -5,7 +5,6 @@ as often as the training has positives. Interactions are synthetic (seeded): ite
 of users is log-normal. Time is that of steps, with negatives and order; drawing the order of an epoch is a row of its own.
 """
 
-import argparse
 import contextlib
 import resource
 import time
@@ -124,16 +123,6 @@ def memory_rates(network: DotProduct, size: Size) -> tuple[float, float]:
         walls.append(time.perf_counter() - began)
         cpus.append(time.process_time() - cpu)
     return batch / float(np.median(walls)), batch / float(np.median(cpus))
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Sizes."""
-    group = parser.add_argument_group("large-tables")
-    group.add_argument("--users", type=int, default=Size.users, help="default: %(default)s")
-    group.add_argument("--items", type=int, default=Size.items, help="default: %(default)s")
-    group.add_argument("--interactions", type=int, default=Size.interactions, help="before duplicates are removed")
-    group.add_argument("--batch", type=int, default=Size.batch, help="training.batchSize")
-    group.add_argument("--seconds", type=float, default=Size.seconds, help="to measure; an epoch at most")
 
 
 def _row(name: str, unit: str, value: float, peer: float | None) -> Row:

@@ -75,6 +75,8 @@ class SnapshotManifest(Observed):
 
     format: Literal["recsys.dev/snapshot/v1"] = "recsys.dev/snapshot/v1"
     digest: str
+    origin: str = ""
+    """Digest of the data settings and of the identities of the source's files; empty where their store tells none."""
     rows: int
     users: int
     items: int

@@ -5,22 +5,43 @@ import mmap
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 MAGIC = b"RSIDMAP1"
 _HEADER = struct.Struct("<8s7Q")
 DEFAULT_KEY = 0x5EED
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 class IdMapError(ValueError):
     """The file is not a complete id map."""
 
 
+@dataclass(frozen=True)
+class Sections:
+    """Where the parts of a file lie, in bytes from its beginning."""
+
+    n: int
+    key: int
+    hashes: int
+    rows: int
+    offsets: int
+    text: int
+    length: int
+
+
 def id_hash(text: str, key: int) -> int:
     """The 64-bit keyed hash that the file is sorted by."""
-    digest = hashlib.blake2b(text.encode(), digest_size=8, key=key.to_bytes(8, "little")).digest()
-    return int.from_bytes(digest, "little")
+    return int.from_bytes(hash_bytes(text.encode(), key), "little")
+
+
+def hash_bytes(raw: bytes, key: int) -> bytes:
+    """The same of UTF-8 text, as the 8 bytes that the file has."""
+    return hashlib.blake2b(raw, digest_size=8, key=key.to_bytes(8, "little")).digest()
 
 
 def write_idmap(path: Path, ids: Sequence[str], *, key: int = DEFAULT_KEY) -> None:
@@ -28,41 +49,57 @@ def write_idmap(path: Path, ids: Sequence[str], *, key: int = DEFAULT_KEY) -> No
     encoded = [text.encode() for text in ids]
     order = sorted((id_hash(text, key), row) for row, text in enumerate(ids))
     n = len(ids)
+    hashes = struct.pack(f"<{n}Q", *(item[0] for item in order))
+    rows = struct.pack(f"<{n}i", *(item[1] for item in order))
+    offsets = struct.pack(f"<{n + 1}Q", 0, *accumulate(map(len, encoded)))
+    write_sections(path, n, key, hashes, rows, offsets, b"".join(encoded))
+
+
+def write_sections(path: Path, n: int, key: int, hashes: Buffer, rows: Buffer, offsets: Buffer, text: Buffer) -> None:
+    """Write the parts of a file of `n` ids, each little endian as docs/contracts.md says."""
     hashes_at = _HEADER.size
     rows_at = hashes_at + 8 * n
     offsets_at = rows_at + 4 * n + (4 * n) % 8
-    bytes_at = offsets_at + 8 * (n + 1)
-    length = bytes_at + sum(map(len, encoded))
+    text_at = offsets_at + 8 * (n + 1)
     with path.open("wb") as file:
-        file.write(_HEADER.pack(MAGIC, n, key, hashes_at, rows_at, offsets_at, bytes_at, length))
-        file.write(struct.pack(f"<{n}Q", *(item[0] for item in order)))
-        file.write(struct.pack(f"<{n}i", *(item[1] for item in order)))
+        length = text_at + memoryview(text).nbytes
+        file.write(_HEADER.pack(MAGIC, n, key, hashes_at, rows_at, offsets_at, text_at, length))
+        file.write(hashes)
+        file.write(rows)
         file.write(b"\0" * (offsets_at - file.tell()))
-        offset, offsets = 0, [0]
-        for raw in encoded:
-            offset += len(raw)
-            offsets.append(offset)
-        file.write(struct.pack(f"<{n + 1}Q", *offsets))
-        file.write(b"".join(encoded))
+        file.write(offsets)
+        file.write(text)
+
+
+def read_sections(path: Path) -> Sections:
+    """Where the parts of a file lie.
+
+    Raises:
+        IdMapError: it is no complete id map.
+    """
+    size = path.stat().st_size
+    if size < _HEADER.size:
+        raise IdMapError(f"{path}: {size} bytes is too short for an id map")
+    with path.open("rb") as file:
+        magic, *found = _HEADER.unpack(file.read(_HEADER.size))
+    sections = Sections(*found)
+    if magic != MAGIC or sections.length != size:
+        raise IdMapError(f"{path}: not a complete id map (magic {magic!r}, {size} of {sections.length} bytes)")
+    return sections
 
 
 class IdMap:
     """A read-only, shared id map. `len()`, `row(id)`, `id(row)` and iteration over ids in row order."""
 
     def __init__(self, path: Path) -> None:
-        size = path.stat().st_size
-        if size < _HEADER.size:
-            raise IdMapError(f"{path}: {size} bytes is too short for an id map")
+        at = read_sections(path)
+        self._n, self._key, self._bytes_at = at.n, at.key, at.text
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        magic, self._n, self._key, hashes, rows, offsets, self._bytes_at, length = _HEADER.unpack_from(self._map)
-        if magic != MAGIC or length != size:
-            self._map.close()
-            raise IdMapError(f"{path}: not a complete id map (magic {magic!r}, {size} of {length} bytes)")
         view = memoryview(self._map)
-        self._hashes = view[hashes : hashes + 8 * self._n].cast("Q")
-        self._rows = view[rows : rows + 4 * self._n].cast("i")
-        self._offsets = view[offsets : offsets + 8 * (self._n + 1)].cast("Q")
+        self._hashes = view[at.hashes : at.hashes + 8 * at.n].cast("Q")
+        self._rows = view[at.rows : at.rows + 4 * at.n].cast("i")
+        self._offsets = view[at.offsets : at.offsets + 8 * (at.n + 1)].cast("Q")
 
     def __len__(self) -> int:
         return int(self._n)

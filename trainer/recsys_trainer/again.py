@@ -12,6 +12,7 @@ from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest
 from recsys_api.recommender_model import Data, RecommenderModelSpec
 from recsys_api.report import EvaluationReport
 from recsys_trainer import stages
+from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot, write_snapshot
 from recsys_trainer.device import torch_settings
@@ -155,8 +156,10 @@ def compare_fits(first: Path, second: Path) -> list[Difference]:
     last_part = max(stages.last_trained_part(spec) for spec in specs)
     with torch_settings(specs[0].training):
         paired = compare(snapshots[0], loaded[1], loaded[0], targets[0], last_part, CUTOFFS, after=None)
-    known = set(loaded[0].served.users) & set(loaded[1].served.users)
-    shared = np.array([snapshots[0].users[row] in known for row in paired.user_N], dtype=np.bool_) & paired.warm_N
+    asked = snapshots[0].users.take(paired.user_N)
+    shared = paired.warm_N.copy()
+    for each in loaded:
+        shared &= rows_of(asked, each.served.users) >= 0
     if shared.sum() < MIN_USERS:
         raise ManifestError(f"{first} and {second} share {int(shared.sum())} test users; {MIN_USERS} are needed")
     return [

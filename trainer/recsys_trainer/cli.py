@@ -143,11 +143,16 @@ def write_report(store: Store, report: EvaluationReport) -> None:
 
 
 def _start_afresh(output: Path, run: RunSpec) -> None:
-    """Remove the manifests of an earlier fit: the stages would report it again, whatever the manifest says now."""
+    """Remove the manifests of an earlier fit: the stages would report it again, whatever the manifest says now.
+
+    A snapshot from the same files with the same settings stays, if nobody changed it: it would become the same.
+    """
     if output.exists() and not output.is_dir():
         raise ManifestError(f"--output {output}: is a file; name a folder")
     with reading(str(output)):
-        for name in (SNAPSHOT, ARTIFACT, TRAINING, report_name(run.evaluation_key), REPORT, PAGE):
+        if not stages.is_prepared(run, Store(run.version_uri)):
+            (output / SNAPSHOT).unlink(missing_ok=True)
+        for name in (ARTIFACT, TRAINING, report_name(run.evaluation_key), REPORT, PAGE):
             (output / name).unlink(missing_ok=True)
 
 

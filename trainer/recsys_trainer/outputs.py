@@ -39,6 +39,12 @@ def observe_snapshot(store: Store) -> SnapshotManifest | None:
     return _parsed(SnapshotManifest, store, SNAPSHOT)
 
 
+def observe_same_snapshot(store: Store, origin: str) -> SnapshotManifest | None:
+    """The snapshot's manifest if it is complete and was made from just these files with just these settings."""
+    manifest = observe_snapshot(store)
+    return manifest if manifest is not None and origin and manifest.origin == origin else None
+
+
 def observe_training(store: Store) -> TrainingSummary | None:
     """The training's summary if the artifact is complete and the summary is its."""
     if not store.exists(ARTIFACT) or not store.complete("artifact", ARTIFACT_FILES) or not store.exists(TRAINING):
@@ -63,6 +69,20 @@ def fetch_snapshot(store: Store) -> snapshots.Snapshot:
     with scratch() as folder:
         store.download("snapshot", folder, snapshots.SNAPSHOT_FILES)
         return snapshots.read_snapshot(folder, manifest)
+
+
+def copy_snapshot(source: Store, origin: str, store: Store) -> SnapshotManifest | None:
+    """Another version's snapshot in `store` too, if it is that of `origin` and unchanged: nothing is read or sorted again."""
+    try:
+        if (manifest := observe_same_snapshot(source, origin)) is None:
+            return None
+        with scratch() as folder:
+            source.download("snapshot", folder, snapshots.SNAPSHOT_FILES)
+            snapshots.read_snapshot(folder, manifest)
+            store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
+    except UnreadableError:
+        return None
+    return manifest
 
 
 def fetch_artifact(store: Store) -> LoadedArtifact:

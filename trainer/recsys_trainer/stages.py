@@ -16,10 +16,11 @@ from recsys_trainer import VERSION
 from recsys_trainer.artifact import export
 from recsys_trainer.checkpoints import FOLDER, Checkpoints, Identity, run_key
 from recsys_trainer.data import snapshot as snapshots
+from recsys_trainer.data.origin import observe_origin
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.device import NO_CUDA, choose_device, device_name, thread_count, torch_settings
-from recsys_trainer.errors import ManifestError, UnreadableError
+from recsys_trainer.errors import ManifestError, TrainerError, UnreadableError
 from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
@@ -32,10 +33,12 @@ from recsys_trainer.outputs import (
     ARTIFACT,
     SNAPSHOT,
     TRAINING,
+    copy_snapshot,
     fetch_artifact,
     fetch_snapshot,
     fetch_stable,
     observe_report,
+    observe_same_snapshot,
     observe_snapshot,
     observe_training,
     report_name,
@@ -50,15 +53,35 @@ from recsys_trainer.training_data import Positives, build_positives, build_valid
 
 
 def prepare(run: RunSpec, store: Store) -> PrepareResult:
-    """Read, check and split the data; leave snapshot/."""
+    """Read, check and split the data; leave snapshot/. The stable version's is copied where it is from the same files."""
     refuse_impossible(run.spec)
     if (manifest := observe_snapshot(store)) is None:
-        data, parts = prepare_interactions(run.spec.data, run.spec.training.seed)
-        with scratch() as folder:
-            manifest = snapshots.write_snapshot(folder, data, parts)
-            store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
+        data, seed = run.spec.data, run.spec.training.seed
+        origin = observe_origin(data, seed)
+        if run.stable is not None:
+            manifest = copy_snapshot(Store(run.stable.version_uri), origin, store)
+        if manifest is None:
+            interactions, parts = prepare_interactions(data, seed)
+            with scratch() as folder:
+                manifest = snapshots.write_snapshot(folder, interactions, parts)
+                store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
+            if origin == observe_origin(
+                data, seed
+            ):  # files that changed meanwhile may have been read half old, half new
+                manifest = manifest.model_copy(update={"origin": origin})
         write_json(store, SNAPSHOT, manifest)
     return prepare_result(manifest)
+
+
+def is_prepared(run: RunSpec, store: Store) -> bool:
+    """Whether the store has the snapshot that `prepare` would make, to the bit."""
+    try:
+        if observe_snapshot(store) is None:
+            return False
+        manifest = observe_same_snapshot(store, observe_origin(run.spec.data, run.spec.training.seed))
+        return manifest is not None and fetch_snapshot(store).manifest == manifest
+    except TrainerError:
+        return False
 
 
 def train(run: RunSpec, store: Store, progress: Progress = silent, tell: Callable[[str], None] = ignore) -> TrainResult:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from recsys_trainer.data.snapshot import Snapshot
+from recsys_trainer.data.budget import BUDGET, Budget, count_values, grouped_rows
+from recsys_trainer.data.snapshot import Snapshot, cutoff
+from recsys_trainer.data.sorting import stable_order
 from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.evaluation.ranking import Pairs, Questions
 
@@ -46,16 +48,27 @@ class Positives:
         return np.bincount(self.indices, minlength=self.items)
 
 
-def build_positives(snapshot: Snapshot, last_part: int = TRAIN) -> Positives:
+def build_positives(snapshot: Snapshot, last_part: int = TRAIN, budget: Budget = BUDGET) -> Positives:
     """The interactions of parts 0..last_part; ids without any have no row."""
     chosen = snapshot.part_I <= last_part
-    user_of, user = np.unique(snapshot.user_I[chosen], return_inverse=True)
-    item_of, item = np.unique(snapshot.item_I[chosen], return_inverse=True)
-    order = np.lexsort((item, user))
-    indptr = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=len(user_of))))).astype(np.int64)
-    cutoff = int(snapshot.timestamp_I[chosen].max())
-    ratings = None if snapshot.rating_I is None else snapshot.rating_I[chosen][order]
-    return Positives(user_of, item_of, indptr, item[order].astype(np.int32), cutoff, ratings)
+    by_user = count_values(snapshot.user_I, len(snapshot.users), budget, chosen)
+    by_item = count_values(snapshot.item_I, len(snapshot.items), budget, chosen)
+    user_of, item_of = (np.flatnonzero(counts).astype(np.int32) for counts in (by_user, by_item))
+    item_row = inverse(item_of, len(by_item)).astype(np.int32)
+    ends = np.cumsum(by_user)
+    indices = np.empty(int(ends[-1]), dtype=np.int32)
+    ratings = None if snapshot.rating_I is None else np.empty(len(indices), dtype=np.float32)
+    for users, at in grouped_rows(snapshot.user_I, len(by_user), budget):
+        at = at[chosen[at]]
+        at = at[stable_order(snapshot.user_I[at], snapshot.item_I[at])]
+        place = slice(int(ends[users.stop - 1]) - len(at), int(ends[users.stop - 1]))
+        indices[place] = item_row[snapshot.item_I[at]]
+        if ratings is not None and snapshot.rating_I is not None:
+            ratings[place] = snapshot.rating_I[at]
+    indptr = np.concatenate(([0], ends[user_of]))
+    return Positives(
+        user_of, item_of, indptr, indices, cutoff(snapshot.timestamp_I, snapshot.part_I, last_part), ratings
+    )
 
 
 def build_validation(snapshot: Snapshot, positives: Positives, target: str, seed: int) -> Questions | None:

@@ -61,7 +61,7 @@ class StartJob:
     reports_stage: Stage | None = None
     """For stage `report`: the stage whose manifest is to be read."""
     stable: str = ""
-    """For `evaluate`: the version to compare with."""
+    """For `evaluate`: the version to compare with. For `prepare`: the version whose snapshot may be the same."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def build_job(
     """The Job of a stage. Operational settings (resources, deadline, queue) are those of today's spec.
 
     Args:
-        stable: for `evaluate`, the version to compare with.
+        stable: for `evaluate`, the version to compare with; for `prepare`, that whose snapshot may be the same.
     """
     run = build_run_spec(namespace, version, current, act.key, stable)
     model, spec = version.spec.model_name, current or version.spec.source

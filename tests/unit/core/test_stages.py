@@ -54,6 +54,12 @@ def test_a_pending_version_is_recorded_before_its_job_starts() -> None:
     assert started(decision)[0].stage == "prepare"
 
 
+def test_preparing_is_told_whose_snapshot_may_be_the_same() -> None:
+    older, version = build_version(1, "Stable"), build_version(2)
+    assert started(decide(build_world(None, older, version), NOW))[0].stable == older.name
+    assert started(decide(build_world(None, build_version(1)), NOW))[0].stable == ""
+
+
 def test_a_prepared_version_trains() -> None:
     version = build_version(1, "Preparing")
     job = build_job(

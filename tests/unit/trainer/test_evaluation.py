@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from recsys_trainer.data.snapshot import read_ids
+from recsys_trainer.data.mapping import read_ids
 
 
 def naive_ndcg(scores: dict[str, float], wanted: set[str], seen: set[str], k: int = 10) -> float:

@@ -1,13 +1,12 @@
 """Ids by the column agree with recsys_api.ids, value by value."""
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_api.ids import InvalidIdError, canonical_id
-from recsys_trainer.data.ids import id_column, merged
+from recsys_trainer.data.ids import IdReader
 from recsys_trainer.errors import DataError
 
 
@@ -19,7 +18,9 @@ def accepted(value: object) -> str | None:
 
 
 def column(values: list[object], kind: pa.DataType | None = None) -> list[str | None]:
-    found = id_column(pa.chunked_array([pa.array(values, kind)]), "f", "user_id")
+    array, reader = pa.array(values, kind), IdReader("f", "user_id")
+    reader.refuse_type(array.type, len(array))
+    found = reader.read(pa.chunked_array([array]))
     texts = [found.values[int(code)].as_py() if code >= 0 else None for code in found.codes]
     good = [code >= 0 and bool(found.good[code]) for code in found.codes]
     return [text if ok else None for text, ok in zip(texts, good, strict=True)]
@@ -57,11 +58,3 @@ def test_nulls_and_encodings_of_arrow_are_understood(kind: pa.DataType) -> None:
 def test_other_types_are_refused_with_the_row_count(values: list[object]) -> None:
     with pytest.raises(DataError, match=rf"f: column user_id: {len(values)} rows hold .* integers or strings"):
         column(values)
-
-
-def test_ids_of_several_files_share_rows_in_bytewise_order() -> None:
-    files = [id_column(pa.chunked_array([pa.array(values)]), "f", "u") for values in ([10, 9], ["é", "9", "Z"])]
-    ids, rows = merged(files)
-    assert ids.to_pylist() == ["10", "9", "Z", "é"]
-    assert [each.tolist() for each in rows] == [[0, 1], [3, 1, 2]]
-    assert all(each.dtype == np.int64 for each in rows)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_api.recommender_model import Data
+from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions, Parts
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.validation import load_interactions
@@ -175,7 +176,7 @@ def test_after_a_filter_everybody_has_enough_and_no_more_could_stay(seed: int, u
     random = np.random.default_rng(seed)
     rows = 60
     user, item = (random.integers(0, 12, rows).astype(np.int32) for _ in range(2))
-    names = [f"{row:02}" for row in range(12)]
+    names = Ids.of([f"{row:02}" for row in range(12)])
     raw = Interactions(names, names, user, item, np.arange(rows))
     data, parts = without_repeats(raw, np.sort(random.integers(0, 3, rows)).astype(np.uint8))
     wanted = Filter(min_user_interactions=users, min_item_interactions=items)

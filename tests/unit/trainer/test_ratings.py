@@ -2,13 +2,22 @@
 
 import decimal
 import math
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from recsys_trainer.data.ratings import rating_column
+from recsys_trainer.data.ratings import RatingReader
 from recsys_trainer.errors import DataError
+
+
+def read(values: pa.Array) -> tuple[Any, Any]:
+    reader = RatingReader("f", "r")
+    reader.refuse_type(values.type, len(values))
+    found = reader.read(values)
+    reader.finish()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -23,7 +32,7 @@ from recsys_trainer.errors import DataError
     ids=lambda values: str(values.type)[:12],
 )
 def test_numbers_and_their_text_are_ratings(values: pa.Array) -> None:
-    ratings, missing = rating_column(values, "f", "r")
+    ratings, missing = read(values)
     assert ratings.tolist() == [5, 0, -1]
     assert ratings.dtype == np.float32
     assert not missing.any()
@@ -33,7 +42,7 @@ def test_numbers_and_their_text_are_ratings(values: pa.Array) -> None:
     "values", [pa.array([1.0, None]), pa.array([1.0, math.nan]), pa.array([1.0, 1e300]), pa.array(["1", ""])]
 )
 def test_what_is_no_finite_number_is_missing(values: pa.Array) -> None:
-    ratings, missing = rating_column(values, "f", "r")
+    ratings, missing = read(values)
     assert missing.tolist() == [False, True]
     assert np.isfinite(ratings).all()
 
@@ -43,4 +52,4 @@ def test_other_columns_are_refused_with_the_field(values: pa.Array) -> None:
     with pytest.raises(
         DataError, match=r"f: column r: .* rows hold .*; name a column of numbers in data.columns.rating"
     ):
-        rating_column(values, "f", "r")
+        read(values)

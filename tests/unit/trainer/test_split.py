@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_api.recommender_model import Split
+from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import Interactions
 from recsys_trainer.data.split import TEST, TRAIN, VALIDATION, split_parts
 from recsys_trainer.errors import DataError
@@ -16,7 +17,9 @@ def data(users: list[int], times: list[int]) -> Interactions:
     user = np.array(users, dtype=np.int32)[order]
     names = [f"u{row}" for row in range(int(user.max()) + 1)]
     items = np.arange(len(users), dtype=np.int32)
-    return Interactions(names, [f"i{row}" for row in items], user, items, np.array(times, dtype=np.int64)[order])
+    return Interactions(
+        Ids.of(names), Ids.of([f"i{row}" for row in items]), user, items, np.array(times, dtype=np.int64)[order]
+    )
 
 
 def test_temporal_takes_shares_of_all_interactions_in_time_order() -> None:

@@ -9,12 +9,12 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, Lineage, artifact_digest
-from recsys_api.idmap import write_idmap
 from recsys_api.recommender_model import WITH_LAYERS, Model
 from recsys_api.run_spec import RunSpec
 from recsys_trainer import VERSION
 from recsys_trainer.artifact.golden import write_golden
 from recsys_trainer.artifact.triton import build_config
+from recsys_trainer.data.mapping import write_ids
 from recsys_trainer.data.snapshot import Snapshot, file_digests
 from recsys_trainer.training_data import Positives
 
@@ -29,8 +29,8 @@ def write_artifact(
     config = folder / "triton/recommender/config.pbtxt"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(build_config(run.spec.rollout.gateway.request_timeout_milliseconds))
-    write_idmap(folder / "users.idmap", [snapshot.users[row] for row in positives.user_of])
-    write_idmap(folder / "items.idmap", [snapshot.items[row] for row in positives.item_of])
+    write_ids(folder / "users.idmap", snapshot.users.take(positives.user_of))
+    write_ids(folder / "items.idmap", snapshot.items.take(positives.item_of))
     save_file({name: _array(values) for name, values in weights.items()}, folder / "weights.safetensors")
     save_file({"indptr": positives.indptr, "indices": positives.indices}, folder / "seen.safetensors")
     save_file(popularity(positives), folder / "popularity.safetensors")

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from recsys_api.artifact import ArtifactModel
 from recsys_trainer.artifact.served import Rows, Served, load_served
+from recsys_trainer.data.idlist import Ids
 
 USERS = 64
 UNKNOWN_USERS = 4
@@ -86,8 +87,8 @@ def _seen_ids(served: Served, extra: Rows) -> list[str]:
     return [*(served.item_ids[row] for row in extra), _absent(served.item_ids, "golden-unknown-item")]
 
 
-def _absent(ids: list[str], wish: str) -> str:
-    taken = {text for text in ids if text.startswith(wish)}
+def _absent(ids: Ids, wish: str) -> str:
+    taken = ids.starting_with(wish)
     while wish in taken:
         wish += "x"
     return wish

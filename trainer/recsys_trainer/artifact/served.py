@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.numpy import load_file
 from torch import Tensor
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, artifact_digest
-from recsys_trainer.data.snapshot import file_digests, read_ids
+from recsys_trainer.data.idlist import Ids
+from recsys_trainer.data.mapping import mapped_tensors, read_ids
+from recsys_trainer.data.snapshot import file_digests
 from recsys_trainer.errors import UnreadableError
 from recsys_trainer.models.base import Recommender, catalogue_logits
 from recsys_trainer.models.ratings import predict_ratings
@@ -23,9 +24,9 @@ Rows = npt.NDArray[np.int32]
 class Served:
     """The files of an artifact; also a `Scorer` over its catalogue."""
 
-    users: list[str]
-    """Ids by row."""
-    item_ids: list[str]
+    users: Ids
+    """By row."""
+    item_ids: Ids
     network: Recommender
     popular: Rows
     """Item rows, most popular first."""
@@ -83,7 +84,7 @@ def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Serv
         UnreadableError: tensors that do not make up the architecture.
     """
     users, items = read_ids(folder / "users.idmap"), read_ids(folder / "items.idmap")
-    popularity, seen = load_file(folder / "popularity.safetensors"), load_file(folder / "seen.safetensors")
+    popularity, seen = mapped_tensors(folder / "popularity.safetensors"), mapped_tensors(folder / "seen.safetensors")
     network = _network(folder / "weights.safetensors", model).to(device)
     kind = ServedRatings if FAMILIES[model.architecture].needs_ratings else Served
     return kind(
@@ -92,7 +93,7 @@ def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Serv
 
 
 def _network(path: Path, model: ArtifactModel) -> Recommender:
-    tensors = {name: torch.from_numpy(values) for name, values in load_file(path).items()}
+    tensors = {name: torch.from_numpy(values) for name, values in mapped_tensors(path).items()}
     try:
         network = FAMILIES[model.architecture].load(model, tensors)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Ids by the column: the rules of `recsys_api.ids` applied to the distinct values, not to every row."""
+"""Ids by the batch: the rules of `recsys_api.ids` applied to the distinct values, not to every row."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys_api.ids import MAX_ID_BYTES, InvalidIdError, canonical_id
+from recsys_trainer.data.idlist import Ids
 from recsys_trainer.errors import DataError
 
 Codes = npt.NDArray[np.int64]
@@ -19,7 +20,7 @@ _DECIMAL = r"^[+-]?[0-9]+\.[0-9]+$"
 
 @dataclass(frozen=True)
 class IdColumn:
-    """One file's ids: `values[codes[row]]`, code -1 where null, `good[code]` where the value is an id."""
+    """One batch's ids: `values[codes[row]]`, code -1 where null, `good[code]` where the value is an id."""
 
     codes: Codes
     """[rows]"""
@@ -31,27 +32,67 @@ class IdColumn:
     """[distinct]; empty strings are counted apart from other bad ids."""
 
 
-def id_column(column: Any, file: str, name: str, *, text: bool = False) -> IdColumn:
-    """Encode a column of ids.
+class IdReader:
+    """A column of ids of one file, batch after batch; what is wrong with the whole file is said at its end."""
 
-    Args:
-        column: Arrow chunked array of integers or strings.
-        file: for the error.
-        name: for the error.
-        text: the file holds text only (CSV, RecBole), so decimals must be recognized by their look.
+    def __init__(self, file: str, name: str, *, text: bool = False) -> None:
+        """`text`: the file holds text only (CSV, RecBole), so decimals must be recognized by their look."""
+        self._file, self._name, self._text = file, name, text
+        self._rows = 0
+        self._decimal: str | None = None
+        self._other = False
 
-    Raises:
-        DataError: for a type that cannot be an id, with the number of rows.
-    """
-    column = _decoded(column)
-    _refuse_type(column, file, name)
-    distinct, indices = _encoded(column)
-    values = _as_text(distinct, file, name)
-    if text:
-        _refuse_decimals(values, len(column), file, name)
-    codes = pc.fill_null(pc.cast(indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
-    empty = pc.equal(values, "").to_numpy(zero_copy_only=False)
-    return IdColumn(codes, values, _good(values), empty)
+    def refuse_type(self, kind: Any, rows: int) -> None:
+        """Refuse what cannot be an id.
+
+        Raises:
+            DataError: with the number of rows of the file.
+        """
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        known = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+        if not any(is_kind(kind) for is_kind in (*known, pa.types.is_null)):
+            what = f"{rows} rows hold {kind} values, which are no ids"
+            raise DataError.at(self._file, self._name, what, "write the column as integers or strings")
+
+    def read(self, column: Any) -> IdColumn:
+        """Encode the Arrow chunked array of one batch.
+
+        Raises:
+            DataError: for bytes that are no text.
+        """
+        distinct, indices = _encoded(_decoded(column))
+        values = _as_text(distinct, self._file, self._name)
+        self._rows += len(column)
+        if self._text and not self._other:
+            self._look_for_decimals(values)
+        codes = pc.fill_null(pc.cast(indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
+        empty = pc.equal(values, "").to_numpy(zero_copy_only=False)
+        return IdColumn(codes, values, _good(values), empty)
+
+    def finish(self) -> None:
+        """Refuse a file whose ids are all decimals.
+
+        Raises:
+            DataError: with the number of rows.
+        """
+        if self._decimal is not None and not self._other:
+            what = f"{self._rows} rows hold decimal numbers such as {self._decimal}"
+            raise DataError.at(self._file, self._name, what, "write the column as integers or strings")
+
+    def _look_for_decimals(self, values: Any) -> None:
+        filled = values.filter(pc.not_equal(values, ""))
+        if len(filled) and pc.all(pc.match_substring_regex(filled, _DECIMAL)).as_py():
+            self._decimal = self._decimal or filled[0].as_py()
+        elif len(filled):
+            self._other = True
+
+
+def used(column: IdColumn, keep: npt.NDArray[np.bool_]) -> tuple[Any, npt.NDArray[np.int32]]:
+    """(the values that the rows of `keep` have, the codes of these rows in them). All of these must be good."""
+    codes = column.codes[keep]
+    present = np.bincount(codes, minlength=len(column.values)) > 0
+    return column.values.filter(pa.array(present)), (np.cumsum(present) - 1).astype(np.int32)[codes]
 
 
 def _decoded(column: Any) -> Any:
@@ -68,16 +109,6 @@ def _encoded(column: Any) -> tuple[Any, Any]:
     return chunks[0].dictionary, pa.concat_arrays([chunk.indices for chunk in chunks])
 
 
-def _refuse_type(column: Any, file: str, name: str) -> None:
-    kind = column.type
-    if pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return
-    if pa.types.is_string_view(kind):
-        return
-    what = f"{len(column)} rows hold {kind} values, which are no ids"
-    raise DataError.at(file, name, what, "write the column as integers or strings")
-
-
 def _as_text(values: Any, file: str, name: str) -> Any:
     try:
         text = pc.cast(values, pa.string())
@@ -85,13 +116,6 @@ def _as_text(values: Any, file: str, name: str) -> Any:
     except pa.ArrowInvalid as error:
         raise DataError.at(file, name, f"not valid UTF-8 text ({error})", "write ids as UTF-8") from error
     return text
-
-
-def _refuse_decimals(values: Any, rows: int, file: str, name: str) -> None:
-    filled = values.filter(pc.not_equal(values, ""))
-    if len(filled) and pc.all(pc.match_substring_regex(filled, _DECIMAL)).as_py():
-        what = f"{rows} rows hold decimal numbers such as {filled[0].as_py()}"
-        raise DataError.at(file, name, what, "write the column as integers or strings")
 
 
 def _good(values: Any) -> npt.NDArray[np.bool_]:
@@ -111,22 +135,8 @@ def _is_id(text: str) -> bool:
         return False
 
 
-def merged(columns: list[IdColumn]) -> tuple[Any, list[Codes]]:
-    """Rows for all files together: (ids sorted bytewise, codes of each file as rows). All codes must be good."""
-    used = [pc.take(column.values, pa.array(np.unique(column.codes))) for column in columns]
-    distinct = pc.unique(pa.chunked_array(used, pa.string()))
-    ids = pc.take(distinct, pc.sort_indices(distinct))
-    return ids, [_rows(column, ids) for column in columns]
-
-
-def _rows(column: IdColumn, ids: Any) -> Codes:
-    by_code = pc.fill_null(pc.index_in(column.values, value_set=ids), -1).to_numpy(zero_copy_only=False)
-    rows: Codes = by_code.astype(np.int64)[column.codes]
-    return rows
-
-
-def rows_of(ids: list[str], known: list[str]) -> npt.NDArray[np.int32]:
+def rows_of(ids: Ids, known: Ids) -> npt.NDArray[np.int32]:
     """For each of `ids` its position in `known`, or -1."""
-    found = pc.index_in(pa.array(ids, pa.string()), value_set=pa.array(known, pa.string()))
-    rows: npt.NDArray[np.int32] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32)
+    found = pc.index_in(ids.texts, value_set=known.texts)
+    rows: npt.NDArray[np.int32] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
     return rows

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from recsys_trainer.data.budget import BUDGET, Budget, chosen
+from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.times import Seconds
 
 Rows = npt.NDArray[np.int32]
@@ -26,9 +28,9 @@ class Groups:
 class Interactions:
     """Interactions in time order."""
 
-    users: list[str]
-    """Ids by row, sorted bytewise."""
-    items: list[str]
+    users: Ids
+    """By row, sorted bytewise."""
+    items: Ids
     user_I: Rows
     item_I: Rows
     timestamp_I: Seconds
@@ -47,11 +49,13 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.user_I)
 
-    def at(self, chosen: npt.NDArray[np.integer] | Mask) -> "Interactions":
+    def at(self, keep: Mask, budget: Budget = BUDGET) -> "Interactions":
         """Some of the interactions, the ids as they are."""
-        rating = None if self.rating_I is None else self.rating_I[chosen]
-        part = None if self.part_I is None else self.part_I[chosen]
         return replace(
-            self, user_I=self.user_I[chosen], item_I=self.item_I[chosen], timestamp_I=self.timestamp_I[chosen],
-            rating_I=rating, part_I=part,
-        )  # fmt: skip
+            self,
+            user_I=chosen(self.user_I, keep, budget),
+            item_I=chosen(self.item_I, keep, budget),
+            timestamp_I=chosen(self.timestamp_I, keep, budget),
+            rating_I=None if self.rating_I is None else chosen(self.rating_I, keep, budget),
+            part_I=None if self.part_I is None else chosen(self.part_I, keep, budget),
+        )

@@ -10,41 +10,51 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.recommender_model import Data, Filter
+from recsys_trainer.data.budget import BUDGET, Budget, chosen, count_values, grouped_rows, new_array, slices
 from recsys_trainer.data.interactions import TRAIN, Groups, Interactions, Mask, Parts, Rows
+from recsys_trainer.data.sorting import stable_order
 from recsys_trainer.data.split import refuse_empty_parts, split_parts
 from recsys_trainer.data.validation import load_interactions, refuse_too_few
 from recsys_trainer.errors import DataError
 
-Positions = npt.NDArray[np.intp]
+Counts = npt.NDArray[np.int64]
 
 
-def prepare_interactions(data: Data, seed: int) -> tuple[Interactions, Parts]:
+def prepare_interactions(data: Data, seed: int, budget: Budget = BUDGET) -> tuple[Interactions, Parts]:
     """Distinct (user, item) pairs in time order, and the part of each.
 
     Raises:
         UnreadableError: the source cannot be read.
         DataError: the data is not what the manifest says, or a part would be empty.
+        OutOfMemoryError: the disk is full.
     """
-    found = load_interactions(data)
-    parts = split_parts(found, data.split, seed)
-    found, parts = without_repeats(found, parts)
-    found, parts = filtered(found, parts, data.filter)
+    found = load_interactions(data, budget)
+    parts = split_parts(found, data.split, seed, budget)
+    found, parts = without_repeats(found, parts, budget)
+    found, parts = filtered(found, parts, data.filter, budget)
     refuse_too_few(len(found), data)
     refuse_empty_parts(parts, data.split.strategy)
     return found, parts
 
 
-def without_repeats(data: Interactions, parts: Parts) -> tuple[Interactions, Parts]:
+def without_repeats(data: Interactions, parts: Parts, budget: Budget = BUDGET) -> tuple[Interactions, Parts]:
     """Of each (user, item) pair the last row of its earliest part: a pair that was trained on is never asked for."""
-    pair = data.user_I.astype(np.int64) * (int(data.item_I.max(initial=0)) + 1) + data.item_I
-    order = np.lexsort((-np.arange(len(data)), parts, pair))
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = pair[order][1:] != pair[order][:-1]
-    keep = np.sort(order[first])
-    return replace(data.at(keep), duplicates=len(data) - len(keep)), parts[keep]
+    keep = new_array(len(data), np.bool_, budget)
+    keep[:] = False
+    for _, rows in grouped_rows(data.user_I, len(data.users), budget):
+        rows = rows[::-1]  # the sort is stable: of equal part and pair the last row comes first
+        rows = rows[stable_order(data.user_I[rows], data.item_I[rows], parts[rows])]
+        user, item = data.user_I[rows], data.item_I[rows]
+        first = np.ones(len(rows), dtype=np.bool_)
+        first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+        keep[rows[first]] = True
+    kept = int(np.count_nonzero(keep))
+    if kept < len(data):
+        data, parts = replace(data.at(keep, budget), duplicates=len(data) - kept), chosen(parts, keep, budget)
+    return data, parts
 
 
-def filtered(data: Interactions, parts: Parts, wanted: Filter) -> tuple[Interactions, Parts]:
+def filtered(data: Interactions, parts: Parts, wanted: Filter, budget: Budget = BUDGET) -> tuple[Interactions, Parts]:
     """Without the training interactions of users and items that have too few of them, until all have enough.
 
     Raises:
@@ -52,48 +62,64 @@ def filtered(data: Interactions, parts: Parts, wanted: Filter) -> tuple[Interact
     """
     if wanted.min_user_interactions == wanted.min_item_interactions == 1:
         return data, parts
-    train = np.flatnonzero(parts == TRAIN)
-    left = _core(data, train, wanted)
-    if not len(left):
-        what = f"of {len(train)} training interactions none is left"
+    train = new_array(len(data), np.bool_, budget)
+    np.equal(parts, TRAIN, out=train)
+    before = _seen(data, train, budget)
+    left = _core(data, train, before, wanted, budget)
+    after = _seen(data, left, budget)
+    counts = {"interactions": int(before[0].sum() - after[0].sum())}
+    if not after[0].any():
+        what = f"of {before[0].sum()} training interactions none is left"
         raise DataError.at("data.filter", "", what, "lower minUserInteractions and minItemInteractions")
-    keep = parts != TRAIN
-    keep[left] = True
-    kept, counts = _compacted(data.at(keep)), {"interactions": len(train) - len(left)}
-    for name, rows in (("users", data.user_I), ("items", data.item_I)):
-        counts[name] = len(np.unique(rows[train])) - len(np.unique(rows[left]))
-    return replace(kept, filtered=counts), parts[keep]
+    for name, old, new in zip(("users", "items"), before, after, strict=True):
+        counts[name] = int(np.count_nonzero(old) - np.count_nonzero(new))
+    for piece in slices(len(data), budget.batch_rows):
+        left[piece] |= parts[piece] != TRAIN
+    kept = _compacted(data.at(left, budget), budget)
+    return replace(kept, filtered=counts), chosen(parts, left, budget)
 
 
-def _core(data: Interactions, train: Positions, wanted: Filter) -> Positions:
-    """The largest part of `train` in which every user and item has enough (k-core)."""
+def _core(data: Interactions, train: Mask, counts: tuple[Counts, Counts], wanted: Filter, budget: Budget) -> Mask:
+    """The largest part of `train` in which every user and item has enough (k-core); `train` is overwritten."""
     while True:
-        user, item = data.user_I[train], data.item_I[train]
-        enough = (np.bincount(user) >= wanted.min_user_interactions)[user]
-        enough &= (np.bincount(item) >= wanted.min_item_interactions)[item]
-        if enough.all():
-            return train
-        train = train[enough]
-        if not len(train):
+        user_enough, item_enough = counts[0] >= wanted.min_user_interactions, counts[1] >= wanted.min_item_interactions
+        before = int(counts[0].sum())
+        for piece in slices(len(data), budget.batch_rows):
+            train[piece] &= user_enough[data.user_I[piece]] & item_enough[data.item_I[piece]]
+        counts = _seen(data, train, budget)
+        if int(counts[0].sum()) in (before, 0):
             return train
 
 
-def _compacted(data: Interactions) -> Interactions:
+def _seen(data: Interactions, wanted: Mask, budget: Budget) -> tuple[Counts, Counts]:
+    """Chosen interactions of every user and of every item."""
+    return (
+        count_values(data.user_I, len(data.users), budget, wanted),
+        count_values(data.item_I, len(data.items), budget, wanted),
+    )
+
+
+def _compacted(data: Interactions, budget: Budget) -> Interactions:
     """Without ids that no interaction has."""
-    user, item = _used(data.user_I, len(data.users)), _used(data.item_I, len(data.items))
+    user = count_values(data.user_I, len(data.users), budget) > 0
+    item = count_values(data.item_I, len(data.items), budget) > 0
     return replace(
         data,
-        users=[data.users[row] for row in np.flatnonzero(user)],
-        items=[data.items[row] for row in np.flatnonzero(item)],
-        user_I=(np.cumsum(user) - 1)[data.user_I].astype(np.int32),
-        item_I=(np.cumsum(item) - 1)[data.item_I].astype(np.int32),
+        users=data.users.take(np.flatnonzero(user)),
+        items=data.items.take(np.flatnonzero(item)),
+        user_I=_renumbered(data.user_I, user, budget),
+        item_I=_renumbered(data.item_I, item, budget),
         user_groups=_of_used(data.user_groups, user),
         item_groups=_of_used(data.item_groups, item),
     )
 
 
-def _used(rows: Rows, size: int) -> Mask:
-    return np.bincount(rows, minlength=size) > 0
+def _renumbered(rows: Rows, used: Mask, budget: Budget) -> Rows:
+    new = (np.cumsum(used) - 1).astype(np.int32)
+    result = new_array(len(rows), np.int32, budget)
+    for piece in slices(len(rows), budget.batch_rows):
+        result[piece] = new[rows[piece]]
+    return result
 
 
 def _of_used(groups: Groups | None, used: Mask) -> Groups | None:

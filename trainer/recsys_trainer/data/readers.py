@@ -1,8 +1,9 @@
-"""Readers: Parquet, CSV with a header, RecBole's .inter, and plain lines; one file, a folder or a pattern."""
+"""Readers: Parquet, CSV with a header, RecBole's .inter, and plain lines; one file, a folder or a pattern, in batches."""
 
 import csv
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,15 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from recsys_api.recommender_model import Columns, DataSource
+from recsys_trainer.data.budget import Budget, slices
 from recsys_trainer.data.lines import read_adjacency, read_user_item
 from recsys_trainer.errors import DataError
 from recsys_trainer.store import open_filesystem, reading
 
+_PAGE_BYTES = 1 << 23
+"""Read at once of a Parquet column: less is many requests to a store, and without it a whole column of a row group is."""
+_UNCACHED = {"cache_type": "none"}
+"""Of Parquet: columns are read in turns, so that a store's read-ahead would be thrown away each time."""
 _ENDINGS = {
     "Parquet": (".parquet",),
     "CSV": (".csv", ".csv.gz"),
@@ -26,29 +32,46 @@ _ENDINGS = {
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One opened file: `names` are the columns that it has, without RecBole's types."""
+    """One opened file, as a stream of batches under the manifest's column names."""
 
     uri: str
-    table: Any
-    """Arrow table with the wanted columns under their manifest names."""
     text: bool
     """The format knows text only."""
+    kinds: dict[str, Any]
+    """Arrow type of each wanted column; none where the format knows text only."""
+    rows: int
+    """Rows of the file, 0 where the format does not say."""
+    batches: Iterator[Any]
+    """Arrow tables with the wanted columns. What is wrong with the file as a whole is raised when all were taken."""
 
 
-def read_source(source: DataSource, columns: Columns) -> Iterator[SourceFile]:
-    """The files of a source, one after the other, in the order of their names.
+def read_source(source: DataSource, columns: Columns, budget: Budget) -> Iterator[SourceFile]:
+    """The files of a source, one after the other, in the order of their names. Each must be read before the next.
 
     Raises:
         UnreadableError: the URI cannot be read.
         DataError: no such file in the folder, a file that is not of the format, a missing column.
     """
     optional = (columns.rating, columns.timestamp, columns.user_group, columns.item_group)
-    wanted = [columns.user, columns.item, *(name for name in optional if name)]
-    fs, path = open_filesystem(source.uri)
-    for file in _files(fs, path, source):
+    wanted = list(dict.fromkeys([columns.user, columns.item, *(name for name in optional if name)]))
+    fs, files = find_files(source)
+    _, path = open_filesystem(source.uri)
+    for file in files:
         uri = file if file != path else source.uri
-        with reading(uri), fs.open(file, "rb", compression="infer") as stream:
-            yield _read_file(source.format, stream, uri, wanted)
+        options = _UNCACHED if source.format == "Parquet" else {}
+        with reading(uri), fs.open(file, "rb", compression="infer", **options) as stream:
+            yield _opened(source.format, stream, uri, wanted, budget)
+
+
+def find_files(source: DataSource) -> tuple[Any, list[str]]:
+    """(filesystem, paths in it) of the files of a source, by name.
+
+    Raises:
+        UnreadableError: the URI cannot be read.
+        DataError: there are none.
+    """
+    fs, path = open_filesystem(source.uri)
+    return fs, _files(fs, path, source)
 
 
 def _files(fs: Any, path: str, source: DataSource) -> list[str]:
@@ -85,9 +108,34 @@ def _hidden(relative: str) -> bool:
     return any(part.startswith((".", "_")) for part in relative.strip("/").split("/"))
 
 
-def _read_file(format_: str, stream: Any, uri: str, wanted: list[str]) -> SourceFile:
+def _opened(format_: str, stream: Any, uri: str, wanted: list[str], budget: Budget) -> SourceFile:
+    if format_ == "Parquet":
+        with _translated(format_, uri):
+            file = pyarrow.parquet.ParquetFile(_filled(stream, uri), pre_buffer=False, buffer_size=_PAGE_BYTES)
+        names = file.schema_arrow.names
+        _require_columns(names, wanted, uri)
+        kinds = {name: file.schema_arrow.field(name).type for name in wanted}
+        batches = file.iter_batches(budget.batch_rows, columns=wanted)
+        return SourceFile(uri, False, kinds, file.metadata.num_rows, _batches(format_, batches, uri, budget))
+    tables = _TEXTS[format_](stream, uri, wanted, budget)
+    return SourceFile(uri, True, {}, 0, _batches(format_, tables, uri, budget))
+
+
+def _batches(format_: str, tables: Iterator[Any], uri: str, budget: Budget) -> Iterator[Any]:
+    """Tables of `batch_rows` at most."""
+    with reading(uri), _translated(format_, uri):
+        for table in tables:
+            if isinstance(table, pa.RecordBatch):
+                table = pa.Table.from_batches([table])
+            for piece in slices(len(table), budget.batch_rows):
+                yield table.slice(piece.start, budget.batch_rows)
+
+
+@contextmanager
+def _translated(format_: str, uri: str) -> Iterator[None]:
+    """Say which file is not of the format."""
     try:
-        return SourceFile(uri, _READERS[format_](stream, uri, wanted), text=format_ != "Parquet")
+        yield
     except (
         pa.ArrowInvalid,
         pa.ArrowTypeError,
@@ -101,45 +149,47 @@ def _read_file(format_: str, stream: Any, uri: str, wanted: list[str]) -> Source
         ) from error
 
 
-def _read_parquet(stream: Any, uri: str, wanted: list[str]) -> Any:
-    file = pyarrow.parquet.ParquetFile(_filled(stream, uri))
-    _require_columns(file.schema_arrow.names, wanted, uri)
-    return file.read(columns=wanted)
+def _read_csv(stream: Any, uri: str, wanted: list[str], budget: Budget) -> Iterator[Any]:
+    return _read_table(stream, uri, wanted, budget, ",", '"')
 
 
-def _read_csv(stream: Any, uri: str, wanted: list[str]) -> Any:
-    return _read_text(stream, uri, wanted, ",", '"')
+def _read_recbole(stream: Any, uri: str, wanted: list[str], budget: Budget) -> Iterator[Any]:
+    return _read_table(stream, uri, wanted, budget, "\t", False)
 
 
-def _read_recbole(stream: Any, uri: str, wanted: list[str]) -> Any:
-    return _read_text(stream, uri, wanted, "\t", False)
+def _read_user_item(stream: Any, uri: str, wanted: list[str], budget: Budget) -> Iterator[Any]:
+    return read_user_item(_filled(stream, uri), uri, wanted, budget.block_bytes)
 
 
-_READERS: dict[str, Callable[[Any, str, list[str]], Any]] = {
-    "Parquet": _read_parquet,
+def _read_adjacency(stream: Any, uri: str, wanted: list[str], budget: Budget) -> Iterator[Any]:
+    return read_adjacency(_filled(stream, uri), wanted, budget.block_bytes)
+
+
+_TEXTS: dict[str, Callable[[Any, str, list[str], Budget], Iterator[Any]]] = {
     "CSV": _read_csv,
     "RecBole": _read_recbole,
-    "UserItem": lambda stream, uri, wanted: read_user_item(_filled(stream, uri), uri, wanted),
-    "Adjacency": lambda stream, uri, wanted: read_adjacency(_filled(stream, uri), uri, wanted),
+    "UserItem": _read_user_item,
+    "Adjacency": _read_adjacency,
 }
 
 
-def _read_text(stream: Any, uri: str, wanted: list[str], delimiter: str, quote: str | bool) -> Any:
+def _read_table(
+    stream: Any, uri: str, wanted: list[str], budget: Budget, delimiter: str, quote: str | bool
+) -> Iterator[Any]:
     header = _header(stream, uri, delimiter, quote)
     names = [name.split(":", 1)[0] for name in header] if delimiter == "\t" else header
     _require_columns(names, wanted, uri)
     if delimiter == "\t":
         _refuse_float_ids(header, names, wanted[:2], uri)
-    table = pyarrow.csv.read_csv(
+    yield from pyarrow.csv.open_csv(
         stream,
-        read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=1),
+        read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=1, block_size=budget.block_bytes),
         parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=quote),
         # Everything as text: an inferred integer would turn the id 007 into 7.
         convert_options=pyarrow.csv.ConvertOptions(
             include_columns=wanted, column_types=dict.fromkeys(names, pa.string())
         ),
     )
-    return table.select(wanted)
 
 
 def _header(stream: Any, uri: str, delimiter: str, quote: str | bool) -> list[str]:

@@ -6,25 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from recsys_api.artifact import SnapshotManifest, artifact_digest
-from recsys_api.idmap import IdMap, write_idmap
+from recsys_trainer.data.budget import BUDGET, slices
+from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Groups, Interactions, Parts, Rows
+from recsys_trainer.data.mapping import mapped_tensors, read_ids, write_ids
 from recsys_trainer.data.times import Seconds
 from recsys_trainer.errors import UnreadableError
 
 SNAPSHOT_FILES = ("interactions.safetensors", "items.idmap", "users.idmap")
 MANIFEST = "snapshot.json"
+_NEVER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot in memory; rows are positions in `users` and `items`."""
+    """A snapshot; rows are positions in `users` and `items`. The arrays are its files, mapped: they are read as they are
+    used, and what is written to them stays in memory."""
 
     manifest: SnapshotManifest
-    users: list[str]
-    items: list[str]
+    users: Ids
+    items: Ids
     user_I: Rows
     item_I: Rows
     timestamp_I: Seconds
@@ -38,8 +42,8 @@ class Snapshot:
 def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotManifest:
     """Write the files of a snapshot but its manifest, which the caller writes last."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_idmap(folder / "users.idmap", data.users)
-    write_idmap(folder / "items.idmap", data.items)
+    write_ids(folder / "users.idmap", data.users)
+    write_ids(folder / "items.idmap", data.items)
     tensors = {
         "user_I": data.user_I,
         "item_I": data.item_I,
@@ -58,11 +62,11 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
         items=len(data.items),
         quarantined=data.quarantined,
         duplicates=data.duplicates,
-        train=int((parts == TRAIN).sum()),
-        validation=int((parts == VALIDATION).sum()),
-        test=int((parts == TEST).sum()),
-        train_cutoff_timestamp=int(data.timestamp_I[parts == TRAIN].max()),
-        validation_cutoff_timestamp=int(data.timestamp_I[parts <= VALIDATION].max()),
+        train=np.count_nonzero(parts == TRAIN),
+        validation=np.count_nonzero(parts == VALIDATION),
+        test=np.count_nonzero(parts == TEST),
+        train_cutoff_timestamp=cutoff(data.timestamp_I, parts, TRAIN),
+        validation_cutoff_timestamp=cutoff(data.timestamp_I, parts, VALIDATION),
         problems=data.problems,
         filtered=data.filtered,
         user_groups=data.user_groups.names if data.user_groups else (),
@@ -81,7 +85,7 @@ def read_snapshot(folder: Path, manifest: SnapshotManifest) -> Snapshot:
         raise UnreadableError(
             f"snapshot: its files have digest {found}, its manifest says {manifest.digest}; prepare again"
         )
-    tensors = load_file(folder / SNAPSHOT_FILES[0])
+    tensors = mapped_tensors(folder / SNAPSHOT_FILES[0])
     return Snapshot(
         manifest=manifest,
         users=read_ids(folder / "users.idmap"),
@@ -100,10 +104,10 @@ def _groups(names: tuple[str, ...], of: Rows | None) -> Groups | None:
     return None if of is None else Groups(names, of)
 
 
-def read_ids(path: Path) -> list[str]:
-    """All ids of an id map in row order."""
-    with IdMap(path) as idmap:
-        return list(idmap)
+def cutoff(timestamp_I: Seconds, parts: Parts, last_part: int) -> int:
+    """Seconds since the epoch of the latest interaction of parts 0..last_part."""
+    pieces = slices(len(parts), BUDGET.batch_rows)
+    return max(int(timestamp_I[piece][parts[piece] <= last_part].max(initial=_NEVER)) for piece in pieces)
 
 
 def file_digests(folder: Path, files: tuple[str, ...]) -> dict[str, str]:

@@ -6,19 +6,20 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.recommender_model import Split
+from recsys_trainer.data.budget import BUDGET, Budget, count_values, new_array, slices
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions, Parts
 from recsys_trainer.errors import DataError
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "Parts", "refuse_empty_parts", "split_parts"]
 
 
-def split_parts(data: Interactions, split: Split, seed: int) -> Parts:
+def split_parts(data: Interactions, split: Split, seed: int, budget: Budget = BUDGET) -> Parts:
     """The part of every interaction: 0 train, 1 validation, 2 test, uint8 [I].
 
     Raises:
         DataError: a part would be empty.
     """
-    parts = _STRATEGIES[split.strategy](data, split, seed)
+    parts = _STRATEGIES[split.strategy](data, split, seed, budget)
     refuse_empty_parts(parts, split.strategy)
     return parts
 
@@ -30,20 +31,21 @@ def refuse_empty_parts(parts: Parts, strategy: str) -> None:
         DataError: naming the part.
     """
     for part, name in ((TRAIN, "training"), (VALIDATION, "validation"), (TEST, "test")):
-        if not (parts == part).any():
+        if part not in parts:
             raise DataError.at(
                 "data.split", "", f"the {name} part of {len(parts)} interactions is empty", _FIX[strategy]
             )
 
 
-def _temporal(data: Interactions, split: Split, seed: int) -> Parts:
+def _temporal(data: Interactions, split: Split, seed: int, budget: Budget) -> Parts:
     """The newest interactions of all, ties at a boundary to the earlier part."""
     total = len(data)
     test_from = _boundary(data.timestamp_I, total - round(total * split.test_fraction))
     validation_from = _boundary(
         data.timestamp_I, total - round(total * (split.test_fraction + split.validation_fraction))
     )
-    parts = np.zeros(total, dtype=np.uint8)
+    parts = new_array(total, np.uint8, budget)
+    parts[:] = TRAIN
     parts[validation_from:] = VALIDATION
     parts[test_from:] = TEST
     return parts
@@ -54,37 +56,48 @@ def _boundary(times: npt.NDArray[np.int64], at: int) -> int:
     return int(np.searchsorted(times, times[at - 1], side="right")) if at > 0 else 0
 
 
-def _leave_one_out(data: Interactions, split: Split, seed: int) -> Parts:
+def _leave_one_out(data: Interactions, split: Split, seed: int, budget: Budget) -> Parts:
     """Each user's last interaction tests, the one before validates; users with fewer than three only train."""
-    order = np.argsort(data.user_I, kind="stable")
-    counts = np.bincount(data.user_I, minlength=len(data.users))
-    from_end = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(len(data))
-    enough = np.repeat(counts, counts) >= 3
-    parts = np.zeros(len(data), dtype=np.uint8)
-    parts[order[enough & (from_end == 0)]] = TEST
-    parts[order[enough & (from_end == 1)]] = VALIDATION
+    size = len(data.users)
+    enough = count_values(data.user_I, size, budget) >= 3
+    later = np.zeros(size, dtype=np.int64)
+    parts = new_array(len(data), np.uint8, budget)
+    parts[:] = TRAIN
+    for piece in reversed(list(slices(len(data), max(budget.batch_rows, size)))):
+        newest_first = data.user_I[piece][::-1]
+        order = np.argsort(newest_first, kind="stable")
+        user, counts = newest_first[order], np.bincount(newest_first, minlength=size)
+        from_end = later[user] + np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts)
+        at = piece.stop - 1 - order
+        parts[at[enough[user] & (from_end == 0)]] = TEST
+        parts[at[enough[user] & (from_end == 1)]] = VALIDATION
+        later += counts
     return parts
 
 
-def _random(data: Interactions, split: Split, seed: int) -> Parts:
+def _random(data: Interactions, split: Split, seed: int, budget: Budget) -> Parts:
     """Shares drawn with the training seed."""
     total = len(data)
-    order = np.random.default_rng(seed).permutation(total)
+    order = new_array(total, np.int32 if total < 2**31 else np.int64, budget)
+    for piece in slices(total, budget.batch_rows):
+        order[piece] = np.arange(piece.start, piece.stop)
+    np.random.default_rng(seed).shuffle(order)
     test = round(total * split.test_fraction)
     validation = round(total * split.validation_fraction)
-    parts = np.zeros(total, dtype=np.uint8)
+    parts = new_array(total, np.uint8, budget)
+    parts[:] = TRAIN
     parts[order[:test]] = TEST
     parts[order[test : test + validation]] = VALIDATION
     return parts
 
 
-def _predefined(data: Interactions, split: Split, seed: int) -> Parts:
+def _predefined(data: Interactions, split: Split, seed: int, budget: Budget) -> Parts:
     """As they were found."""
     assert data.part_I is not None, "the reader knows the parts"
     return data.part_I
 
 
-_STRATEGIES: dict[str, Callable[[Interactions, Split, int], Parts]] = {
+_STRATEGIES: dict[str, Callable[[Interactions, Split, int, Budget], Parts]] = {
     "Temporal": _temporal,
     "LeaveOneOut": _leave_one_out,
     "Random": _random,

@@ -48,7 +48,7 @@ def build_test_part(snapshot: Snapshot, target: str, last_part: int, after: int 
 
 def build_questions(snapshot: Snapshot, test: TestPart, served: Served, last_part: int) -> Questions:
     """The questions for one artifact; users, items and masks that it does not know drop out of its rows."""
-    user_rows = rows_of([snapshot.users[row] for row in test.user_N], served.users)
+    user_rows = rows_of(snapshot.users.take(test.user_N), served.users)
     item_rows = rows_of(snapshot.items, served.item_ids).astype(np.int64)
     position = inverse(test.user_N, len(snapshot.users))
     wanted_user = position[snapshot.user_I[test.chosen_T]]

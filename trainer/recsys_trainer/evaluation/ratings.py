@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from recsys_api.run_spec import MetricValue
+from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.evaluation.bootstrap import resampled_means
@@ -21,11 +22,11 @@ class PredictsRatings(Protocol):
     """An artifact whose scores are ratings."""
 
     @property
-    def users(self) -> list[str]:
+    def users(self) -> Ids:
         """Ids by row."""
 
     @property
-    def item_ids(self) -> list[str]:
+    def item_ids(self) -> Ids:
         """Ids by row."""
 
     @property

@@ -15,14 +15,14 @@ def decide_pending(scene: Scene, version: VersionView) -> Step:
     """Pending -> Preparing."""
     if scene.suspended:
         return wait(scene, version, reasons.SUSPENDED, "no Job is started while spec.suspend is true", 60.0)
-    run = _run(version)
+    run = _run(scene, version)
     started = move(scene, version, "Preparing", reasons.PREPARING, "the data is validated and becomes a snapshot")
     return Step((started, run.start()), 10.0)
 
 
 def decide_preparing(scene: Scene, version: VersionView) -> Step:
     """Preparing -> Training | NoNewData | Invalid."""
-    answer = run_stage(scene, version, _run(version))
+    answer = run_stage(scene, version, _run(scene, version))
     if isinstance(answer, Step):
         return answer
     assert isinstance(answer, PrepareResult)
@@ -37,8 +37,10 @@ def decide_preparing(scene: Scene, version: VersionView) -> Step:
     return Step((done, *started, announce(version, reasons.TRAINING, message)), 10.0)
 
 
-def _run(version: VersionView) -> StageRun:
-    return StageRun(version.name, "prepare", attempt_of(version, "prepare"))
+def _run(scene: Scene, version: VersionView) -> StageRun:
+    """Told the stable version, because its snapshot is taken over where the data is the same."""
+    stable = scene.stable.name if scene.stable is not None and scene.stable.name != version.name else ""
+    return StageRun(version.name, "prepare", attempt_of(version, "prepare"), stable=stable)
 
 
 def _same_data(scene: Scene, version: VersionView, digest: str) -> VersionView | None:

@@ -1,0 +1,176 @@
+"""Preparing interactions that are larger than the memory it may use, beside a plain scan of the same columns.
+
+The child process that prepares gets a memory group with a limit where this may be made (version 1 of control groups, as
+root); elsewhere its peak is measured only. Interactions are synthetic (seeded): users and items whose popularity falls off
+by Zipf's law, written to Parquet piece by piece. The peer is a limit, measured in the same run: pyarrow reads the same
+columns batch by batch and forgets them.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_api.recommender_model import Data
+from recsys_trainer.data.preparing import prepare_interactions
+from recsys_trainer.data.snapshot import read_snapshot, write_snapshot
+from recsys_trainer.training_data import build_positives
+
+Row = dict[str, Any]
+PEER = "pyarrow reads the same columns"
+PIECE = 1 << 20
+EXPONENT = 1.05
+GROUPS = Path("/sys/fs/cgroup/memory")
+COLUMNS = ["user_id", "item_id", "ts"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Sizes; the defaults take some seconds."""
+
+    users: int = 100_000
+    items: int = 20_000
+    interactions: int = 1_000_000
+    memory_gib: float = 2.0
+
+
+def rows(options: Options) -> list[Row]:
+    """One row: rows a second, beside the scan's."""
+    with tempfile.TemporaryDirectory(prefix="recsys-bench-") as folder:
+        write_interactions(Path(folder) / "data", options)
+        scanned = _child("scan", Path(folder), options)
+        prepared = _child("prepare", Path(folder), options)
+    return [_row(options, prepared, scanned)]
+
+
+def write_interactions(folder: Path, options: Options) -> None:
+    """Parquet files of ten pieces each."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    schema = pa.schema([(name, pa.int64()) for name in COLUMNS])
+    for number, start in enumerate(range(0, options.interactions, 10 * PIECE)):
+        with pq.ParquetWriter(folder / f"{number:05}.parquet", schema) as writer:
+            for at in range(start, min(start + 10 * PIECE, options.interactions), PIECE):
+                count = min(PIECE, options.interactions - at)
+                columns = [
+                    zipf(random, options.users, count),
+                    zipf(random, options.items, count),
+                    1_600_000_000 + random.integers(0, 30_000_000, count),
+                ]
+                writer.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))))
+
+
+def zipf(random: np.random.Generator, size: int, count: int) -> npt.NDArray[np.int64]:
+    """Ids whose frequencies fall off as rank to the power of -EXPONENT, by inversion of the continuous law."""
+    power = 1.0 - EXPONENT
+    rank = ((random.random(count) * ((size + 1.0) ** power - 1.0)) + 1.0) ** (1.0 / power)
+    ranks = np.minimum(rank.astype(np.int64) - 1, size - 1)
+    return ranks * 2_654_435_761 % size if np.gcd(2_654_435_761, size) == 1 else ranks
+
+
+def prepare(folder: Path, snapshot: Path) -> dict[str, Any]:
+    """What the preparing Job does, and the table that training begins with."""
+    data = Data.model_validate(
+        {"source": {"uri": f"file://{folder}", "format": "Parquet"}, "columns": {"timestamp": "ts"}}
+    )
+    began = time.perf_counter()
+    manifest = write_snapshot(snapshot, *prepare_interactions(data, 0))
+    prepared = time.perf_counter() - began
+    peak, cpu = _peak_mib(), time.process_time()
+    positives = build_positives(read_snapshot(snapshot, manifest))
+    return {
+        "seconds": prepared, "cpuSeconds": cpu, "peakMib": peak, "rows": manifest.rows, "users": manifest.users, "items": manifest.items,
+        "digest": manifest.digest, "positives": len(positives.indices),
+        "positivesSeconds": time.perf_counter() - began - prepared, "peakWithPositivesMib": _peak_mib(),
+    }  # fmt: skip
+
+
+def scan(folder: Path) -> dict[str, Any]:
+    """Reads every batch and forgets it."""
+    began = time.perf_counter()
+    found = 0
+    for path in sorted(folder.iterdir()):
+        for batch in pq.ParquetFile(path, pre_buffer=False, buffer_size=PIECE).iter_batches(PIECE, columns=COLUMNS):
+            found += batch.num_rows
+    return {"seconds": time.perf_counter() - began, "rows": found}
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _child(what: str, folder: Path, options: Options) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.preparing", what, str(folder)]
+    with memory_group(options.memory_gib) as group:
+        if group:
+            command += ["--group", str(group)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        if group:
+            found["groupPeakMib"] = int((group / "memory.max_usage_in_bytes").read_text()) / 2**20
+    return found
+
+
+@contextmanager
+def memory_group(gib: float) -> Iterator[Path | None]:
+    """A memory group with a limit, page cache included; None where none can be made."""
+    group = GROUPS / f"recsys-bench-{os.getpid()}"
+    if os.geteuid() or not (GROUPS / "memory.limit_in_bytes").exists():
+        yield None
+        return
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(int(gib * 2**30)))
+        yield group
+    finally:
+        group.rmdir()
+
+
+def _row(options: Options, prepared: dict[str, Any], scanned: dict[str, Any]) -> Row:
+    rate, peer = (options.interactions / found["seconds"] for found in (prepared, scanned))
+    peak, held = prepared["peakMib"], "groupPeakMib" in prepared
+    limit = f" under {options.memory_gib:g} GiB" if held else ""
+    name = f"preparing {options.interactions:,} of {options.users:,} x {options.items:,}{limit}"
+    return {
+        "name": name, "unit": f"rows/s ({prepared['seconds']:.1f} s, {prepared['cpuSeconds']:.1f} s CPU)", "value": round(rate),
+        "peer": PEER, "peerValue": round(peer), "ratio": round(peer / rate, 2), "atLeast": None,
+        # A group's limit counts the pages of mapped files, and the kernel takes them back; the process's peak counts them
+        # too, so that it says little. Who ended in the group kept to its limit.
+        "ok": held or peak <= options.memory_gib * 1024, "details": prepared,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """What the child does, as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["scan", "prepare", "generate"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--group", type=Path)
+    for name in ("users", "items", "interactions"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Options, name))
+    options = parser.parse_args()
+    if options.group:
+        (options.group / "cgroup.procs").write_text(str(os.getpid()))
+    data = options.folder / "data"
+    if options.what == "generate":
+        write_interactions(data, Options(options.users, options.items, options.interactions))
+        return
+    print(json.dumps(scan(data) if options.what == "scan" else prepare(data, options.folder / "snapshot")))
+
+
+if __name__ == "__main__":
+    main()

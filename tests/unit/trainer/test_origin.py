@@ -1,0 +1,119 @@
+"""A source is read once: snapshots are taken over where files and settings are the same, and only there."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recsys_api.recommender_model import Data
+from recsys_api.run_spec import StableReference
+from recsys_trainer import cli, stages
+from recsys_trainer.data.origin import observe_origin
+from recsys_trainer.data.preparing import prepare_interactions
+from recsys_trainer.manifest import read_manifest
+from recsys_trainer.store import Store
+
+Manifest = Callable[..., Path]
+
+
+@pytest.fixture
+def source(tmp_path: Path, table: pa.Table) -> Path:
+    """A folder of its own, which a test may change."""
+    (tmp_path / "data").mkdir()
+    pq.write_table(table, tmp_path / "data/a.parquet")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Data]:
+    """What was read and sorted."""
+    found: list[Data] = []
+
+    def counted(data: Data, seed: int) -> Any:
+        found.append(data)
+        return prepare_interactions(data, seed)
+
+    monkeypatch.setattr("recsys_trainer.stages.prepare_interactions", counted)
+    return found
+
+
+def prepared(manifest: Path, folder: Path, stable: Path | None = None) -> dict[str, Any]:
+    reference = StableReference(name="s", version_uri=f"file://{stable}", digest="") if stable else None
+    stages.prepare(read_manifest(manifest, folder, reference), Store(f"file://{folder}"))
+    content: dict[str, Any] = json.loads((folder / "snapshot/snapshot.json").read_text())
+    return content
+
+
+def test_the_stable_versions_snapshot_is_taken_over(
+    tmp_path: Path, source: Path, write_manifest: Manifest, reads: list[Data]
+) -> None:
+    manifest = write_manifest(f"file://{source}")
+    first = prepared(manifest, tmp_path / "one")
+    other = write_manifest(f"file://{source}", **{"model.embeddingDim": 4, "training.epochs": 7})
+    assert prepared(other, tmp_path / "two", tmp_path / "one") == first
+    assert len(reads) == 1
+    files = [sorted(path.name for path in (tmp_path / name / "snapshot").iterdir()) for name in ("one", "two")]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("what", ["file", "touched", "another file", "settings", "damaged"])
+def test_what_differs_is_read_again(
+    tmp_path: Path, source: Path, write_manifest: Manifest, reads: list[Data], table: pa.Table, what: str
+) -> None:
+    prepared(write_manifest(f"file://{source}"), tmp_path / "one")
+    changes = {}
+    if what == "file":
+        pq.write_table(table.slice(0, 2900), source / "a.parquet")
+    elif what == "touched":
+        os.utime(source / "a.parquet", (1, 1))
+    elif what == "another file":
+        pq.write_table(table.slice(0, 9), source / "b.parquet")
+    elif what == "settings":
+        changes = {"data.filter": {"minUserInteractions": 2}}
+    else:
+        with (tmp_path / "one/snapshot/users.idmap").open("ab") as file:
+            file.write(b"x")
+    prepared(write_manifest(f"file://{source}", **changes), tmp_path / "two", tmp_path / "one")
+    assert len(reads) == 2
+
+
+def test_a_source_that_changes_while_it_is_read_is_not_taken_over(
+    tmp_path: Path, source: Path, write_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(data: Data, seed: int) -> Any:
+        found = prepare_interactions(data, seed)
+        os.utime(source / "a.parquet", (1, 1))
+        return found
+
+    monkeypatch.setattr("recsys_trainer.stages.prepare_interactions", changed)
+    assert prepared(write_manifest(f"file://{source}"), tmp_path / "one")["origin"] == ""
+
+
+def test_fit_into_the_same_folder_reads_only_what_changed(
+    tmp_path: Path, source: Path, write_manifest: Manifest, reads: list[Data], table: pa.Table
+) -> None:
+    def fit(**changes: Any) -> None:
+        manifest = write_manifest(f"file://{source}", **{"training.epochs": 1} | changes)
+        assert cli.main(["fit", "-f", str(manifest), "--output", str(tmp_path / "out")]) == 0
+
+    fit()
+    fit(**{"model.embeddingDim": 4})
+    assert len(reads) == 1
+    pq.write_table(table.slice(0, 2900), source / "a.parquet")
+    fit()
+    assert len(reads) == 2
+    assert json.loads((tmp_path / "out/snapshot/snapshot.json").read_text())["rows"] < 2900
+
+
+def test_the_seed_is_of_the_origin_where_it_draws_the_parts(source: Path) -> None:
+    def origin(strategy: str, seed: int) -> str:
+        data = {"source": {"uri": f"file://{source}"}, "split": {"strategy": strategy}, "columns": {"timestamp": "ts"}}
+        return observe_origin(Data.model_validate(data), seed)
+
+    assert origin("Temporal", 1) == origin("Temporal", 2)
+    assert origin("Random", 1) != origin("Random", 2)

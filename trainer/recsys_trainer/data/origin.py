@@ -1,0 +1,57 @@
+"""Where a snapshot came from, as a digest: equal origins give equal snapshots, so that a source need not be read twice."""
+
+import hashlib
+import json
+from typing import Any
+
+from recsys_api.recommender_model import Data
+from recsys_trainer.data.readers import find_files
+from recsys_trainer.store import reading
+
+_RULES = 1
+"""Raised whenever preparing finds something else in the same files."""
+_CONTENT = ("ETag", "etag", "md5Hash", "generation", "VersionId")
+"""What a store says of a file's content."""
+_TIMES = ("mtime", "created", "ino")
+"""What a file system says instead."""
+
+
+def observe_origin(data: Data, seed: int) -> str:
+    """Digest of the data settings and of every file's path, size and ETag (or times, on a file system); "" where a store
+    says neither.
+
+    Raises:
+        UnreadableError: the source cannot be listed.
+        DataError: it has no files.
+    """
+    files: list[Any] = []
+    for uri in _places(data):
+        source = data.source.model_copy(update={"uri": uri})
+        fs, paths = find_files(source)
+        for path in paths:
+            with reading(path):
+                info = fs.info(path)
+            known = _identity(info)
+            if not known:
+                return ""
+            files.append([uri, path, info["size"], known])
+    told = {
+        "rules": _RULES,
+        "data": data.to_dict(),
+        "seed": seed if data.split.strategy == "Random" else 0,
+        "files": files,
+    }
+    return "sha256:" + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _places(data: Data) -> list[str]:
+    given = data.split.predefined
+    return [data.source.uri] if given is None else [given.train, given.validation, given.test]
+
+
+def _identity(info: dict[str, Any]) -> dict[str, str]:
+    content = {name: str(info[name]) for name in _CONTENT if info.get(name)}
+    if content:
+        return content
+    times = {name: str(info[name]) for name in _TIMES if info.get(name)}
+    return times if "mtime" in times else {}
