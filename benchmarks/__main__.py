@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import recsys_trainer  # noqa: F401  first: it sets how torch waits and allocates before torch is loaded
 from benchmarks import detection, large_tables, last_request, preparing, ranking
 from benchmarks.control_plane.measure import Options, measure
 

@@ -11,10 +11,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
+import recsys_trainer  # noqa: F401  first: it sets OpenMP's wait policy and torch's pages before torch is loaded
+
+import numpy as np  # isort: skip
+import torch  # isort: skip
+from torch import Tensor  # isort: skip
+from torch.nn import functional  # isort: skip
 
 from recsys_api.recommender_model import Model, Training
 from recsys_trainer.fitting.losses import Batch, Loss, build_loss

@@ -115,3 +115,15 @@ def test_a_step_makes_nothing_of_the_size_of_a_table(loss: str) -> None:
     for name, values in network.exported().items():
         changed = (values != before[name]).flatten(1).any(1) if values.dim() == 2 else values != before[name]
         assert 0 < int(changed.sum()) <= max(len(items), ITEMS), "only what the batch touched"
+
+
+def test_tables_are_in_memory_once_and_twice_where_epochs_are_compared() -> None:
+    positives, asked = two_tastes(), questions(two_tastes())
+    whole = 4 * 1000 * (positives.users + positives.items)
+    needed = [
+        FAMILIES["MatrixFactorization"].needed_bytes(
+            Task(Model(architecture="MatrixFactorization", embedding_dim=1000), Training.model_validate(of), positives, who, "cpu")
+        )
+        for of, who in (({"optimizer": ADAGRAD}, None), ({"optimizer": ADAGRAD}, asked), ({}, asked))
+    ]  # fmt: skip
+    assert [round(each / whole) for each in needed] == [1, 2, 5]

@@ -59,3 +59,23 @@ def test_files_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert store.complete("c/d", ["b.json"])
     with pytest.raises(UnreadableError, match=r"nothing.json: does not exist"):
         store.read("nothing.json")
+
+
+def test_a_large_file_takes_the_place_of_an_earlier_one_whole_or_not_at_all(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}")
+    with store.writing("a/b") as file:
+        file.write(b"first")
+
+    def fail() -> None:
+        with store.writing("a/b") as file:
+            file.write(b"half")
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        fail()
+    with store.opened("a/b") as file:
+        assert file.read() == b"first"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    store.remove("a")
+    store.remove("a")
+    assert not store.exists("a")
