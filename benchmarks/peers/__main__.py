@@ -13,6 +13,7 @@ from benchmarks.peers import neumf, tuned
 from benchmarks.peers.data import DataFileError
 from benchmarks.peers.environment import PeerError
 from benchmarks.peers.race import Row
+from benchmarks.peers.spaces import TRIALS
 from benchmarks.peers.tuned import PEERS
 from benchmarks.peers.worker import WorkerError
 
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument(
         "--trials", type=Path, default=Path("benchmarks/results"), help="folder of the searches' JSON lines: continued"
     )
+    parser.add_argument("--count", type=int, default=TRIALS, help="als, bpr: trials of each side; default: %(default)s")
     parser.add_argument("--json", type=Path, help="write rows and environment to this file")
     options = parser.parse_args()
     if options.data is None:
@@ -37,12 +39,16 @@ def main() -> None:
     for name in options.names:
         given = options.data.resolve(), options.threads, options.rounds
         trials = options.trials / f"peers-{name}.jsonl"
-        found += neumf.rows(*given, options.share) if name == "neumf" else tuned.rows(name, *given, trials.resolve())
+        found += (
+            neumf.rows(*given, options.share)
+            if name == "neumf"
+            else tuned.rows(name, *given, trials.resolve(), options.count)
+        )
     show(found)
     if options.json:
         where = {
             "python": platform.python_version(), "torch": torch.__version__, "cpus": os.cpu_count(),
-            "machine": platform.machine(), "threads": options.threads, "rounds": options.rounds, "share": options.share,
+            "machine": platform.machine(), "threads": options.threads, "rounds": options.rounds, "share": options.share, "trials": options.count,
             "loadBefore": load, "loadAfter": os.getloadavg(),
         }  # fmt: skip
         options.json.write_text(json.dumps({"rows": found, "environment": where}, indent=2) + "\n")

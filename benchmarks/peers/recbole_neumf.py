@@ -7,6 +7,7 @@ import argparse
 import functools
 import itertools
 import math
+import os
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -50,6 +51,7 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     folder = tempfile.TemporaryDirectory()
+    os.chdir(folder.name)  # its trainer writes TensorBoard files to where it runs
 
     @functools.cache
     def prepared(batch: int) -> tuple[Any, Any]:

@@ -22,7 +22,7 @@ from benchmarks.peers.worker import Worker, variables
 PEERS = {"als": "implicit 0.7.3 ALS", "bpr": "implicit 0.7.3 BPR"}
 
 
-def rows(name: str, data: Path, threads: int, rounds: int, trials: Path) -> list[Row]:
+def rows(name: str, data: Path, threads: int, rounds: int, trials: Path, count: int) -> list[Row]:
     """Search where that is not done, then race and test."""
     spaces, given = SPACES[name], variables(threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -34,8 +34,8 @@ def rows(name: str, data: Path, threads: int, rounds: int, trials: Path) -> list
             Worker(Path(sys.executable), spaces["ours"].worker, [str(threads)], given) as ours,
         ):
             workers = {"ours": ours, "peer": peer}
-            found = search(spaces, workers, parts["validation"], trials)
-            what = f"{name.upper()} on ML-1M, d=64, {threads} threads"
+            found = search(spaces, workers, parts["validation"], trials, count)
+            what = f"{name.upper()} on ML-1M, d=64, {threads} threads, {count} trials each"
             return [
                 *to_the_peers_best(what, PEERS[name], found, workers, parts["validation"], rounds),
                 test(what, PEERS[name], found, workers, parts["test"]),

@@ -20,18 +20,20 @@ def of_side(trials: list[Trial], side: str) -> list[Trial]:
     return [trial for trial in trials if trial["side"] == side]
 
 
-def search(spaces: dict[str, Space], workers: dict[str, Worker], part: Path, file: Path) -> list[Trial]:
-    """Until every side has all of its trials."""
+def search(
+    spaces: dict[str, Space], workers: dict[str, Worker], part: Path, file: Path, count: int = TRIALS
+) -> list[Trial]:
+    """Until every side has the first `count` of its trials."""
     done = read_trials(file)
     draws = {side: space.draws() for side, space in spaces.items()}
     tried = {(trial["side"], trial["number"]) for trial in done}
-    for number, side in ((number, side) for number in range(TRIALS) for side in spaces):
+    for number, side in ((number, side) for number in range(count) for side in spaces):
         if (side, number) not in tried:
             trial = attempt(spaces[side], workers[side], side, number, draws[side][number], part)
             done.append(trial)
             with file.open("a") as lines:
                 lines.write(json.dumps(trial) + "\n")
-    return done
+    return [trial for trial in done if trial["number"] < count]
 
 
 def attempt(space: Space, worker: Worker, side: str, number: int, settings: dict[str, Any], part: Path) -> Trial:

@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[2]
 def serve(answer: Callable[[Answer], Answer]) -> None:
     """Answer until the other side closes; whatever else is printed goes to standard error."""
     out, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        print(json.dumps(answer(json.loads(line))), file=out, flush=True)
+    with contextlib.suppress(BrokenPipeError):  # nobody waits any more
+        for line in sys.stdin:
+            print(json.dumps(answer(json.loads(line))), file=out, flush=True)
 
 
 def timed(act: Callable[[], Any]) -> tuple[Any, Answer]:

@@ -64,10 +64,11 @@ def mlp_logits(
     first, *rest = cast("list[nn.Linear]", list(layers))
     of_users = functional.linear(user_BE, first.weight[:, :width], first.bias).unsqueeze(1)
     values = of_users + functional.linear(item, first.weight[:, width:])
-    hidden = functional.relu(_normalized(norms, 0, values))
+    in_place = not torch.is_grad_enabled()  # scoring needs no second copy of a layer's values
+    hidden = functional.relu(_normalized(norms, 0, values), in_place)
     for number, layer in enumerate(rest, 1):
         values = layer(functional.dropout(hidden, dropout, training))
-        hidden = functional.relu(_normalized(norms, number, values))
+        hidden = functional.relu(_normalized(norms, number, values), in_place)
     return functional.dropout(hidden, dropout, training) @ weight_H
 
 
