@@ -65,9 +65,8 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
             with scratch() as folder:
                 manifest = snapshots.write_snapshot(folder, interactions, parts)
                 store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
-            if origin == observe_origin(
-                data, seed
-            ):  # files that changed meanwhile may have been read half old, half new
+            # files that changed meanwhile may have been read half old, half new: then there is no telling
+            if origin == observe_origin(data, seed):
                 manifest = manifest.model_copy(update={"origin": origin})
         write_json(store, SNAPSHOT, manifest)
     return prepare_result(manifest)
