@@ -1,5 +1,6 @@
 """The cache under what watch streams do: late, doubled, missing and reordered events."""
 
+import json
 from typing import Any
 
 from recsys_operator.adapters.cache import Cache
@@ -122,3 +123,19 @@ def test_managed_fields_are_not_kept_and_the_event_is_not_changed() -> None:
     cache.put(event)
     assert "managedFields" not in cache.get("Pod", "shop", "p")["metadata"]  # type: ignore[index]
     assert "managedFields" in event["metadata"]
+
+
+def test_texts_that_many_objects_have_exist_once() -> None:
+    """Memory at thousands of models hangs on it."""
+    cache, long = Cache(), "x" * 1000
+    for uid in ("a", "b"):
+        cache.put(
+            json.loads(json.dumps(pod(uid, 1, name=uid, spec={"nodeName": "node-1", "args": ["--quiet", 7, long]})))
+        )
+    first, second = (cache.get("Pod", "shop", name) for name in ("a", "b"))
+    assert first is not None
+    assert second is not None
+    assert first["spec"] == {"nodeName": "node-1", "args": ["--quiet", 7, long]}
+    assert first["spec"]["nodeName"] is second["spec"]["nodeName"]
+    assert first["spec"]["args"][0] is second["spec"]["args"][0]
+    assert next(iter(first["spec"])) is next(iter(second["spec"]))
