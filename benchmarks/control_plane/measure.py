@@ -25,6 +25,7 @@ from benchmarks.control_plane.world import Helper, Operator, World, start_world,
 
 FIRST_MODELS = 100
 CALM_SECONDS = 5.0
+SETTLE_SECONDS = 180.0
 RELIST_SECONDS = 10
 RELISTING = "relisting every 10 s"
 PEER_ROUTES, PEER_INTERVALS = 8, (1.0, 10.0)
@@ -101,7 +102,7 @@ class Run:
 
     async def idle(self, operator: Operator) -> None:
         """Nothing happens: what is written, and what it costs."""
-        await asyncio.sleep(CALM_SECONDS)
+        await until(self._calm, SETTLE_SECONDS, "somebody writes all the time")
         self.audit.skip()
         seconds, cpu = self.options.idle_seconds, cpu_seconds(operator.process.pid)
         await asyncio.sleep(seconds)
@@ -118,6 +119,12 @@ class Run:
             *scaled_row(f"{where}: CPU in a minute", "s", cpu, models, {"Argo Rollouts": 0.59, "Flagger": 4.7}),
         ]  # fmt: skip
         _tell(f"idle: {count} writes in {seconds} s; {_load()}")
+
+    async def _calm(self) -> bool:
+        """No write in some seconds: the last models' routes were accepted, and their status says so."""
+        self.audit.skip()
+        await asyncio.sleep(CALM_SECONDS)
+        return writes(self.audit.requests()) == 0
 
     def _ours(self, since: float) -> list[Rollback]:
         found = find_rollbacks(self.observer.lines, self.standins.lines, ())
