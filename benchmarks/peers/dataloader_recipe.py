@@ -1,7 +1,7 @@
 """Worker: NeuMF as PyTorch's own idioms have it: a Dataset, a DataLoader, nn.Embedding, nn.Sequential, Adam.
 
 Negatives are drawn for every epoch with numpy at once and checked against a set of known pairs, as recipes do; the loader makes
-batches in the main process (0 workers, faster on two cores than with any: a worker sends its tensors through shared memory).
+batches in the main process (0 workers; others were not measured).
 """
 
 import argparse
