@@ -78,7 +78,7 @@ def zipf(random: np.random.Generator, size: int, count: int) -> npt.NDArray[np.i
     """Ids whose frequencies fall off as rank to the power of -EXPONENT, by inversion of the continuous law."""
     power = 1.0 - EXPONENT
     rank = ((random.random(count) * ((size + 1.0) ** power - 1.0)) + 1.0) ** (1.0 / power)
-    ranks = np.minimum(rank.astype(np.int64) - 1, size - 1)
+    ranks: npt.NDArray[np.int64] = np.minimum(rank.astype(np.int64) - 1, size - 1)
     return ranks * 2_654_435_761 % size if np.gcd(2_654_435_761, size) == 1 else ranks
 
 

@@ -6,6 +6,7 @@ part together, with each side's best settings and number of epochs.
 
 import sys
 import tempfile
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def rows(name: str, data: Path, threads: int, rounds: int, trials: Path, count: 
     with tempfile.TemporaryDirectory() as folder:
         parts = {part: Path(folder) / f"{part}.npz" for part in ("validation", "test")}
         for part, file in parts.items():
-            np.savez(file, **ml_1m(data, part))
+            np.savez(file, allow_pickle=False, **ml_1m(data, part))
         with (
             Worker(ensure(IMPLICIT), spaces["peer"].worker, [str(threads)], given) as peer,
             Worker(Path(sys.executable), spaces["ours"].worker, [str(threads)], given) as ours,
@@ -58,7 +59,7 @@ def to_the_peers_best(
     )
     name = f"{what}, to NDCG@10 {target:.4f} ({mine_epoch} epochs, theirs {epoch}), median of {rounds}"
     return [
-        race.row(name, unit, found.median(lambda measured, key=key: measured[key]), peer, 1.0, more_is_better=False)
+        race.row(name, unit, found.median(itemgetter(key)), peer, 1.0, more_is_better=False)
         for key, unit in (("seconds", "s"), ("cpuSeconds", "CPU-s"))
     ]
 

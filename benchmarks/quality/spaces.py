@@ -147,6 +147,16 @@ SPACES |= {
     "ml-100k/GMF": Space({"architecture": "GMF"}, UNTIL_WORSE, STEPS, trials=8),
     "ml-100k/MLP": Space({"architecture": "MLP", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
     "ml-100k/NeuMF": Space({"architecture": "NeuMF", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
+    "ml-100k/NeuMF-small": Space(
+        {"architecture": "NeuMF", "hiddenLayers": [32, 16, 8]},
+        {"epochs": 30, "patience": 4, "batchSize": 4096},
+        {
+            "model.embeddingDim": OneOf((8, 16, 32)),
+            "training.optimizer.learningRate": Logarithmic(0.0003, 0.002),
+            "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-4),
+        },
+        trials=8,
+    ),
     "ml-100k/NeuMF-linear": Space(
         {"architecture": "NeuMF", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]},
         {"epochs": 12, "batchSize": 4096, "optimizer": {"schedule": "Linear"}},

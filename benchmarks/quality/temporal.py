@@ -66,8 +66,8 @@ class Bench:
 
     def served(self, network: Recommender) -> Served:
         """As an artifact serves it."""
-        users = [self.snapshot.users[row] for row in self.positives.user_of]
-        items = [self.snapshot.items[row] for row in self.positives.item_of]
+        users = self.snapshot.users.take(self.positives.user_of)
+        items = self.snapshot.items.take(self.positives.item_of)
         popular = popularity(self.positives)
         indptr, indices = self.positives.indptr, self.positives.indices
         found = popular["items"].astype(np.int32), popular["scores"].astype(np.float32)
