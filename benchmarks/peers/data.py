@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from benchmarks.held_out import Ints, csr, held_out
+
 Arrays = dict[str, npt.NDArray[np.integer]]
 """indptr [U + 1], indices [nnz]: what trains; wanted [U]: the item that judges, or -1; items: their number."""
-VALIDATION_SEED = 1
 
 
 class DataFileError(Exception):
@@ -42,25 +42,6 @@ def ml_1m(folder: Path, part: str) -> Arrays:
     data = np.load(needed(folder, "ml-1m/ncf_ml1m.npz"))
     user, item, test = (data[name].astype(np.int64) for name in ("train_user", "train_item", "test_item"))
     items = len(data["item_to_movieid"])
-    if part == "test":
-        return csr(user, item, len(test), items) | {"wanted": test}
-    keep, wanted = held_out(user, item, len(test))
-    return csr(user[keep], item[keep], len(test), items) | {"wanted": wanted}
-
-
-def held_out(user: Ints, item: Ints, users: int) -> tuple[npt.NDArray[np.bool_], Ints]:
-    """(what still trains, the item taken from each user who has more than one, else -1)."""
-    order = np.random.default_rng(VALIDATION_SEED).permutation(len(user))
-    found, first = np.unique(user[order], return_index=True)
-    enough = np.bincount(user, minlength=users)[found] > 1
-    chosen = order[first[enough]]
-    keep, wanted = np.ones(len(user), dtype=np.bool_), np.full(users, -1, dtype=np.int64)
-    keep[chosen], wanted[user[chosen]] = False, item[chosen]
-    return keep, wanted
-
-
-def csr(user: Ints, item: Ints, users: int, items: int) -> Arrays:
-    """Rows of users, items ascending."""
-    order = np.lexsort((item, user))
-    indptr = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=users)))).astype(np.int64)
-    return {"indptr": indptr, "indices": item[order].astype(np.int32), "items": np.array(items)}
+    keep, wanted = (np.ones(len(user), dtype=np.bool_), test) if part == "test" else held_out(user, item, len(test))
+    indptr, indices = csr(user[keep], item[keep], len(test))
+    return {"indptr": indptr, "indices": indices, "items": np.array(items), "wanted": wanted}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.peers.data import Ints
+from benchmarks.held_out import Ints
 from benchmarks.peers.ours_neumf import positives_of
 from benchmarks.peers.worker import serve, timed
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.peers.data import csr, ml_100k
+from benchmarks.held_out import csr
+from benchmarks.peers.data import ml_100k
 from benchmarks.peers.worker import serve, timed
 from recsys_api.recommender_model import Model, Training
 from recsys_trainer.fit import fit
@@ -25,9 +26,8 @@ def positives_of(folder: Path) -> Positives:
     user, item = ml_100k(folder)
     keep = np.random.default_rng(0).permutation(len(user))[: int(SHARE * len(user))]
     users, items = int(user.max()) + 1, int(item.max()) + 1
-    part = csr(user[keep], item[keep], users, items)
     rows = np.arange(users, dtype=np.int32), np.arange(items, dtype=np.int32)
-    return Positives(*rows, part["indptr"].astype(np.int64), part["indices"].astype(np.int32), 0)
+    return Positives(*rows, *csr(user[keep], item[keep], users), 0)
 
 
 def multiply_adds() -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.held_out import csr, held_out
 from recsys_trainer.evaluation.ranking import Pairs, Questions
 from recsys_trainer.training_data import Positives, seen_of
 
@@ -19,7 +20,6 @@ Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 TOP = 10
-VALIDATION_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,14 @@ class Ncf:
 
     def validation_mask(self) -> Mask:
         """One random training interaction of each user who has more than one."""
-        shuffled = np.random.default_rng(VALIDATION_SEED).permutation(len(self.user_P))
-        users, first = np.unique(self.user_P[shuffled], return_index=True)
-        chosen = np.zeros(len(self.user_P), dtype=np.bool_)
-        enough = np.bincount(self.user_P, minlength=self.users)[users] > 1
-        chosen[shuffled[first[enough]]] = True
-        return chosen
+        keep_P, _ = held_out(self.user_P, self.item_P, self.users)
+        return ~keep_P
 
     def positives(self, keep_P: Mask | None = None) -> Positives:
         """What trains: all training interactions, or those of a mask. Every user and item keeps its row."""
         user, item = (self.user_P, self.item_P) if keep_P is None else (self.user_P[keep_P], self.item_P[keep_P])
-        order = np.lexsort((item, user))
-        indptr = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=self.users)))).astype(np.int64)
         rows = np.arange(self.users, dtype=np.int32), np.arange(self.items, dtype=np.int32)
-        return Positives(*rows, indptr, item[order].astype(np.int32), 0)
+        return Positives(*rows, *csr(user, item, self.users), 0)
 
     def searching(self) -> tuple[Positives, Questions]:
         """(what trains, what chooses)."""

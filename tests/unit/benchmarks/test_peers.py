@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.held_out import held_out
 from benchmarks.peers.curve import Curve, StopFitError
-from benchmarks.peers.data import DataFileError, held_out, ml_1m
+from benchmarks.peers.data import DataFileError, ml_1m
 from benchmarks.peers.environment import IMPLICIT, RECBOLE, folder_of
 from benchmarks.peers.race import interleaved, paired_difference, rate, row
 from benchmarks.peers.ranks import ndcg
