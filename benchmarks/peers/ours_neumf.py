@@ -1,7 +1,8 @@
-"""Worker: an epoch of our NeuMF on ML-100K, and how fast this machine multiplies matrices of its layers' shapes."""
+"""Worker: an epoch of our NeuMF on ML-100K, and how fast this machine multiplies matrices meanwhile."""
 
 import argparse
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from benchmarks.peers.data import ml_100k
 from benchmarks.peers.worker import serve, timed
 from recsys_api.recommender_model import Model, Training
 from recsys_trainer.fit import fit
+from recsys_trainer.fitting.pairs import TrainingPairs
+from recsys_trainer.negatives import NegativeSampler
 from recsys_trainer.training_data import Positives
 
-MODEL = {"architecture": "NeuMF", "embeddingDim": 64, "hiddenLayers": [256, 128, 64]}
-LAYERS = ((128, 256), (256, 128), (128, 64))
+WIDTH, LAYERS, NEGATIVES = 64, (256, 128, 64), 4
+MODEL = {"architecture": "NeuMF", "embeddingDim": WIDTH, "hiddenLayers": LAYERS}
+SIDE = 1024
+"""Of the matrices whose product is the limit."""
 SHARE = 0.8
 """Of the ratings; RecBole's default, which it trains on."""
 
@@ -30,39 +35,51 @@ def positives_of(folder: Path) -> Positives:
     return Positives(*rows, *csr(user[keep], item[keep], users), 0)
 
 
-def multiply_adds() -> int:
-    """Of one sample: forwards, and for both gradients."""
-    return 3 * sum(before * after for before, after in LAYERS)
+def multiply_adds(positives: Positives, batch: int) -> float:
+    """Of one sample, forwards and for both gradients, in a batch of random positives with their negatives.
+
+    The first layer is split, so that it multiplies each user and each item of the batch once.
+    """
+    step, random = batch // (1 + NEGATIVES), torch.Generator().manual_seed(0)
+    pairs = TrainingPairs.of(positives, "cpu")
+    user, item, _ = pairs.take(pairs.order(0, 1)[:step])
+    sampler = NegativeSampler.of(positives.indptr, positives.indices, positives.items, "cpu")
+    items = torch.cat((item.unsqueeze(1), sampler.draw(user, NEGATIVES, random)), dim=1)
+    once = (
+        WIDTH * LAYERS[0] * (user.bincount().count_nonzero().item() + items.flatten().bincount().count_nonzero().item())
+    )
+    each = sum(before * after for before, after in pairwise(LAYERS))
+    return 3 * (once / items.numel() + each)
 
 
-def product_rate(batch: int) -> float:
-    """Multiply-adds a second of CPU time in the products of a step, nothing else."""
-    sides = [
-        (torch.randn(batch, before), torch.randn(after, before), torch.randn(batch, after)) for before, after in LAYERS
-    ]
+def product_rate() -> float:
+    """Multiply-adds a second of CPU time of a single-precision product, the best of ten."""
+    left, right = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
     seconds = []
-    for _ in range(4):
+    for _ in range(10):
         began = time.process_time()
-        for left, weight, grad in sides:
-            left @ weight.T, grad @ weight, grad.T @ left
+        left @ right
         seconds.append(time.process_time() - began)
-    return batch * multiply_adds() / min(seconds)
+    return SIDE**3 / min(seconds)
 
 
 def main() -> None:
-    """Requests: {"batch"}; answers: {"samples", "seconds", "cpuSeconds", "productRate"}."""
+    """Requests: {"batch"}; answers: {"samples", "seconds", "cpuSeconds", "multiplyAdds", "productRate"}."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("threads", type=int)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    torch.use_deterministic_algorithms(True)  # as the trainer does
+    torch.use_deterministic_algorithms(True)  # as the trainer does, this and the next
+    memory: Any = torch.utils.deterministic
+    memory.fill_uninitialized_memory = False
     positives, model = positives_of(options.data), Model.model_validate(MODEL)
 
     def epoch(request: dict[str, Any]) -> dict[str, Any]:
         training = Training.model_validate({"epochs": 1, "batchSize": request["batch"]})
         fitted, spent = timed(lambda: fit(model, training, positives, None, "cpu"))
-        return {"samples": fitted.samples, **spent, "productRate": product_rate(request["batch"])}
+        work = multiply_adds(positives, request["batch"])
+        return {"samples": fitted.samples, **spent, "multiplyAdds": work, "productRate": product_rate()}
 
     serve(epoch)
 

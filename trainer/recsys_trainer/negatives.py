@@ -1,7 +1,8 @@
 """Negatives: drawn on the device, uniform over what the user has not touched, without rejection.
 
 A user with d training positives has I - d other items. The r-th of them is r + (number of positives p_j, counted from
-j = 0, with p_j - j <= r): one binary search for each draw, and a positive cannot come out.
+j = 0, with p_j - j <= r): one binary search for each draw, and a positive cannot come out. Where users and items are few, a
+list of all others saves the search.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ _DRAW = 2**62
 """Draws are taken modulo the number of choices; against 2^62 the bias is below 1e-9 for a billion items."""
 
 
+OTHER_PAIRS = 2**22
+"""Most users x items for which every user's other items are listed (4 bytes each, 16 MB): what a draw costs is then one read."""
 GAP_PAIRS = 2**22
 """Most pairs for which the search has a table of its own (8 bytes each): one search over it is twice as fast where a step is
 small. Beyond it every draw searches the items of its user, which lie together."""
@@ -28,8 +31,10 @@ class NegativeSampler:
     """int32 where it can count the pairs, [U + 1]."""
     indices: Tensor
     """int32 [nnz]"""
+    others: Tensor | None
+    """int32 [U * I - nnz]: every user's items that are no positives, ascending; None where they would be many."""
     gaps: Tensor | None
-    """int64 [nnz], ascending: user * (I + 1) + p_j - j."""
+    """int64 [nnz], ascending: user * (I + 1) + p_j - j; None where there are others, or many pairs."""
     items: int
     rounds: int
     """Halvings that find a place among the positives of any user."""
@@ -39,14 +44,19 @@ class NegativeSampler:
         cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str
     ) -> "NegativeSampler":
         """From a CSR of positives with ascending, distinct items in each row."""
-        degree, gaps = np.diff(indptr), None
-        if len(indices) <= GAP_PAIRS:
+        degree, others, gaps = np.diff(indptr), None, None
+        if len(degree) * items <= OTHER_PAIRS:
+            user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
+            free = np.ones((len(degree), items), dtype=np.bool_)
+            free[user, indices] = False
+            others = torch.from_numpy(np.nonzero(free)[1].astype(np.int32)).to(device)
+        elif len(indices) <= GAP_PAIRS:
             user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
             position = np.arange(len(indices), dtype=np.int64) - np.repeat(indptr[:-1], degree)
             gaps = torch.from_numpy(user * (items + 1) + indices - position).to(device)
         small = indptr.astype(np.int32 if len(indices) < 2**31 else np.int64)
         tables = torch.from_numpy(small).to(device), torch.from_numpy(indices).to(device)
-        return cls(*tables, gaps, items, int(degree.max(initial=0)).bit_length())
+        return cls(*tables, others, gaps, items, int(degree.max(initial=0)).bit_length())
 
     def draw(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """`count` negatives for each user, int64 [B, count]; every user needs at least one choice."""
@@ -54,6 +64,9 @@ class NegativeSampler:
         begin_B1 = self.indptr[user_B].unsqueeze(1)
         degree_B1 = self.indptr[user_B + 1].unsqueeze(1) - begin_B1
         draws = torch.randint(_DRAW, shape, generator=generator, device=user_B.device) % (self.items - degree_B1)
+        if self.others is not None:
+            at_BC = draws + (user_B * self.items).unsqueeze(1) - begin_B1
+            return self.others.index_select(0, at_BC.flatten()).view(shape).long()
         if self.gaps is None:
             return draws + self._positives_before(begin_B1, degree_B1, draws.to(torch.int32))
         keys = user_B.unsqueeze(1) * (self.items + 1) + draws

@@ -1,8 +1,10 @@
 """Threads follow what the pod may use."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from recsys_api.recommender_model import Training
 from recsys_trainer import device
@@ -45,3 +47,15 @@ def test_a_memory_limit_is_what_counts(tmp_path: Path) -> None:
     whole = device.free_memory("cpu", tmp_path)
     (tmp_path / "memory.max").write_text(str(2**20))
     assert device.free_memory("cpu", tmp_path) < min(whole, 2**20)
+
+
+def test_settings_end_with_the_fit_and_fill_no_memory_meanwhile() -> None:
+    memory: Any = torch.utils.deterministic
+
+    def settings() -> tuple[bool, bool, int]:
+        return torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory, torch.get_num_threads()
+
+    before = settings()
+    with device.torch_settings(Training()):
+        assert settings()[:2] == (True, False)
+    assert settings() == before

@@ -1,12 +1,13 @@
 """Negatives are never positives, and uniform over the rest."""
 
-from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_trainer import negatives
 from recsys_trainer.negatives import NegativeSampler
 
 
@@ -21,8 +22,13 @@ def test_a_negative_is_never_a_training_positive_of_its_user(positives: list[set
     sampler = NegativeSampler.of(*csr(positives), 12, "cpu")
     users = torch.arange(len(positives))
     drawn = sampler.draw(users, 40, torch.Generator().manual_seed(seed))
-    without_table = replace(sampler, gaps=None).draw(users, 40, torch.Generator().manual_seed(seed))
-    assert torch.equal(drawn, without_table), "both searches find the same place"
+    for pairs in (negatives.GAP_PAIRS, 0):
+        with mock.patch.object(negatives, "OTHER_PAIRS", 0), mock.patch.object(negatives, "GAP_PAIRS", pairs):
+            searching = NegativeSampler.of(*csr(positives), 12, "cpu")
+        assert searching.others is None
+        assert (searching.gaps is None) == (pairs < sum(map(len, positives)))
+        found = searching.draw(users, 40, torch.Generator().manual_seed(seed))
+        assert torch.equal(drawn, found), "the list and both searches find the same item"
     assert int(drawn.min()) >= 0
     assert int(drawn.max()) < 12
     for user, items in enumerate(drawn.tolist()):

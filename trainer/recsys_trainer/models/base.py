@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from recsys_trainer.models.on_cpu import rows
+from recsys_trainer.models.on_cpu import Products, rows
+from recsys_trainer.models.reads import Reads
 
 EMBEDDING_STD = 0.1
 """NCF starts at 0.01, where the product of two factors gets next to no gradient in the first epochs."""
@@ -38,6 +39,22 @@ class Recommender(nn.Module, ABC):
             return table, index
         rows = self.rows(table, index)
         return rows.view(-1, rows.shape[-1]), torch.arange(index.numel(), device=index.device).view(index.shape)
+
+    def reads(self, table: Tensor, items: Tensor) -> Reads | None:
+        """Which rows of an item table the batch reads, where gradients are written by hand: for a CPU and items [B, C]."""
+        by_hand = torch.is_grad_enabled() and table.device.type == "cpu" and items.dim() == 2
+        return Reads.of(items, len(table)) if by_hand else None
+
+    def inner_products(self, user_BD: Tensor, table: Tensor, items: Tensor, reads: Reads | None) -> Tensor:
+        """Inner products [B, C] with rows of a table.
+
+        Args:
+            reads: of the items.
+        """
+        if reads is None or self.reader is not None:
+            return dot(user_BD, self.rows(table, items))
+        found: Tensor = Products.apply(user_BD, table, items, reads)  # type: ignore[no-untyped-call]
+        return found
 
     @abstractmethod
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:

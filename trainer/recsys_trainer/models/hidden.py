@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from recsys_api.recommender_model import Model
 from recsys_trainer.models.on_cpu import HiddenLayers, rows
+from recsys_trainer.models.reads import Reads
 
 Rows = tuple[Tensor, Tensor]
 """(table, row numbers)."""
@@ -43,6 +44,7 @@ def mlp_logits(
     items: Rows,
     dropout: float,
     training: bool,
+    reads: Reads | None,
 ) -> Tensor:
     """The MLP's part of the logit, [B, C].
 
@@ -53,10 +55,10 @@ def mlp_logits(
         weight_H: the output's weights for the last hidden layer.
         users: table and rows [B].
         items: table and rows, [C] or [B, C].
+        reads: of items [B, C], where gradients are to be written by hand.
     """
-    plain = layers and not norms and not (dropout and training)
-    if plain and torch.is_grad_enabled() and weight_H.device.type == "cpu" and items[1].dim() == 2:
-        return _by_hand(users, items, weight_H, layers)
+    if reads is not None and layers and not norms and not (dropout and training):
+        return _by_hand(users, items[0], reads, weight_H, layers)
     user_BE, item = rows(*users), rows(*items)
     width = user_BE.shape[1]
     if not layers:
@@ -72,10 +74,10 @@ def mlp_logits(
     return functional.dropout(hidden, dropout, training) @ weight_H
 
 
-def _by_hand(users: Rows, items: Rows, weight_H: Tensor, layers: nn.ModuleList) -> Tensor:
+def _by_hand(users: Rows, item_RE: Tensor, items: Reads, weight_H: Tensor, layers: nn.ModuleList) -> Tensor:
     parameters = [values for layer in cast("list[nn.Linear]", list(layers)) for values in (layer.weight, layer.bias)]
     logits: Tensor = HiddenLayers.apply(  # type: ignore[no-untyped-call]
-        users[0], items[0], users[1], items[1], weight_H, *parameters
+        users[0], item_RE, users[1], items, weight_H, *parameters
     )
     return logits
 
