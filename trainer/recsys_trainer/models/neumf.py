@@ -9,7 +9,7 @@ from torch.nn import functional
 from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models import gmf, mlp
-from recsys_trainer.models.base import Recommender, dot, embedding
+from recsys_trainer.models.base import Recommender, embedding, inner
 from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
 from recsys_trainer.models.network_family import NetworkFamily
 
@@ -34,7 +34,7 @@ class NeuMF(Recommender):
         """Logits [B, C]."""
         weight_D, weight_H = self.out.weight[0].tensor_split((self.gmf_user.shape[1],))
         user_BD = functional.dropout(self.rows(self.gmf_user, user_B), self.dropout, self.training)
-        factors = dot(user_BD * weight_D, self.rows(self.gmf_item, items))
+        factors = inner(user_BD * weight_D, *self.located(self.gmf_item, items))
         tables = self.located(self.mlp_user, user_B), self.located(self.mlp_item, items)
         hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, *tables, self.dropout, self.training)
         return factors + hidden + self.out.bias
