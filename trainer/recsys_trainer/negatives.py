@@ -1,8 +1,9 @@
-"""Negatives: drawn on the device, uniform over what the user has not touched, without rejection.
+"""Negatives: drawn on the device, uniform over what the user has not touched.
 
 A user with d training positives has I - d other items. The r-th of them is r + (number of positives p_j, counted from
-j = 0, with p_j - j <= r): one binary search for each draw, and a positive cannot come out. Where users and items are few, a
-list of all others saves the search.
+j = 0, with p_j - j <= r): one binary search for each draw, and a positive cannot come out. On a CPU the search is what a draw
+costs; where a bit for each user and item can be kept, an item is drawn from the whole catalogue, and only those that turn out to
+be positives are drawn anew by search. Both are uniform over the rest.
 """
 
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ _DRAW = 2**62
 """Draws are taken modulo the number of choices; against 2^62 the bias is below 1e-9 for a billion items."""
 
 
-OTHER_PAIRS = 2**22
-"""Most users x items for which every user's other items are listed (4 bytes each, 16 MB): what a draw costs is then one read."""
 GAP_PAIRS = 2**22
 """Most pairs for which the search has a table of its own (8 bytes each): one search over it is twice as fast where a step is
 small. Beyond it every draw searches the items of its user, which lie together."""
+
+
+TOUCHED_BYTES = 2**28
+"""Most memory for a bit of each user and item."""
 
 
 @dataclass(frozen=True)
@@ -31,42 +34,49 @@ class NegativeSampler:
     """int32 where it can count the pairs, [U + 1]."""
     indices: Tensor
     """int32 [nnz]"""
-    others: Tensor | None
-    """int32 [U * I - nnz]: every user's items that are no positives, ascending; None where they would be many."""
     gaps: Tensor | None
-    """int64 [nnz], ascending: user * (I + 1) + p_j - j; None where there are others, or many pairs."""
+    """int64 [nnz], ascending: user * (I + 1) + p_j - j."""
     items: int
     rounds: int
     """Halvings that find a place among the positives of any user."""
+    touched: Tensor | None
+    """uint8, bits of user * I + item from the lowest on; None: every draw is searched."""
 
     @classmethod
     def of(
         cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str
     ) -> "NegativeSampler":
         """From a CSR of positives with ascending, distinct items in each row."""
-        degree, others, gaps = np.diff(indptr), None, None
-        if len(degree) * items <= OTHER_PAIRS:
-            user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
-            free = np.ones((len(degree), items), dtype=np.bool_)
-            free[user, indices] = False
-            others = torch.from_numpy(np.nonzero(free)[1].astype(np.int32)).to(device)
-        elif len(indices) <= GAP_PAIRS:
+        degree, gaps, touched = np.diff(indptr), None, None
+        size = touched_bytes(len(degree), items)
+        if len(indices) <= GAP_PAIRS:
             user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
             position = np.arange(len(indices), dtype=np.int64) - np.repeat(indptr[:-1], degree)
             gaps = torch.from_numpy(user * (items + 1) + indices - position).to(device)
+        if device == "cpu" and size <= TOUCHED_BYTES:
+            user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
+            touched = torch.from_numpy(_bits(user * items + indices, size))
         small = indptr.astype(np.int32 if len(indices) < 2**31 else np.int64)
         tables = torch.from_numpy(small).to(device), torch.from_numpy(indices).to(device)
-        return cls(*tables, others, gaps, items, int(degree.max(initial=0)).bit_length())
+        return cls(*tables, gaps, items, int(degree.max(initial=0)).bit_length(), touched)
 
     def draw(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """`count` negatives for each user, int64 [B, count]; every user needs at least one choice."""
+        if self.touched is None:
+            return self._searched(user_B, count, generator)
+        item_BC = torch.randint(self.items, (len(user_B), count), generator=generator)
+        bit_BC = (user_B * self.items).unsqueeze(1) + item_BC
+        byte_N = self.touched.index_select(0, (bit_BC >> 3).flatten())
+        hit_M = (byte_N.bitwise_right_shift_((bit_BC & 7).to(torch.uint8).flatten()) & 1).nonzero().squeeze(1)
+        user_M = user_B[hit_M.div(count, rounding_mode="floor")]
+        item_BC.view(-1)[hit_M] = self._searched(user_M, 1, generator).squeeze(1)
+        return item_BC
+
+    def _searched(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
         shape = (len(user_B), count)
         begin_B1 = self.indptr[user_B].unsqueeze(1)
         degree_B1 = self.indptr[user_B + 1].unsqueeze(1) - begin_B1
         draws = torch.randint(_DRAW, shape, generator=generator, device=user_B.device) % (self.items - degree_B1)
-        if self.others is not None:
-            at_BC = draws + (user_B * self.items).unsqueeze(1) - begin_B1
-            return self.others.index_select(0, at_BC.flatten()).view(shape).long()
         if self.gaps is None:
             return draws + self._positives_before(begin_B1, degree_B1, draws.to(torch.int32))
         keys = user_B.unsqueeze(1) * (self.items + 1) + draws
@@ -82,6 +92,20 @@ class NegativeSampler:
             fits_BC = (item_BC - next_BC < draw_BC).logical_and_(next_BC <= degree_B1)
             found_BC = torch.where(fits_BC, next_BC, found_BC)
         return found_BC
+
+
+def touched_bytes(users: int, items: int) -> int:
+    """Of a bit for each user and item."""
+    return users * items // 8 + 1
+
+
+def _bits(position_P: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
+    """`size` bytes with the bits at ascending positions set."""
+    bits = np.zeros(size, dtype=np.uint8)
+    byte_P, first = position_P >> 3, np.flatnonzero(np.diff(position_P >> 3, prepend=-1))
+    if len(position_P):
+        bits[byte_P[first]] = np.bitwise_or.reduceat(np.left_shift(1, position_P & 7), first)
+    return bits
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """Negatives are never positives, and uniform over the rest."""
 
-from unittest import mock
+from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_trainer import negatives
 from recsys_trainer.negatives import NegativeSampler
 
 
@@ -21,22 +21,24 @@ def csr(positives: list[set[int]]) -> tuple[np.ndarray, np.ndarray]:
 def test_a_negative_is_never_a_training_positive_of_its_user(positives: list[set[int]], seed: int) -> None:
     sampler = NegativeSampler.of(*csr(positives), 12, "cpu")
     users = torch.arange(len(positives))
-    drawn = sampler.draw(users, 40, torch.Generator().manual_seed(seed))
-    for pairs in (negatives.GAP_PAIRS, 0):
-        with mock.patch.object(negatives, "OTHER_PAIRS", 0), mock.patch.object(negatives, "GAP_PAIRS", pairs):
-            searching = NegativeSampler.of(*csr(positives), 12, "cpu")
-        assert searching.others is None
-        assert (searching.gaps is None) == (pairs < sum(map(len, positives)))
-        found = searching.draw(users, 40, torch.Generator().manual_seed(seed))
-        assert torch.equal(drawn, found), "the list and both searches find the same item"
-    assert int(drawn.min()) >= 0
-    assert int(drawn.max()) < 12
-    for user, items in enumerate(drawn.tolist()):
-        assert not set(items) & positives[user]
+    searching = replace(sampler, touched=None)
+    drawn, searched, without_table = (
+        way.draw(users, 40, torch.Generator().manual_seed(seed))
+        for way in (sampler, searching, replace(searching, gaps=None))
+    )
+    assert torch.equal(searched, without_table), "both searches find the same place"
+    for way in (drawn, searched):
+        assert int(way.min()) >= 0
+        assert int(way.max()) < 12
+        for user, items in enumerate(way.tolist()):
+            assert not set(items) & positives[user]
 
 
-def test_every_other_item_is_drawn_equally_often() -> None:
+@pytest.mark.parametrize("bits", [True, False])
+def test_every_other_item_is_drawn_equally_often(bits: bool) -> None:
     sampler = NegativeSampler.of(*csr([{0, 3, 4, 9}]), 10, "cpu")
+    assert sampler.touched is not None
+    sampler = sampler if bits else replace(sampler, touched=None)
     drawn = sampler.draw(torch.tensor([0]), 60_000, torch.Generator().manual_seed(0))
     share = np.bincount(drawn[0].numpy(), minlength=10) / 60_000
     assert share[[0, 3, 4, 9]].sum() == 0

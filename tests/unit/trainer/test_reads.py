@@ -35,3 +35,10 @@ def test_weights_follow_the_order_of_reads() -> None:
     reads, rows_MD = Reads.of(torch.tensor([2, 0, 2]), 4), torch.eye(3)
     found = reads.table_sums(rows_MD, reads.order_N, torch.tensor([10.0, 20.0, 30.0])[reads.order_N])
     assert found.tolist() == [[0, 20, 0], [0, 0, 0], [10, 0, 30], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("rows", [4, 2**15, 2**15 + 1])
+def test_reads_of_a_row_stay_in_their_order_however_many_rows_there_are(rows: int) -> None:
+    reads = Reads.of(torch.tensor([rows - 1, 0, 2, 0, 2, rows - 1]), rows)
+    assert reads.order_N.tolist() == [1, 3, 2, 4, 0, 5]
+    assert reads.start_R[[0, 1, 2, 3, rows - 1]].tolist() == [0, 2, 2, 4, 4]

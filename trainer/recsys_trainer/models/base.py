@@ -5,13 +5,13 @@ Shapes: B users, C items for each of them, I the catalogue, D factors.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from recsys_trainer.models.on_cpu import Products, rows
+from recsys_trainer.models.on_cpu import rows, values
+from recsys_trainer.models.pair_products import pair_products
 from recsys_trainer.models.reads import Reads
 
 EMBEDDING_STD = 0.1
@@ -45,17 +45,6 @@ class Recommender(nn.Module, ABC):
         by_hand = torch.is_grad_enabled() and table.device.type == "cpu" and items.dim() == 2
         return Reads.of(items, len(table)) if by_hand else None
 
-    def inner_products(self, user_BD: Tensor, table: Tensor, items: Tensor, reads: Reads | None) -> Tensor:
-        """Inner products [B, C] with rows of a table.
-
-        Args:
-            reads: of the items.
-        """
-        if reads is None or self.reader is not None:
-            return dot(user_BD, self.rows(table, items))
-        found: Tensor = Products.apply(user_BD, table, items, reads)  # type: ignore[no-untyped-call]
-        return found
-
     @abstractmethod
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Scores [B, C].
@@ -82,34 +71,18 @@ def embedding(rows: int, width: int) -> nn.Parameter:
 
 def look_up(table: Tensor, index: Tensor) -> Tensor:
     """Rows of a table, or single values where it is a vector."""
-    return rows(table, index) if table.dim() == 2 else table[index]
+    return rows(table, index) if table.dim() == 2 else values(table, index)
 
 
-def dot(user_BD: Tensor, item: Tensor) -> Tensor:
-    """Inner products [B, C] with items [C, D] or [B, C, D]."""
-    if item.dim() == 2:
-        return user_BD @ item.T
-    product: Tensor = _OwnItems.apply(user_BD, item)  # type: ignore[no-untyped-call]
-    return product
+def inner(user_BD: Tensor, matrix_RD: Tensor, places: Tensor, reads: Reads | None = None) -> Tensor:
+    """Inner products [B, C] with rows of a matrix, places [C] for all users the same or [B, C].
 
-
-class _OwnItems(torch.autograd.Function):
-    """Products of a user with items of its own. As a batch of matrix products they take a third longer to three times as
-    long on a CPU, because the matrices are small."""
-
-    @staticmethod
-    def forward(ctx: Any, user_BD: Tensor, item_BCD: Tensor) -> Tensor:
-        """[B, C]"""
-        ctx.save_for_backward(user_BD, item_BCD)
-        return (item_BCD * user_BD.unsqueeze(1)).sum(2)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        """Of users [B, D] and items [B, C, D]."""
-        user_BD, item_BCD = ctx.saved_tensors
-        gradient_BC1 = gradients[0].unsqueeze(2)
-        return (gradient_BC1 * item_BCD).sum(1), gradient_BC1 * user_BD.unsqueeze(1)
+    Args:
+        reads: of the places, where they are sorted already.
+    """
+    if places.dim() == 1:
+        return user_BD @ look_up(matrix_RD, places).T
+    return pair_products(user_BD, matrix_RD, places, reads)
 
 
 MEMORY_VALUES = 64_000_000

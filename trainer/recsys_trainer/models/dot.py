@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from recsys_api.artifact import ArtifactModel
 from recsys_trainer.fitting.task import Weights
-from recsys_trainer.models.base import Recommender, dot
+from recsys_trainer.models.base import Recommender, inner
 from recsys_trainer.models.family import Family
 
 BIASES = ("item_bias", "user_bias", "global_bias")
@@ -47,7 +47,7 @@ class DotProduct(Recommender):
     def products(self, user_B: Tensor, items: Tensor) -> Tensor:
         """user · item [B, C]; dropout on the user's factors."""
         user_BD = functional.dropout(self.rows(self.user_factors, user_B), self.dropout, self.training)
-        return dot(user_BD, self.rows(self.item_factors, items))
+        return inner(user_BD, *self.located(self.item_factors, items))
 
 
 class DotFamily(Family):

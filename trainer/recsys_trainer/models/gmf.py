@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_api.recommender_model import Model
-from recsys_trainer.models.base import Recommender, dot, embedding
+from recsys_trainer.models.base import Recommender, embedding, inner
 from recsys_trainer.models.network_family import NetworkFamily
 
 
@@ -23,7 +23,7 @@ class GMF(Recommender):
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
         user_BD = functional.dropout(self.rows(self.gmf_user, user_B), self.dropout, self.training)
-        return dot(user_BD * self.out.weight[0], self.rows(self.gmf_item, items)) + self.out.bias
+        return inner(user_BD * self.out.weight[0], *self.located(self.gmf_item, items)) + self.out.bias
 
 
 FAMILY = NetworkFamily(GMF)

@@ -10,9 +10,12 @@ from torch.nn import functional
 from recsys_trainer.fitting.losses import Batch, Loss, build_loss, loss_type
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
-from recsys_trainer.models.base import EMBEDDING_STD, Recommender, dot
+from recsys_trainer.models.base import EMBEDDING_STD, Recommender, inner, look_up
 from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
 from recsys_trainer.models.network_family import steps_bytes
+
+SHORTEST = 1e-12
+"""No length is taken to be less, as in torch's normalize."""
 
 
 class Cosine(DotProduct):
@@ -22,8 +25,9 @@ class Cosine(DotProduct):
         """Cosines [B, C]."""
         user_BD = functional.normalize(self.rows(self.user_factors, user_B), dim=-1)
         user_BD = functional.dropout(user_BD, self.dropout, self.training)
-        item = functional.normalize(self.rows(self.item_factors, items), dim=-1)
-        return dot(user_BD, item)
+        matrix_RD, places = self.located(self.item_factors, items)
+        length_R = matrix_RD.norm(dim=1).clamp_min(SHORTEST)
+        return inner(user_BD, matrix_RD, places) / look_up(length_R, places)
 
     def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
         """Normalized."""

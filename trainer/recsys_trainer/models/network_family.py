@@ -11,7 +11,7 @@ from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.family import Family
-from recsys_trainer.negatives import GAP_PAIRS, OTHER_PAIRS
+from recsys_trainer.negatives import GAP_PAIRS, TOUCHED_BYTES, touched_bytes
 
 COPIES = {"Adam": 4, "SGD": 2, "RowWiseAdagrad": 1}
 """Tables of full size: weights and, of whole tables, gradients and Adam's two moments."""
@@ -26,9 +26,9 @@ def steps_bytes(task: Task, tables: int, rows: int) -> int:
     """
     kind, pairs = task.training.optimizer.type or "Adam", len(task.positives.indices)
     copies = COPIES[kind] + (task.validation is not None and task.training.epochs > 1)
-    search, others = 16 if pairs <= GAP_PAIRS else 4, task.positives.users * task.positives.items
-    listed = 4 * others if others <= OTHER_PAIRS else 0
-    return 4 * (copies * tables + (rows if kind == "RowWiseAdagrad" else 0)) + search * pairs + listed
+    search = 16 if pairs <= GAP_PAIRS else 4
+    touched = min(touched_bytes(task.positives.users, task.positives.items), TOUCHED_BYTES)
+    return 4 * (copies * tables + (rows if kind == "RowWiseAdagrad" else 0)) + search * pairs + touched
 
 
 class NetworkFamily(Family):

@@ -9,7 +9,7 @@ from torch.nn import functional
 from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models import gmf, mlp
-from recsys_trainer.models.base import Recommender, embedding
+from recsys_trainer.models.base import Recommender, embedding, inner
 from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
 from recsys_trainer.models.network_family import NetworkFamily
 
@@ -36,7 +36,7 @@ class NeuMF(Recommender):
         user_BD = functional.dropout(self.rows(self.gmf_user, user_B), self.dropout, self.training)
         users, rows = self.located(self.mlp_user, user_B), self.located(self.mlp_item, items)
         reads = self.reads(*rows)
-        factors = self.inner_products(user_BD * weight_D, self.gmf_item, items, reads)
+        factors = inner(user_BD * weight_D, *self.located(self.gmf_item, items), reads)
         hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, users, rows, self.dropout, self.training, reads)
         return factors + hidden + self.out.bias
 

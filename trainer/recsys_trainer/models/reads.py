@@ -28,7 +28,8 @@ class Reads:
         """Of a table with so many rows; the index may have any shape."""
         index_N = index.flatten()
         count_R = torch.bincount(index_N, minlength=rows)
-        order_N, found_R = index_N.argsort(stable=True), count_R > 0
+        narrow = torch.int16 if rows < 2**15 else torch.int32 if rows < 2**31 else torch.int64  # is sorted faster
+        order_N, found_R = index_N.to(narrow).argsort(stable=True), count_R > 0
         place_N = (found_R.cumsum(0) - 1).index_select(0, index_N)
         return cls(found_R.nonzero().squeeze(1), place_N, order_N, count_R.cumsum(0) - count_R)
 
