@@ -17,7 +17,16 @@ from recsys_trainer import again, stages
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
 from recsys_trainer.html.page import render_page
 from recsys_trainer.manifest import read_manifest, read_run_file
-from recsys_trainer.outputs import ARTIFACT, SNAPSHOT, TRAINING, observe_report, report_name, write_json
+from recsys_trainer.outputs import (
+    ARTIFACT,
+    SNAPSHOT,
+    TRAINING,
+    observe_report,
+    observe_training,
+    report_name,
+    write_json,
+)
+from recsys_trainer.parallel import Place, place_of_process
 from recsys_trainer.progress import lines, notes
 from recsys_trainer.stopping import terminate
 from recsys_trainer.store import Store, reading
@@ -100,10 +109,13 @@ def run_fit(arguments: argparse.Namespace) -> int:
     run = read_manifest(arguments.file, output, _stable(arguments.stable))
     if (data := _uri(arguments.data)) is not None:
         run = run.model_copy(update={"spec": again.with_data(run.spec, data)})
-    store = Store(run.version_uri)
+    store, place = Store(run.version_uri), place_of_process()
+    if place.rank:
+        stages.assist(run, store, place)
+        return 0
     _start_afresh(output, run)
     _say(stages.prepare(run, store))
-    _say(stages.train(run, store, lines(), notes()))
+    _say(stages.train(run, store, lines(), notes(), place))
     _say(stages.evaluate(run, store))
     report = observe_report(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
@@ -173,24 +185,36 @@ def _stable(folder: Path | None) -> StableReference | None:
 
 
 def run_job(arguments: argparse.Namespace) -> int:
-    """One stage of a version; only the pod of index 0 has something to do."""
+    """One stage of a version. Only the pod of index 0 writes and reports; in a training the others take their share."""
+    place = place_of_process()
+    if arguments.command == "train" and place.rank:
+        return _assist_job(place)
     if os.environ.get("JOB_COMPLETION_INDEX", "0") != "0":
         print("not index 0: nothing to do")
         return 0
     run = read_run_file()
     if getattr(arguments, "key", None):
         run = run.model_copy(update={"evaluation_key": arguments.key})
-    result = _run_stage(arguments, run, Store(run.version_uri))
+    result = _run_stage(arguments, run, Store(run.version_uri), place)
     write_termination(result)
     print(encode(result).decode(), flush=True)
     return 0
 
 
-def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store) -> Result:
+def _assist_job(place: Place) -> int:
+    """The share of a training, unless it has ended: a pod may start again after that."""
+    run = read_run_file()
+    store = Store(run.version_uri)
+    if observe_training(store) is None:
+        stages.assist(run, store, place)
+    return 0
+
+
+def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store, place: Place) -> Result:
     if arguments.command == "report":
         return stages.report_stage(arguments.stage, run, store)
     if arguments.command == "train":
-        return stages.train(run, store, lines(), notes())
+        return stages.train(run, store, lines(), notes(), place)
     return stages.prepare(run, store) if arguments.command == "prepare" else stages.evaluate(run, store)
 
 

@@ -5,12 +5,15 @@ j = 0, with p_j - j <= r): one binary search for each draw, and a positive canno
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+Array = Any
+"""A tensor, or what `torch.as_tensor` makes one of without a copy, such as an array of numpy."""
+Part = tuple[int, int]
+"""(first row, rows of all parts)."""
 _DRAW = 2**62
 """Draws are taken modulo the number of choices; against 2^62 the bias is below 1e-9 for a billion items."""
 
@@ -35,25 +38,29 @@ class NegativeSampler:
     """Halvings that find a place among the positives of any user."""
 
     @classmethod
-    def of(
-        cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str
-    ) -> "NegativeSampler":
-        """From a CSR of positives with ascending, distinct items in each row."""
-        degree, gaps = np.diff(indptr), None
-        if len(indices) <= GAP_PAIRS:
-            user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
-            position = np.arange(len(indices), dtype=np.int64) - np.repeat(indptr[:-1], degree)
-            gaps = torch.from_numpy(user * (items + 1) + indices - position).to(device)
-        small = indptr.astype(np.int32 if len(indices) < 2**31 else np.int64)
-        tables = torch.from_numpy(small).to(device), torch.from_numpy(indices).to(device)
-        return cls(*tables, gaps, items, int(degree.max(initial=0)).bit_length())
+    def of(cls, indptr: Array, indices: Array, items: int, device: str) -> "NegativeSampler":
+        """From a CSR of positives, int64 and int32, with ascending, distinct items in each row."""
+        offsets, indices_P, gaps = torch.as_tensor(indptr), torch.as_tensor(indices), None
+        degree_U = offsets.diff()
+        if len(indices_P) <= GAP_PAIRS:
+            user_P = torch.repeat_interleave(degree_U)
+            position_P = torch.arange(len(indices_P), device=offsets.device) - offsets[user_P]
+            gaps = (user_P * (items + 1) + indices_P - position_P).to(device)
+        small = offsets.to(torch.int32 if len(indices_P) < 2**31 else torch.int64)
+        longest = int(degree_U.max()) if len(degree_U) else 0
+        return cls(small.to(device), indices_P.to(device), gaps, items, longest.bit_length())
 
-    def draw(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """`count` negatives for each user, int64 [B, count]; every user needs at least one choice."""
-        shape = (len(user_B), count)
+    def draw(self, user_B: Tensor, count: int, generator: torch.Generator, part: Part | None = None) -> Tensor:
+        """`count` negatives for each user, int64 [B, count]; every user needs at least one choice.
+
+        Args:
+            part: the rows are these of more; they get what they would get among all.
+        """
+        begin, total = (0, len(user_B)) if part is None else part
         begin_B1 = self.indptr[user_B].unsqueeze(1)
         degree_B1 = self.indptr[user_B + 1].unsqueeze(1) - begin_B1
-        draws = torch.randint(_DRAW, shape, generator=generator, device=user_B.device) % (self.items - degree_B1)
+        draws = torch.randint(_DRAW, (total, count), generator=generator, device=user_B.device)
+        draws = draws[begin : begin + len(user_B)] % (self.items - degree_B1)
         if self.gaps is None:
             return draws + self._positives_before(begin_B1, degree_B1, draws.to(torch.int32))
         keys = user_B.unsqueeze(1) * (self.items + 1) + draws
@@ -110,15 +117,15 @@ class KnownPairs:
     bitmap_UI: Tensor | None
 
     @classmethod
-    def of(cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str) -> "KnownPairs":
-        """From a CSR of positives with ascending, distinct items in each row."""
-        users, bitmap = len(indptr) - 1, None
+    def of(cls, indptr: Array, indices: Array, items: int, device: str) -> "KnownPairs":
+        """From a CSR of positives, int64 and int32, with ascending, distinct items in each row."""
+        offsets, indices_P = torch.as_tensor(indptr).to(device), torch.as_tensor(indices).to(device)
+        users, bitmap = len(offsets) - 1, None
         if users * items <= BITMAP_BYTES:
-            keys = np.repeat(np.arange(users, dtype=np.int64), np.diff(indptr)) * items + indices
             bitmap = torch.zeros(users * items, dtype=torch.bool, device=device)
-            bitmap[torch.from_numpy(keys).to(device)] = True
+            bitmap[torch.repeat_interleave(offsets.diff()) * items + indices_P] = True
             bitmap = bitmap.view(users, items)
-        return cls(torch.from_numpy(indptr).to(device), torch.from_numpy(indices).to(device), items, bitmap)
+        return cls(offsets, indices_P, items, bitmap)
 
     def contain(self, user_B: Tensor, item_N: Tensor) -> Tensor:
         """bool [B, N]"""

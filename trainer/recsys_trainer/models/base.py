@@ -5,7 +5,7 @@ Shapes: B users, C items for each of them, I the catalogue, D factors.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,30 @@ from recsys_trainer.models.on_cpu import rows
 
 EMBEDDING_STD = 0.1
 """NCF starts at 0.01, where the product of two factors gets next to no gradient in the first epochs."""
+
+
+class Shape(Protocol):
+    """What a network reads of the manifest's `model`."""
+
+    @property
+    def embedding_dim(self) -> int:
+        """Factors of each user and item."""
+        ...
+
+    @property
+    def hidden_layers(self) -> tuple[int, ...]:
+        """Widths, first to last."""
+        ...
+
+    @property
+    def dropout(self) -> float:
+        """Share that a training step ignores."""
+        ...
+
+    @property
+    def batch_norm(self) -> bool:
+        """Whether hidden layers are normalized while training."""
+        ...
 
 
 class Recommender(nn.Module, ABC):
@@ -72,6 +96,8 @@ def dot(user_BD: Tensor, item: Tensor) -> Tensor:
     """Inner products [B, C] with items [C, D] or [B, C, D]."""
     if item.dim() == 2:
         return user_BD @ item.T
+    if user_BD.device.type != "cpu":
+        return (item * user_BD.unsqueeze(1)).sum(2)
     product: Tensor = _OwnItems.apply(user_BD, item)  # type: ignore[no-untyped-call]
     return product
 

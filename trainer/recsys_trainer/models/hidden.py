@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
+from recsys_trainer.models.base import Shape
 from recsys_trainer.models.on_cpu import HiddenLayers, rows
 
 Rows = tuple[Tensor, Tensor]
@@ -19,18 +19,18 @@ NORMS = "mlp_norm."
 """Prefix of the batch norms' tensors: they live in training alone, the export folds them into the layers."""
 
 
-def hidden_layers(model: Model) -> nn.ModuleList:
+def hidden_layers(model: Shape) -> nn.ModuleList:
     """The layers between concat(user, item) and the output."""
     widths = (2 * model.embedding_dim, *model.hidden_layers)
     return nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
 
 
-def batch_norms(model: Model) -> nn.ModuleList:
+def batch_norms(model: Shape) -> nn.ModuleList:
     """One for each hidden layer, or none."""
     return nn.ModuleList(nn.BatchNorm1d(width) for width in (model.hidden_layers if model.batch_norm else ()))
 
 
-def mlp_width(model: Model) -> int:
+def mlp_width(model: Shape) -> int:
     """Width of what the hidden layers give to the output."""
     return model.hidden_layers[-1] if model.hidden_layers else 2 * model.embedding_dim
 

@@ -1,0 +1,192 @@
+"""Two processes train as one would: the same batches, the same loss, one checkpoint, one exit code."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.unit.trainer.conftest import Manifest
+from tests.unit.trainer.test_families import data_for, model, training
+from tests.unit.trainer.trained_together import outcome
+
+from recsys_trainer.errors import ManifestError
+from recsys_trainer.fit import fit
+from recsys_trainer.negatives import NegativeSampler
+from recsys_trainer.parallel import ALONE, Place, Workers, place_of_process
+
+SCRIPT = Path(__file__).with_name("trained_together.py")
+SECONDS = 300
+
+
+def test_who_a_process_is_comes_from_torchrun_or_from_the_job() -> None:
+    torchrun = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "JOB_COMPLETION_INDEX": "0", "RECSYS_NODES": "2"}
+    assert place_of_process(torchrun) == Place(3, 4, 1)
+    assert place_of_process({"JOB_COMPLETION_INDEX": "1", "RECSYS_NODES": "2"}) == Place(1, 2, 0)
+    assert place_of_process({"JOB_COMPLETION_INDEX": "0"}) == Place()
+    assert place_of_process({}) == Place()
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ({"RANK": "x", "WORLD_SIZE": "2"}, "RANK=x: is no number; start the processes with torchrun"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK=2: must be below WORLD_SIZE=2"),
+    ],
+)
+def test_an_environment_that_cannot_be_is_refused(environment: dict[str, str], line: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        place_of_process(environment)
+    assert caught.value.line == line
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+def test_shares_of_a_batch_are_even_and_make_it_up(world: int) -> None:
+    batch = list(range(17))
+    parts = [batch[Workers(Place(rank, world)).share(len(batch))] for rank in range(world)]
+    assert [each for part in parts for each in part] == batch
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_part_of_a_batch_gets_the_negatives_that_it_would_get_in_the_whole() -> None:
+    positives = data_for("GMF")
+    sampler = NegativeSampler.of(positives.indptr, positives.indices, positives.items, "cpu")
+    users = torch.arange(positives.users)
+    whole = sampler.draw(users, 4, torch.Generator().manual_seed(3))
+    part = sampler.draw(users[10:25], 4, torch.Generator().manual_seed(3), (10, len(users)))
+    assert torch.equal(part, whole[10:25])
+
+
+def test_a_family_that_is_not_trained_in_steps_says_so() -> None:
+    with pytest.raises(
+        ManifestError,
+        match=r"^spec.training.nodes: there are 2 processes, and ImplicitALS is trained in one; set nodes: 1",
+    ):
+        fit(
+            model("ImplicitALS"),
+            training("ImplicitALS"),
+            data_for("ImplicitALS"),
+            None,
+            "cpu",
+            workers=Workers(Place(0, 2)),
+        )
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "tables with Adam": {"family": "NeuMF", "training": {"loss": {"type": "BCE", "negatives": 4}}},
+    "rows with Adagrad": {
+        "family": "MatrixFactorization",
+        "training": {"optimizer": {"type": "RowWiseAdagrad"}, "loss": {"type": "BCE", "negatives": 4}},
+    },
+    "rows and layers": {"family": "MLP", "training": {"optimizer": {"type": "RowWiseAdagrad", "weightDecay": 0.01}}},
+    "negatives that the batch shares": {
+        "family": "MatrixFactorization",
+        "training": {"loss": {"type": "SampledSoftmax"}},
+    },
+    "users of different size": {"family": "MatrixFactorization", "training": {"loss": {"type": "CrossEntropy"}}},
+    "ratings": {"family": "BiasedMF", "training": {}},
+    "a batch of one": {"family": "GMF", "training": {"batchSize": 5, "epochs": 1}},
+    "pre-training": {"family": "NeuMF", "model": {"pretraining": {"epochs": 1}}, "training": {}},
+}
+
+
+@contextmanager
+def processes(world: int, command: list[str], **environment: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """As torchrun starts them; none is left behind."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {
+        "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "GLOO_SOCKET_IFNAME": "lo", **environment,
+    }  # fmt: skip
+    started = [
+        subprocess.Popen(
+            command, env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+    try:
+        yield started
+    finally:
+        for each in started:
+            each.kill()
+            each.communicate()
+
+
+def ended(started: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
+    """(exit code, standard output, standard error) of each."""
+    said = [each.communicate(timeout=SECONDS) for each in started]
+    return [(each.returncode, *texts) for each, texts in zip(started, said, strict=True)]
+
+
+def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), json.dumps(list(CASES.values())), str(tmp_path)]
+    with processes(2, command) as started:
+        alone = [outcome(case, ALONE) for case in CASES.values()]
+        assert [code for code, _, _ in ended(started)] == [0, 0]
+    together, other = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    for name, whole, first, second in zip(CASES, alone, together, other, strict=True):
+        assert first["losses"] == pytest.approx(whole["losses"], rel=1e-4), name
+        assert first["ndcg"] == pytest.approx(whole["ndcg"], abs=0.02), name
+        assert first["losses"] == second["losses"], name
+        for tensor, values in whole["weights"].items():
+            torch.testing.assert_close(first["weights"][tensor], values, rtol=1e-2, atol=1e-4, msg=f"{name}: {tensor}")
+            assert torch.equal(first["weights"][tensor], second["weights"][tensor]), f"{name}: {tensor}"
+
+
+def fit_command(manifest: Path, output: Path) -> list[str]:
+    return [sys.executable, "-m", "recsys_trainer.cli", "fit", "-f", str(manifest), "--output", str(output)]
+
+
+def test_a_fit_in_two_processes_writes_once_and_says_so(write_manifest: Manifest, tmp_path: Path) -> None:
+    with processes(2, fit_command(write_manifest(), tmp_path / "out")) as started:
+        (code, said, _), assistant = ended(started)
+    assert (code, assistant[:2]) == (0, (0, ""))
+    assert "ndcg@10" in said
+    summary = json.loads((tmp_path / "out/reports/training.json").read_text())
+    assert (summary["processes"], summary["message"]) == (2, "")
+    assert not (tmp_path / "out/checkpoint").exists()
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_sigterm_on_any_leaves_one_checkpoint_that_all_go_on_from(
+    asked: int, write_manifest: Manifest, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    command = fit_command(write_manifest(**{"training.epochs": 60, "training.patience": 1000}), output)
+    with processes(2, command) as started:
+        log = started[0].stderr
+        assert log is not None
+        while '"epoch": 2' not in (line := log.readline()):
+            assert line, "it ended before"
+        started[asked].send_signal(signal.SIGTERM)
+        assert [code for code, _, _ in ended(started)] == [143, 143]
+    files = sorted(each.name for each in (output / "checkpoint").iterdir())
+    assert len(files) == 2, "the index and one state"
+    with processes(2, [*command]) as started:
+        first, second = ended(started)
+    assert (first[0], second[0]) == (0, 0)
+    assert "resumed at epoch" in first[2]
+    assert json.loads((output / "reports/training.json").read_text())["resumeExact"] is True
+
+
+def test_who_loses_the_others_says_so_in_one_line(write_manifest: Manifest, tmp_path: Path) -> None:
+    command = fit_command(write_manifest(**{"training.epochs": 1000, "training.patience": 1000}), tmp_path / "out")
+    with processes(2, command) as started:
+        log = started[0].stderr
+        assert log is not None
+        while '"epoch": 2' not in (line := log.readline()):
+            assert line, "it ended before"
+        started[1].kill()
+        code, _, said = ended(started[:1])[0]
+    assert code == 1
+    assert "error: another process of this training is gone" in said.splitlines()[-1]
