@@ -26,6 +26,8 @@ SILENCE_SECONDS = 1800.0
 """Longest wait for the others in a step: the first one may be saving or validating. One that has died is noticed at once."""
 SMALL = 2**20
 """Values of a tensor that is summed together with others; larger ones are summed where they lie."""
+COMPLETE = "complete"
+"""Key of a meeting point that all have reached: who finds it has come too late, in a second life."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Workers:
     def gathered(self, row_U: Tensor, values_UD: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and their values of all processes, by rank; how many each has may differ."""
         sizes = self._of_all([len(row_U)])
-        most = max(size for (size,) in sizes)
+        if not (most := max(size for (size,) in sizes)):
+            return row_U, values_UD
         rows, values = _padded(row_U, most), _padded(values_UD, most)
         all_rows = [torch.empty_like(rows) for _ in sizes]
         all_values = [torch.empty_like(values) for _ in sizes]
@@ -183,8 +186,10 @@ def _meeting_point(place: Place, seconds: float) -> Store:
         raise ManifestError(f"{missing[0]}: not set, and there are {place.world} processes; start them with torchrun")
     deadline, life = time.monotonic() + seconds, os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = _reached(place, life, deadline)
+    store.set(f"{life}/{place.rank}", "here")
     while not store.check([f"{life}/{rank}" for rank in range(place.world)]):
         _sleep_until(deadline, f"not all of {place.world} processes came")
+    store.set(f"{life}/{COMPLETE}", "")
     return PrefixStore(f"{life}/group", store)
 
 
@@ -194,9 +199,9 @@ def _reached(place: Place, life: str, deadline: float) -> TCPStore:
     while True:
         try:
             store = TCPStore(address, port, place.world, host, timedelta(seconds=5), wait_for_workers=False)
-            if store.add(f"{life}/{place.rank}", 1) == 1:
+            if not store.check([f"{life}/{COMPLETE}"]):
                 return store
-            del store  # that of a training in which this process has died: a new one comes with a new rank 0
+            del store  # of a group in which this process has died: a new one comes with a new rank 0
         except RuntimeError as error:
             why = one_line(str(error), 200)
         _sleep_until(deadline, f"{address}:{port} is not there ({why})")

@@ -96,7 +96,7 @@ def dot(user_BD: Tensor, item: Tensor) -> Tensor:
     """Inner products [B, C] with items [C, D] or [B, C, D]."""
     if item.dim() == 2:
         return user_BD @ item.T
-    if user_BD.device.type != "cpu":
+    if user_BD.device.type != "cpu" or torch.compiler.is_compiling():
         return (item * user_BD.unsqueeze(1)).sum(2)
     product: Tensor = _OwnItems.apply(user_BD, item)  # type: ignore[no-untyped-call]
     return product
