@@ -1,4 +1,4 @@
-"""`make test-torch`: the tests of models, fitting and sampling on another torch than the pinned one, from the source tree.
+"""`make test-torch`: the tests of models, fitting, sampling and the GPU benchmark on another torch than the pinned one, from the source tree.
 
 A GPU machine may have torch 2.11 and nothing newer. torch comes into a folder of its own without its dependencies (1.3 GB, removed
 afterwards); whatever else the tests need is the main environment's.
@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TESTS = (
     "models", "families", "losses", "negatives", "on_cpu", "row_wise", "least_squares", "checkpoints", "parallel", "torch_alone",
+    "launching",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def run_tests(python: Path, version: str) -> int:
     if not found.startswith(version):
         sys.exit(f"torch {version} was installed, but torch {found} is found: look at {python}")
     print(f"torch {found}", flush=True)
-    files = [f"tests/unit/trainer/test_{name}.py" for name in TESTS]
+    files = [*(f"tests/unit/trainer/test_{name}.py" for name in TESTS), "tests/unit/benchmarks/test_gpu.py"]
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import torch
 
 from recsys_api.artifact import ArtifactManifest
+from recsys_api.recommender_model import WITH_STEPS
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_trainer import again, stages
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
 from recsys_trainer.html.page import render_page
+from recsys_trainer.launching import launched, processes_of_pod
 from recsys_trainer.manifest import read_manifest, read_run_file
 from recsys_trainer.outputs import (
     ARTIFACT,
@@ -187,6 +189,8 @@ def _stable(folder: Path | None) -> StableReference | None:
 def run_job(arguments: argparse.Namespace) -> int:
     """One stage of a version. Only the pod of index 0 writes and reports; in a training the others take their share."""
     place = place_of_process()
+    if arguments.command == "train" and (count := _processes(read_run_file())) > 1:
+        return launched([sys.executable, "-m", "recsys_trainer.cli", "train"], count, place)
     if arguments.command == "train" and place.rank:
         return _assist_job(place)
     if os.environ.get("JOB_COMPLETION_INDEX", "0") != "0":
@@ -199,6 +203,12 @@ def run_job(arguments: argparse.Namespace) -> int:
     write_termination(result)
     print(encode(result).decode(), flush=True)
     return 0
+
+
+def _processes(run: RunSpec) -> int:
+    """Of this pod: one for each GPU where the family can use several."""
+    several = run.spec.model.architecture in WITH_STEPS
+    return processes_of_pod(run.spec.training.gpus_per_node) if several else 1
 
 
 def _assist_job(place: Place) -> int:

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import pytest
 import torch
 from tests.unit.trainer.conftest import Manifest
 from tests.unit.trainer.test_families import data_for, model, training
+from tests.unit.trainer.test_jobs import Job, job  # noqa: F401  a fixture
 from tests.unit.trainer.trained_together import outcome
+from torch.distributed import TCPStore
 
-from recsys_trainer.errors import ManifestError
+from recsys_trainer.errors import ManifestError, PeerError, UnreadableError
 from recsys_trainer.fit import fit
 from recsys_trainer.negatives import NegativeSampler
-from recsys_trainer.parallel import ALONE, Place, Workers, place_of_process
+from recsys_trainer.parallel import ALONE, COMPLETE, Place, Workers, joined, place_of_process
 
 SCRIPT = Path(__file__).with_name("trained_together.py")
 SECONDS = 300
@@ -79,6 +81,43 @@ def test_a_family_that_is_not_trained_in_steps_says_so() -> None:
         )
 
 
+def test_who_waits_in_vain_says_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    with (
+        pytest.raises(PeerError, match=r"^not all of 2 processes came; see whether its pod runs"),
+        joined(Place(0, 2), "cpu", 0.1),
+    ):
+        pass
+    monkeypatch.delenv("MASTER_PORT")
+    with (
+        pytest.raises(ManifestError, match=r"^MASTER_PORT: not set, and there are 2 processes"),
+        joined(Place(1, 2), "cpu"),
+    ):
+        pass
+
+
+def test_a_second_life_waits_for_a_new_meeting_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(port))
+    old = TCPStore("127.0.0.1", port, 2, True, wait_for_workers=False)
+    for key in ("0/0", "0/1", f"0/{COMPLETE}"):
+        old.set(key, "")
+    with pytest.raises(PeerError, match="rank 0 has not noticed it yet"), joined(Place(1, 2), "cpu", 0.1):
+        pass
+
+
+def test_processes_that_find_different_checkpoints_do_not_go_on() -> None:
+    class Two(Workers):
+        def _of_all(self, numbers: Sequence[int]) -> list[tuple[int, ...]]:
+            return [(3, 7), tuple(numbers)]
+
+    Two(Place(1, 2)).refuse_different((3, 7))
+    with pytest.raises(UnreadableError, match="do not find the same checkpoint; all must read and write one store"):
+        Two(Place(1, 2)).refuse_different((1, 0))
+
+
 CASES: dict[str, dict[str, Any]] = {
     "tables with Adam": {"family": "NeuMF", "training": {"loss": {"type": "BCE", "negatives": 4}}},
     "rows with Adagrad": {
@@ -93,6 +132,7 @@ CASES: dict[str, dict[str, Any]] = {
     "users of different size": {"family": "MatrixFactorization", "training": {"loss": {"type": "CrossEntropy"}}},
     "ratings and biases": {"family": "BiasedMF", "training": {"optimizer": {"type": "RowWiseAdagrad"}}},
     "a batch of one": {"family": "GMF", "training": {"batchSize": 5, "epochs": 1}},
+    "batch norms of a share": {"family": "MLP", "model": {"batchNorm": True}, "training": {}, "within": 0.1},
     "pre-training": {"family": "NeuMF", "model": {"pretraining": {"epochs": 1}}, "training": {}},
 }
 
@@ -104,20 +144,20 @@ def free_port() -> int:
         return port
 
 
+def of_torchrun(rank: int) -> dict[str, str]:
+    """Environment of one of two processes."""
+    return {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+
+
 @contextmanager
-def processes(world: int, command: list[str], **environment: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """As torchrun starts them; none is left behind."""
-    common = os.environ | {
-        "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
-        "GLOO_SOCKET_IFNAME": "lo", **environment,
-    }  # fmt: skip
-    started = [
-        subprocess.Popen(
-            command, env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for rank in range(world)
-    ]  # fmt: skip
+def both(
+    command: list[str], environment: Callable[[int], dict[str, str]] = of_torchrun
+) -> Iterator[list[subprocess.Popen[str]]]:
+    """Two processes; none is left behind."""
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "GLOO_SOCKET_IFNAME": "lo"}
+    each_has = [os.environ | common | environment(rank) for rank in range(2)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    started = [subprocess.Popen(command, env=has, text=True, **pipes) for has in each_has]
     try:
         yield started
     finally:
@@ -134,17 +174,18 @@ def ended(started: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
 
 def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), json.dumps(list(CASES.values())), str(tmp_path)]
-    with processes(2, command) as started:
+    with both(command) as started:
         alone = [outcome(case, ALONE) for case in CASES.values()]
         assert [code for code, _, _ in ended(started)] == [0, 0]
     together, other = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     for name, whole, first, second in zip(CASES, alone, together, other, strict=True):
-        assert first["losses"] == pytest.approx(whole["losses"], rel=1e-4), name
-        assert first["ndcg"] == pytest.approx(whole["ndcg"], abs=0.02), name
+        within = CASES[name].get("within", 1e-4)
+        assert first["losses"] == pytest.approx(whole["losses"], rel=within), name
         assert first["losses"] == second["losses"], name
         for tensor, values in whole["weights"].items():
-            torch.testing.assert_close(first["weights"][tensor], values, rtol=1e-2, atol=1e-4, msg=f"{name}: {tensor}")
             assert torch.equal(first["weights"][tensor], second["weights"][tensor]), f"{name}: {tensor}"
+            if "within" not in CASES[name]:
+                torch.testing.assert_close(first["weights"][tensor], values, rtol=1e-2, atol=1e-4)
 
 
 def fit_command(manifest: Path, output: Path) -> list[str]:
@@ -163,35 +204,52 @@ def test_a_fit_under_torchrun_writes_once_and_says_so(write_manifest: Manifest, 
     assert not (tmp_path / "out/checkpoint").exists()
 
 
+def test_two_pods_of_a_job_train_together_and_pod_0_reports(job: Job, tmp_path: Path) -> None:  # noqa: F811
+    assert job("prepare", **{"training.nodes": 2})[0] == 0
+    (tmp_path / "termination-log").unlink()
+
+    def of_pod(index: int) -> dict[str, str]:
+        log = str(tmp_path / f"log-{index}")
+        return {"JOB_COMPLETION_INDEX": str(index), "RECSYS_NODES": "2", "RECSYS_TERMINATION_LOG": log}
+
+    command = [sys.executable, "-m", "recsys_trainer.cli", "train"]
+    with both(command, of_pod) as started:
+        assert [code for code, _, _ in ended(started)] == [0, 0]
+    result = json.loads((tmp_path / "log-0").read_text())
+    assert (result["kind"], result["message"]) == ("train", "")
+    assert not (tmp_path / "log-1").exists()
+    late = subprocess.run(command, env=os.environ | of_pod(1), timeout=SECONDS, capture_output=True, check=False)
+    assert late.returncode == 0, "a pod that starts again when all is done has nobody to wait for"
+
+
+def line_with(text: str, process: subprocess.Popen[str]) -> str:
+    """The first line of standard error that has a text."""
+    assert process.stderr is not None
+    while text not in (line := process.stderr.readline()):
+        assert line, f"it ended without {text}"
+    return line
+
+
 @pytest.mark.parametrize("asked", [0, 1])
 def test_sigterm_on_any_leaves_one_checkpoint_that_all_go_on_from(
     asked: int, write_manifest: Manifest, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    command = fit_command(write_manifest(**{"training.epochs": 60, "training.patience": 1000}), output)
-    with processes(2, command) as started:
-        log = started[0].stderr
-        assert log is not None
-        while '"epoch": 2' not in (line := log.readline()):
-            assert line, "it ended before"
-        started[asked].send_signal(signal.SIGTERM)
-        assert [code for code, _, _ in ended(started)] == [143, 143]
-    files = sorted(each.name for each in (output / "checkpoint").iterdir())
-    assert len(files) == 2, "the index and one state"
-    with processes(2, [*command]) as started:
-        first, second = ended(started)
-    assert (first[0], second[0]) == (0, 0)
-    assert "resumed at epoch" in first[2]
-    assert json.loads((output / "reports/training.json").read_text())["resumeExact"] is True
+    command = fit_command(write_manifest(**{"training.epochs": 1000, "training.patience": 1000}), output)
+    for sign in ('"epoch": 2', "resumed at epoch"):
+        with both(command) as started:
+            line = line_with(sign, started[0])
+            assert "not on the same machine" not in line
+            started[asked].send_signal(signal.SIGTERM)
+            assert [code for code, _, _ in ended(started)] == [143, 143]
+        files = sorted(each.suffix for each in (output / "checkpoint").iterdir())
+        assert files == [".json", ".safetensors"], "the index and one state"
 
 
 def test_who_loses_the_others_says_so_in_one_line(write_manifest: Manifest, tmp_path: Path) -> None:
     command = fit_command(write_manifest(**{"training.epochs": 1000, "training.patience": 1000}), tmp_path / "out")
-    with processes(2, command) as started:
-        log = started[0].stderr
-        assert log is not None
-        while '"epoch": 2' not in (line := log.readline()):
-            assert line, "it ended before"
+    with both(command) as started:
+        line_with('"epoch": 2', started[0])
         started[1].kill()
         code, _, said = ended(started[:1])[0]
     assert code == 1

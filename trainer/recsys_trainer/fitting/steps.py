@@ -15,6 +15,7 @@ from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.stopping import Stop, Terminated, postponed
 
+Saved = tuple[dict[str, Any], Iterator[tuple[str, Tensor]]]
 FINISHED = (0, 0)
 """Where a fit stands that has ended."""
 FIX = "lower training.optimizer.learningRate or raise batchSize"
@@ -28,26 +29,32 @@ def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
         DivergedError: a loss is not finite.
         Terminated: SIGTERM arrived; the state is saved.
     """
-    saved = task.checkpoints
+    saved, workers = task.checkpoints, task.workers
     saved.begin()
-    if (finished := saved.finished()) is not None:
+    finished = saved.finished()
+    interrupted = saved.resumed() if finished is None else None
+    workers.refuse_different(FINISHED if finished else _standing(interrupted))
+    if finished is not None:
         meta, tensors = finished
-        task.workers.refuse_different(FINISHED)
         return Fitted(weights=dict(tensors), **meta)
     if not saved.active:
         return _Steps(task, network, loss).run(Stop())
     with postponed() as stop:
         steps = _Steps(task, network, loss)
-        if (interrupted := saved.resumed()) is not None:
+        if interrupted is not None:
             steps.restore(*interrupted)
-        task.workers.refuse_different(steps.next)
         result = steps.run(stop)
-        stop.asked = task.workers.any(stop.asked)
+        stop.asked = workers.any(stop.asked)
         saved.finish(result.meta(), result.weights, now=stop.asked)
         if stop.asked:
-            task.workers.wait()
+            workers.wait()
             raise Terminated
     return result
+
+
+def _standing(interrupted: Saved | None) -> tuple[int, int]:
+    """(epoch, step) that is next."""
+    return (1, 0) if interrupted is None else (interrupted[0]["epoch"], interrupted[0]["step"])
 
 
 class _Steps:
@@ -67,11 +74,6 @@ class _Steps:
         """Sum of the epoch's losses, over pairs."""
         self._began = time.perf_counter()
         task.workers.copy_first(list(network.state_dict().values()))
-
-    @property
-    def next(self) -> tuple[int, int]:
-        """(epoch, step)."""
-        return self._epoch, self._step
 
     def run(self, stop: Stop) -> Fitted:
         """The epochs that are left."""
