@@ -47,7 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (here := _on_this_machine(arguments)) is not None:
         return _guarded(lambda: here(arguments), lambda error: None)
     stage = arguments.stage if arguments.command == "report" else arguments.command
-    return _guarded(lambda: run_job(arguments), lambda error: write_termination(RESULTS[stage](error=error)))
+
+    def tell(error: str) -> None:
+        if (
+            os.environ.get("RANK", "0") == "0"
+        ):  # of a pod's processes one speaks, else who notices a failure has the last word
+            write_termination(RESULTS[stage](error=error))
+
+    return _guarded(lambda: run_job(arguments), tell)
 
 
 def _on_this_machine(arguments: argparse.Namespace) -> Callable[[argparse.Namespace], int] | None:

@@ -5,6 +5,7 @@ Every one is idempotent: what a complete output manifest says is reported again,
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 
@@ -20,7 +21,7 @@ from recsys_trainer.data.origin import observe_origin
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.device import NO_CUDA, choose_device, device_name, thread_count, torch_settings
-from recsys_trainer.errors import ManifestError, TrainerError, UnreadableError
+from recsys_trainer.errors import ManifestError, PeerError, TrainerError, UnreadableError
 from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
@@ -108,7 +109,8 @@ def train(
             summary = summarize(run.spec, manifest, positives, fitted, device, checkpoints, workers)
             write_json(store, TRAINING, summary)
             write_json(store, ARTIFACT, manifest)
-            workers.wait()
+            with suppress(PeerError):  # all is written: whoever is gone is not needed any more
+                workers.wait()
     store.remove(FOLDER)
     return summary.result()
 

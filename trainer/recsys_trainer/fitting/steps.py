@@ -29,26 +29,32 @@ def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
         DivergedError: a loss is not finite.
         Terminated: SIGTERM arrived; the state is saved.
     """
+    task.checkpoints.begin()
+    if not task.checkpoints.active:
+        return _Steps(task, network, loss).run(Stop())
+    with postponed() as stop:
+        result = _resumable(task, network, loss, stop)
+        if stop.asked:
+            task.workers.wait()
+            raise Terminated
+    return result
+
+
+def _resumable(task: Task, network: Recommender, loss: Loss, stop: Stop) -> Fitted:
     saved, workers = task.checkpoints, task.workers
-    saved.begin()
     finished = saved.finished()
     interrupted = saved.resumed() if finished is None else None
     workers.refuse_different(FINISHED if finished else _standing(interrupted))
     if finished is not None:
         meta, tensors = finished
-        return Fitted(weights=dict(tensors), **meta)
-    if not saved.active:
-        return _Steps(task, network, loss).run(Stop())
-    with postponed() as stop:
+        result = Fitted(weights=dict(tensors), **meta)
+    else:
         steps = _Steps(task, network, loss)
         if interrupted is not None:
             steps.restore(*interrupted)
         result = steps.run(stop)
-        stop.asked = workers.any(stop.asked)
-        saved.finish(result.meta(), result.weights, now=stop.asked)
-        if stop.asked:
-            workers.wait()
-            raise Terminated
+    stop.asked = workers.any(stop.asked)
+    saved.finish(result.meta(), result.weights, now=stop.asked)
     return result
 
 
