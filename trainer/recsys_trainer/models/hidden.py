@@ -54,12 +54,12 @@ def mlp_logits(
         users: table and rows [B].
         items: table and rows, [C] or [B, C].
     """
-    plain = layers and not norms and not (dropout and training)
+    plain = len(layers) and not len(norms) and not (dropout and training)
     if plain and torch.is_grad_enabled() and weight_H.device.type == "cpu" and items[1].dim() == 2:
         return _by_hand(users, items, weight_H, layers)
     user_BE, item = rows(*users), rows(*items)
     width = user_BE.shape[1]
-    if not layers:
+    if not len(layers):
         return (user_BE @ weight_H[:width]).unsqueeze(1) + item @ weight_H[width:]
     first, *rest = cast("list[nn.Linear]", list(layers))
     of_users = functional.linear(user_BE, first.weight[:, :width], first.bias).unsqueeze(1)
@@ -82,7 +82,7 @@ def _by_hand(users: Rows, items: Rows, weight_H: Tensor, layers: nn.ModuleList) 
 
 def _normalized(norms: nn.ModuleList, number: int, values_BCH: Tensor) -> Tensor:
     """Batch norm over users and items; a single pair has no variance and takes the running one."""
-    if not norms:
+    if not len(norms):  # torch 2.11 cannot compile `not` of a ModuleList
         return values_BCH
     norm, flat = cast(nn.BatchNorm1d, norms[number]), values_BCH.flatten(0, 1)
     if norm.training and len(flat) > 1:
