@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
 
-.PHONY: install demo down test test-fast fuzz lint format crds bench
+.PHONY: install demo down test test-fast test-torch fuzz lint format crds bench
 
 install: $(STAMP)
 
@@ -28,6 +28,11 @@ test: install
 # What needs neither root nor a cluster: seconds, for the edit loop.
 test-fast: install
 	@$(PY) -m pytest tests/unit tests/chart tests/simulation
+
+# Models, fitting and sampling on a torch that a GPU machine may have: make test-torch TORCH=2.11. It is large, so `test` has it not.
+TORCH ?= 2.11
+test-torch: install
+	@$(PY) -m benchmarks.torch_versions $(TORCH)
 
 # The property tests with new examples each time: run it now and then, and turn what it finds into a test.
 fuzz: install

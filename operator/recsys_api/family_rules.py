@@ -100,6 +100,10 @@ def _loss_fits(spec: RecommenderModelSpec) -> bool:
     return spec.model.architecture == "MatrixFactorization" or not whole
 
 
+def _several_nodes_take_steps(spec: RecommenderModelSpec) -> bool:
+    return spec.model.architecture in WITH_STEPS or spec.training.nodes == 1
+
+
 def _ratings_are_there(spec: RecommenderModelSpec) -> bool:
     return spec.model.architecture not in WITH_RATINGS or spec.data.columns.rating is not None
 
@@ -156,6 +160,14 @@ FAMILY_RULES: tuple[Rule, ...] = (
     ),
     _training_only("loss", WITH_LOSS),
     _training_only("optimizer", WITH_STEPS),
+    Rule(
+        ("spec",),
+        f"self.model.architecture in {_cel(WITH_STEPS)} || !has(self.training.nodes) || self.training.nodes == 1",
+        f"training.nodes above 1 is for {_names(WITH_STEPS)} only, because the others are trained in one process; set "
+        "nodes: 1, or change model.architecture",
+        _several_nodes_take_steps,
+        field="training.nodes",
+    ),
     Rule(
         ("spec",),
         f"self.model.architecture == 'MatrixFactorization' || !({_CEL_LOSS} in ['CosineContrastive', 'CrossEntropy'])",

@@ -290,7 +290,7 @@ class Training(Contract):
     refit: Literal["Never", "TrainPlusValidation", "All"] = "Never"
     """Data that the served weights learn from after the gates have judged; what is served was then not itself gated."""
     nodes: int = Field(1, ge=1, le=64)
-    """Pods of the training Job."""
+    """Pods of the training Job: each takes its share of every batch. Above 1 for families that are trained in steps."""
     gpus_per_node: int = Field(0, ge=0, le=16)
     """GPUs (nvidia.com/gpu) of each pod; 0 trains on the CPU."""
     resources: Resources = Resources()

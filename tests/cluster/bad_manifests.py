@@ -271,6 +271,11 @@ MODEL_CASES = (
         ("spec.model.regularization", "greater than 0|use more than 0"),
     ),
     Case(
+        "PureSVD on two nodes",
+        {"spec.model": {"architecture": "PureSVD"}, "spec.training.nodes": 2},
+        ("spec.training.nodes", "training.nodes above 1 is for GMF, MLP, NeuMF", "set nodes: 1"),
+    ),
+    Case(
         "NMF with least squares",
         {"spec.model": {"architecture": "NMF", "leastSquares": {"solver": "Cholesky"}}},
         ("spec.model.leastSquares", "ImplicitALS, ExplicitALS and ProbabilisticMF only", "remove leastSquares"),

@@ -1,7 +1,7 @@
 """The trainer: data -> snapshot -> fit -> artifact -> evaluation of the artifact, in one process or as three Jobs."""
 
 import os
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 # OpenMP reads it when torch is loaded. Its threads spin at barriers by default: measured 20 times slower than sleeping
 # when two busy cores are shared with other processes, and under a CPU quota the spinning is billed.
@@ -10,4 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # read in 2.6 and not 4.5 ms of one CPU, written in 5.9 and not 13.1). torch reads this at its first allocation.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-VERSION = version("recsys-operator")
+try:
+    VERSION = version("recsys-operator")
+except PackageNotFoundError:  # run from the source tree, on a machine that has torch alone
+    VERSION = "source"

@@ -8,19 +8,23 @@ A run may fit more than once (pre-training, refit). What the finished fits gave 
 after them. A file is removed when no checkpoint.json names it any more, so the checkpoint before stays until the next is complete.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from recsys_trainer.errors import TrainerError
-from recsys_trainer.store import Store
 from recsys_trainer.tensor_file import file_digest, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from recsys_trainer.store import Store
 
 FOLDER = "checkpoint"
 INDEX = f"{FOLDER}/checkpoint.json"
@@ -73,7 +77,11 @@ class Checkpoints:
         seconds: float = 0.0,
         tell: Callable[[str], None] = lambda line: None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        writes: bool = True,
     ) -> None:
+        """Writes: one process of a training; the others only go on from what it has left."""
+        self._writes = writes
         self._store, self._seconds, self._tell, self._clock = store, seconds, tell, clock
         self._fit, self._last = -1, clock()
         self._unsaved: dict[int, tuple[Meta, Mapping[str, Tensor]]] = {}
@@ -110,10 +118,12 @@ class Checkpoints:
 
     def due(self) -> bool:
         """Whether it is time to save."""
-        return self._store is not None and 0 < self._seconds <= self._clock() - self._last
+        return self._writes and self._store is not None and 0 < self._seconds <= self._clock() - self._last
 
     def save(self, meta: Meta, tensors: Mapping[str, Tensor]) -> None:
         """Save where the current fit stands, and what the fits before it gave."""
+        if not self._writes:
+            return
         assert self._store is not None, "due() says no without"
         for fit, given in sorted(self._unsaved.items()):
             self.index.finished.append(self._written(f"{fit}-finished", *given))
@@ -130,7 +140,7 @@ class Checkpoints:
         Args:
             weights: must not change afterwards.
         """
-        if self._store is None or len(self.index.finished) > self._fit:
+        if self._store is None or not self._writes or len(self.index.finished) > self._fit:
             return
         self._unsaved[self._fit] = meta, weights
         if now:

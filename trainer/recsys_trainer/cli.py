@@ -11,13 +11,24 @@ from pathlib import Path
 import torch
 
 from recsys_api.artifact import ArtifactManifest
+from recsys_api.recommender_model import WITH_STEPS
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_trainer import again, stages
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
 from recsys_trainer.html.page import render_page
+from recsys_trainer.launching import launched, processes_of_pod
 from recsys_trainer.manifest import read_manifest, read_run_file
-from recsys_trainer.outputs import ARTIFACT, SNAPSHOT, TRAINING, observe_report, report_name, write_json
+from recsys_trainer.outputs import (
+    ARTIFACT,
+    SNAPSHOT,
+    TRAINING,
+    observe_report,
+    observe_training,
+    report_name,
+    write_json,
+)
+from recsys_trainer.parallel import Place, place_of_process
 from recsys_trainer.progress import lines, notes
 from recsys_trainer.stopping import terminate
 from recsys_trainer.store import Store, reading
@@ -36,7 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (here := _on_this_machine(arguments)) is not None:
         return _guarded(lambda: here(arguments), lambda error: None)
     stage = arguments.stage if arguments.command == "report" else arguments.command
-    return _guarded(lambda: run_job(arguments), lambda error: write_termination(RESULTS[stage](error=error)))
+
+    def tell(error: str) -> None:
+        if (
+            os.environ.get("RANK", "0") == "0"
+        ):  # of a pod's processes one speaks, else who notices a failure has the last word
+            write_termination(RESULTS[stage](error=error))
+
+    return _guarded(lambda: run_job(arguments), tell)
 
 
 def _on_this_machine(arguments: argparse.Namespace) -> Callable[[argparse.Namespace], int] | None:
@@ -100,10 +118,13 @@ def run_fit(arguments: argparse.Namespace) -> int:
     run = read_manifest(arguments.file, output, _stable(arguments.stable))
     if (data := _uri(arguments.data)) is not None:
         run = run.model_copy(update={"spec": again.with_data(run.spec, data)})
-    store = Store(run.version_uri)
+    store, place = Store(run.version_uri), place_of_process()
+    if place.rank:
+        stages.assist(run, store, place)
+        return 0
     _start_afresh(output, run)
     _say(stages.prepare(run, store))
-    _say(stages.train(run, store, lines(), notes()))
+    _say(stages.train(run, store, lines(), notes(), place))
     _say(stages.evaluate(run, store))
     report = observe_report(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
@@ -173,24 +194,44 @@ def _stable(folder: Path | None) -> StableReference | None:
 
 
 def run_job(arguments: argparse.Namespace) -> int:
-    """One stage of a version; only the pod of index 0 has something to do."""
+    """One stage of a version. Only the pod of index 0 writes and reports; in a training the others take their share."""
+    place = place_of_process()
+    if arguments.command == "train" and (count := _processes(read_run_file())) > 1:
+        return launched([sys.executable, "-m", "recsys_trainer.cli", "train"], count, place)
+    if arguments.command == "train" and place.rank:
+        return _assist_job(place)
     if os.environ.get("JOB_COMPLETION_INDEX", "0") != "0":
         print("not index 0: nothing to do")
         return 0
     run = read_run_file()
     if getattr(arguments, "key", None):
         run = run.model_copy(update={"evaluation_key": arguments.key})
-    result = _run_stage(arguments, run, Store(run.version_uri))
+    result = _run_stage(arguments, run, Store(run.version_uri), place)
     write_termination(result)
     print(encode(result).decode(), flush=True)
     return 0
 
 
-def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store) -> Result:
+def _processes(run: RunSpec) -> int:
+    """Of this pod: one for each GPU where the family can use several."""
+    several = run.spec.model.architecture in WITH_STEPS
+    return processes_of_pod(run.spec.training.gpus_per_node) if several else 1
+
+
+def _assist_job(place: Place) -> int:
+    """The share of a training, unless it has ended: a pod may start again after that."""
+    run = read_run_file()
+    store = Store(run.version_uri)
+    if observe_training(store) is None:
+        stages.assist(run, store, place)
+    return 0
+
+
+def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store, place: Place) -> Result:
     if arguments.command == "report":
         return stages.report_stage(arguments.stage, run, store)
     if arguments.command == "train":
-        return stages.train(run, store, lines(), notes())
+        return stages.train(run, store, lines(), notes(), place)
     return stages.prepare(run, store) if arguments.command == "prepare" else stages.evaluate(run, store)
 
 

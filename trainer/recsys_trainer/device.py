@@ -1,23 +1,34 @@
 """Where and how torch computes: device, threads, determinism, memory."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from recsys_api.recommender_model import Training
+from recsys_trainer.parallel import Place
 
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Training
+
+
+ONLY = Place()
 _CGROUP = Path("/sys/fs/cgroup")
 NO_CUDA = "no CUDA device found: trained on the CPU"
 
 
-def choose_device() -> str:
-    """`cuda` where there is one, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def choose_device(place: Place = ONLY) -> str:
+    """`cuda` where there is one, else `cpu`. Processes of one machine take its GPUs in turn."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    if place.world > 1:
+        torch.cuda.set_device(place.local % torch.cuda.device_count())
+    return "cuda"
 
 
 def device_name(device: str) -> str:
@@ -45,12 +56,14 @@ def cores(quantity: str | int) -> float:
 
 
 def thread_count(training: Training, cgroup: Path = _CGROUP) -> int:
-    """Threads for torch: the CPU limit, else the request, never more than the CPUs we may run on."""
+    """Threads for torch: the CPU limit, else the request, never more than the CPUs we may run on; torchrun's processes of
+    one machine share them."""
     available = len(os.sched_getaffinity(0))
     limit = cpu_quota(cgroup)
     if limit is None and (request := training.resources.requests.get("cpu")) is not None:
         limit = cores(request)
-    return max(1, min(available, ceil(limit) if limit else available))
+    beside_us = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(available, ceil(limit) if limit else available) // beside_us)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ TrainerError
 ├── UnreadableError    66  a URI cannot be read or written: missing, refused, no driver
 ├── DivergedError      70  a weight, loss or score is not finite
 ├── OutOfMemoryError   71  the tables cannot fit
-└── UnavailableError    1  the store does not answer; trying again may help
+├── UnavailableError    1  the store does not answer; trying again may help
+└── PeerError           1  another process of a training is gone; trying again goes on from its checkpoint
 
 Everything else is a bug and ends with a traceback and exit code 1.
 """
@@ -73,3 +74,7 @@ class OutOfMemoryError(TrainerError):
 
 class UnavailableError(TrainerError):
     """The store does not answer; a retry may help, so the exit code is not a user error's."""
+
+
+class PeerError(TrainerError):
+    """Another process of a training is gone or has not come; the exit code that counts is its own."""

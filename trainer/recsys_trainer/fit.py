@@ -1,12 +1,16 @@
 """Fitting: the family of the manifest finds weights that fit into memory and are numbers."""
 
-from recsys_api.recommender_model import Model, Training
+from recsys_api.recommender_model import WITH_STEPS, Model, Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.device import free_memory
-from recsys_trainer.errors import OutOfMemoryError
-from recsys_trainer.evaluation.ranking import Questions
-from recsys_trainer.fitting.task import Fitted, Task, refuse_not_finite
+from recsys_trainer.errors import ManifestError, OutOfMemoryError
+from recsys_trainer.evaluation.metrics import metric_values
+from recsys_trainer.evaluation.ranking import Questions, rank
+from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.fitting.task import Fitted, Task, Validation, refuse_not_finite
+from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.registry import FAMILIES
+from recsys_trainer.parallel import ALONE, Workers
 from recsys_trainer.progress import Progress, silent
 from recsys_trainer.training_data import Positives
 
@@ -19,19 +23,44 @@ def fit(
     device: str,
     progress: Progress = silent,
     checkpoints: Checkpoints | None = None,
+    workers: Workers = ALONE,
 ) -> Fitted:
     """Fit a model; without `validation` every epoch runs and the last weights stay.
 
     Raises:
+        ManifestError: the family cannot be trained in several processes.
         OutOfMemoryError: the tables cannot fit.
         DataError: the data cannot be learned from.
         DivergedError: loss, weight or score is not finite.
     """
-    task = Task(model, training, positives, validation, device, progress, checkpoints or Checkpoints())
+    judge = validation_on(validation, positives.items, device)
+    task = Task(model, training, positives, judge, device, progress, checkpoints or Checkpoints(), workers)
+    refuse_several_processes(model, workers)
     refuse_too_large(task)
     fitted = FAMILIES[model.architecture].fit(task)
     refuse_not_finite(fitted.weights)
     return fitted
+
+
+def validation_on(questions: Questions | None, items: int, device: str) -> Validation | None:
+    """Mean NDCG@10 of the answers, or None where there is nobody to ask."""
+    if questions is None or not len(questions.user_N):
+        return None
+
+    def judge(network: Recommender) -> float:
+        ranks = rank(questions, NetworkScorer(network, items, device), device)
+        return float(metric_values(ranks, (10,))["ndcg@10"].mean())
+
+    return judge
+
+
+def refuse_several_processes(model: Model, workers: Workers) -> None:
+    """Refuse several processes to families that are not trained in steps: each would do all of the work."""
+    if not workers.alone and model.architecture not in WITH_STEPS:
+        raise ManifestError(
+            f"spec.training.nodes: there are {workers.world} processes, and {model.architecture} is trained in one; set "
+            f"nodes: 1, or model.architecture to one of {', '.join(WITH_STEPS)}"
+        )
 
 
 def refuse_too_large(task: Task) -> None:

@@ -7,12 +7,15 @@ be positives are drawn anew by search. Both are uniform over the rest.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+Array = Any
+"""A tensor, or what `torch.as_tensor` makes one of without a copy, such as an array of numpy."""
+Part = tuple[int, int]
+"""(first row, rows of all parts)."""
 _DRAW = 2**62
 """Draws are taken modulo the number of choices; against 2^62 the bias is below 1e-9 for a billion items."""
 
@@ -43,40 +46,48 @@ class NegativeSampler:
     """uint8, bits of user * I + item from the lowest on; None: every draw is searched."""
 
     @classmethod
-    def of(
-        cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str
-    ) -> "NegativeSampler":
-        """From a CSR of positives with ascending, distinct items in each row."""
-        degree, gaps, touched = np.diff(indptr), None, None
-        size = touched_bytes(len(degree), items)
-        if len(indices) <= GAP_PAIRS:
-            user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
-            position = np.arange(len(indices), dtype=np.int64) - np.repeat(indptr[:-1], degree)
-            gaps = torch.from_numpy(user * (items + 1) + indices - position).to(device)
+    def of(cls, indptr: Array, indices: Array, items: int, device: str) -> "NegativeSampler":
+        """From a CSR of positives, int64 and int32, with ascending, distinct items in each row."""
+        offsets, indices_P, gaps, touched = torch.as_tensor(indptr), torch.as_tensor(indices), None, None
+        degree_U = offsets.diff()
+        size = touched_bytes(len(degree_U), items)
+        if len(indices_P) <= GAP_PAIRS:
+            user_P = torch.repeat_interleave(degree_U)
+            position_P = torch.arange(len(indices_P), device=offsets.device) - offsets[user_P]
+            gaps = (user_P * (items + 1) + indices_P - position_P).to(device)
         if device == "cpu" and size <= TOUCHED_BYTES:
-            user = np.repeat(np.arange(len(degree), dtype=np.int64), degree)
-            touched = torch.from_numpy(_bits(user * items + indices, size))
-        small = indptr.astype(np.int32 if len(indices) < 2**31 else np.int64)
-        tables = torch.from_numpy(small).to(device), torch.from_numpy(indices).to(device)
-        return cls(*tables, gaps, items, int(degree.max(initial=0)).bit_length(), touched)
+            touched = _bits(torch.repeat_interleave(degree_U) * items + indices_P, size)
+        small = offsets.to(torch.int32 if len(indices_P) < 2**31 else torch.int64)
+        longest = int(degree_U.max()) if len(degree_U) else 0
+        return cls(small.to(device), indices_P.to(device), gaps, items, longest.bit_length(), touched)
 
-    def draw(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """`count` negatives for each user, int64 [B, count]; every user needs at least one choice."""
+    def draw(self, user_B: Tensor, count: int, generator: torch.Generator, part: Part | None = None) -> Tensor:
+        """`count` negatives for each user, int64 [B, count]; every user needs at least one choice.
+
+        Args:
+            part: the rows are these of more; they get what they would get among all.
+        """
+        begin, total = (0, len(user_B)) if part is None else part
+        draws = torch.randint(_DRAW, (total, count), generator=generator, device=user_B.device)
+        draws = draws[begin : begin + len(user_B)]
         if self.touched is None:
-            return self._searched(user_B, count, generator)
-        item_BC = torch.randint(self.items, (len(user_B), count), generator=generator)
+            return self._nth_other(user_B, draws)
+        item_BC = draws % self.items
         bit_BC = (user_B * self.items).unsqueeze(1) + item_BC
         byte_N = self.touched.index_select(0, (bit_BC >> 3).flatten())
         hit_M = (byte_N.bitwise_right_shift_((bit_BC & 7).to(torch.uint8).flatten()) & 1).nonzero().squeeze(1)
         user_M = user_B[hit_M.div(count, rounding_mode="floor")]
-        item_BC.view(-1)[hit_M] = self._searched(user_M, 1, generator).squeeze(1)
+        again_M1 = (
+            draws.flatten()[hit_M].div(self.items, rounding_mode="floor").unsqueeze(1)
+        )  # says nothing of the item
+        item_BC.view(-1)[hit_M] = self._nth_other(user_M, again_M1).squeeze(1)
         return item_BC
 
-    def _searched(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        shape = (len(user_B), count)
+    def _nth_other(self, user_B: Tensor, draws: Tensor) -> Tensor:
+        """What the users have not touched, counted from 0 and from the beginning again, [B, C]."""
         begin_B1 = self.indptr[user_B].unsqueeze(1)
         degree_B1 = self.indptr[user_B + 1].unsqueeze(1) - begin_B1
-        draws = torch.randint(_DRAW, shape, generator=generator, device=user_B.device) % (self.items - degree_B1)
+        draws = draws % (self.items - degree_B1)
         if self.gaps is None:
             return draws + self._positives_before(begin_B1, degree_B1, draws.to(torch.int32))
         keys = user_B.unsqueeze(1) * (self.items + 1) + draws
@@ -99,13 +110,10 @@ def touched_bytes(users: int, items: int) -> int:
     return users * items // 8 + 1
 
 
-def _bits(position_P: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
-    """`size` bytes with the bits at ascending positions set."""
-    bits = np.zeros(size, dtype=np.uint8)
-    byte_P, first = position_P >> 3, np.flatnonzero(np.diff(position_P >> 3, prepend=-1))
-    if len(position_P):
-        bits[byte_P[first]] = np.bitwise_or.reduceat(np.left_shift(1, position_P & 7), first)
-    return bits
+def _bits(position_P: Tensor, size: int) -> Tensor:
+    """`size` bytes with the bits at distinct positions set."""
+    bit_P = torch.ones_like(position_P, dtype=torch.uint8).bitwise_left_shift_((position_P & 7).to(torch.uint8))
+    return torch.zeros(size, dtype=torch.uint8).index_add_(0, position_P >> 3, bit_P)
 
 
 @dataclass(frozen=True)
@@ -147,15 +155,15 @@ class KnownPairs:
     bitmap_UI: Tensor | None
 
     @classmethod
-    def of(cls, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], items: int, device: str) -> "KnownPairs":
-        """From a CSR of positives with ascending, distinct items in each row."""
-        users, bitmap = len(indptr) - 1, None
+    def of(cls, indptr: Array, indices: Array, items: int, device: str) -> "KnownPairs":
+        """From a CSR of positives, int64 and int32, with ascending, distinct items in each row."""
+        offsets, indices_P = torch.as_tensor(indptr).to(device), torch.as_tensor(indices).to(device)
+        users, bitmap = len(offsets) - 1, None
         if users * items <= BITMAP_BYTES:
-            keys = np.repeat(np.arange(users, dtype=np.int64), np.diff(indptr)) * items + indices
             bitmap = torch.zeros(users * items, dtype=torch.bool, device=device)
-            bitmap[torch.from_numpy(keys).to(device)] = True
+            bitmap[torch.repeat_interleave(offsets.diff()) * items + indices_P] = True
             bitmap = bitmap.view(users, items)
-        return cls(torch.from_numpy(indptr).to(device), torch.from_numpy(indices).to(device), items, bitmap)
+        return cls(offsets, indices_P, items, bitmap)
 
     def contain(self, user_B: Tensor, item_N: Tensor) -> Tensor:
         """bool [B, N]"""

@@ -5,6 +5,7 @@ Every one is idempotent: what a complete output manifest says is reported again,
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 
@@ -20,7 +21,7 @@ from recsys_trainer.data.origin import observe_origin
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.device import NO_CUDA, choose_device, device_name, thread_count, torch_settings
-from recsys_trainer.errors import ManifestError, TrainerError, UnreadableError
+from recsys_trainer.errors import ManifestError, PeerError, TrainerError, UnreadableError
 from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
@@ -46,6 +47,7 @@ from recsys_trainer.outputs import (
     scratch,
     write_json,
 )
+from recsys_trainer.parallel import ALONE, Place, Workers, joined
 from recsys_trainer.progress import Progress, ignore, silent
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
@@ -83,22 +85,45 @@ def is_prepared(run: RunSpec, store: Store) -> bool:
         return False
 
 
-def train(run: RunSpec, store: Store, progress: Progress = silent, tell: Callable[[str], None] = ignore) -> TrainResult:
-    """Fit on the snapshot and export; leave artifact/ and reports/training.json."""
+def train(
+    run: RunSpec,
+    store: Store,
+    progress: Progress = silent,
+    tell: Callable[[str], None] = ignore,
+    place: Place | None = None,
+) -> TrainResult:
+    """Fit on the snapshot and export; leave artifact/ and reports/training.json.
+
+    Args:
+        place: of the first of several processes; the others `assist`.
+    """
     refuse_impossible(run.spec)
     if (summary := observe_training(store)) is None:
-        snapshot = fetch_snapshot(store)
-        with torch_settings(run.spec.training), scratch() as folder:
-            device = choose_device()
-            checkpoints = open_checkpoints(run.spec, snapshot, device, store, tell)
-            positives, fitted = fit_snapshot(run.spec, snapshot, device, progress, checkpoints)
+        device = choose_device(place or Place())
+        with torch_settings(run.spec.training), scratch() as folder, joined(place or Place(), device) as workers:
+            snapshot = fetch_snapshot(store)
+            checkpoints = open_checkpoints(run.spec, snapshot, device, store, tell, workers)
+            positives, fitted = fit_snapshot(run.spec, snapshot, device, progress, checkpoints, workers)
             manifest = export.write_artifact(folder, run, snapshot, positives, fitted.weights)
             store.upload(folder, "artifact", ARTIFACT_FILES)
-        summary = summarize(run.spec, manifest, positives, fitted, device, checkpoints)
-        write_json(store, TRAINING, summary)
-        write_json(store, ARTIFACT, manifest)
+            summary = summarize(run.spec, manifest, positives, fitted, device, checkpoints, workers)
+            write_json(store, TRAINING, summary)
+            write_json(store, ARTIFACT, manifest)
+            with suppress(PeerError):  # all is written: whoever is gone is not needed any more
+                workers.wait()
     store.remove(FOLDER)
     return summary.result()
+
+
+def assist(run: RunSpec, store: Store, place: Place) -> None:
+    """What every process of a training but the first does: its share of the steps, until the first has written the outputs."""
+    refuse_impossible(run.spec)
+    device = choose_device(place)
+    with torch_settings(run.spec.training), joined(place, device) as workers:
+        snapshot = fetch_snapshot(store)
+        checkpoints = open_checkpoints(run.spec, snapshot, device, store, ignore, workers)
+        fit_snapshot(run.spec, snapshot, device, silent, checkpoints, workers)
+        workers.wait()
 
 
 def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
@@ -163,16 +188,17 @@ def fit_snapshot(
     device: str,
     progress: Progress,
     checkpoints: Checkpoints | None = None,
+    workers: Workers = ALONE,
 ) -> tuple[Positives, Fitted]:
     """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best."""
     positives = build_positives(snapshot, TRAIN)
     validation = build_validation(snapshot, positives, spec.data.split.target, spec.training.seed)
-    fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints)
+    fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints, workers)
     if spec.training.refit == "Never":
         return positives, fitted
     everything = build_positives(snapshot, VALIDATION)
     again = spec.training.model_copy(update={"epochs": fitted.best_epoch, "patience": fitted.best_epoch + 1})
-    refitted = fit(spec.model, again, everything, None, device, progress, checkpoints)
+    refitted = fit(spec.model, again, everything, None, device, progress, checkpoints, workers)
     refitted.history = fitted.history + refitted.history
     refitted.samples, refitted.seconds = refitted.samples + fitted.samples, refitted.seconds + fitted.seconds
     return everything, refitted
@@ -186,7 +212,12 @@ OPERATIONAL = frozenset(
 
 
 def open_checkpoints(
-    spec: RecommenderModelSpec, snapshot: snapshots.Snapshot, device: str, store: Store, tell: Callable[[str], None]
+    spec: RecommenderModelSpec,
+    snapshot: snapshots.Snapshot,
+    device: str,
+    store: Store,
+    tell: Callable[[str], None],
+    workers: Workers = ALONE,
 ) -> Checkpoints:
     """The checkpoints of this version, if they are of the same settings and snapshot."""
     key = run_key(
@@ -199,7 +230,10 @@ def open_checkpoints(
         "device": device_name(device), "threads": str(thread_count(spec.training)), "torch": torch.__version__,
         "trainer": VERSION,
     }  # fmt: skip
-    return Checkpoints(store, Identity(key, environment), spec.training.checkpoint_seconds, tell)
+    if not workers.alone:
+        environment["processes"] = str(workers.world)
+    seconds = spec.training.checkpoint_seconds
+    return Checkpoints(store, Identity(key, environment), seconds, tell, writes=workers.first)
 
 
 def last_trained_part(spec: RecommenderModelSpec) -> int:
@@ -214,6 +248,7 @@ def summarize(
     fitted: Fitted,
     device: str,
     checkpoints: Checkpoints,
+    workers: Workers = ALONE,
 ) -> TrainingSummary:
     """reports/training.json."""
     return TrainingSummary(
@@ -234,17 +269,20 @@ def summarize(
         history=fitted.history,
         resumes=checkpoints.index.resumes,
         resume_exact=checkpoints.index.exact,
-        message=training_message(spec, device),
+        processes=workers.world,
+        message=training_message(spec, device, workers.world),
     )
 
 
-def training_message(spec: RecommenderModelSpec, device: str) -> str:
+def training_message(spec: RecommenderModelSpec, device: str, processes: int) -> str:
     """What a person who reads status would not expect."""
     notes = []
     if spec.training.gpus_per_node >= 1 and device == "cpu":
         notes.append(NO_CUDA)
-    if spec.training.nodes > 1:
-        notes.append(f"trained on 1 of {spec.training.nodes} nodes")
+    if processes < spec.training.nodes:
+        notes.append(f"trained on {processes} of {spec.training.nodes} nodes")
+    if device == "cuda" and processes < spec.training.nodes * spec.training.gpus_per_node:
+        notes.append(f"trained on {processes} of {spec.training.nodes * spec.training.gpus_per_node} GPUs")
     return "; ".join(notes)
 
 

@@ -32,6 +32,8 @@ class TrainingSummary(Observed):
     """How often training went on from a checkpoint."""
     resume_exact: bool = True
     """Whether it gave the bits of an uninterrupted run: device, threads, torch and trainer were the same each time."""
+    processes: int = 1
+    """That trained together."""
     message: str = ""
 
     def result(self) -> TrainResult:

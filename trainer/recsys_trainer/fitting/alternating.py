@@ -3,6 +3,8 @@
 What the families of this kind share; they differ in values, penalty and biases.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,12 @@ from recsys_trainer.models.dot import DotProduct, start_factors
 
 START_STD = 0.1
 """Divided by the root of the number of factors, as in Rendle et al. 2022."""
+
+
+def chosen(task: Task, name: str, default: Any) -> Any:
+    """What `model.leastSquares` says about a field, or the family's default."""
+    value = getattr(task.model.least_squares, name, None)
+    return default if value is None else value
 
 
 def fit_alternating(

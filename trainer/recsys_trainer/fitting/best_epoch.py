@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor
 
-from recsys_trainer.evaluation.metrics import metric_values
-from recsys_trainer.evaluation.ranking import Questions, rank
 from recsys_trainer.fitting.task import Weights
 from recsys_trainer.models.base import Recommender, catalogue_logits
 
@@ -19,15 +17,6 @@ class NetworkScorer:
     def scores(self, user_B: Tensor) -> Tensor:
         """Scores [B, I]."""
         return catalogue_logits(self._network, user_B, self._all)
-
-
-def validation_ndcg(network: Recommender, validation: Questions | None, items: int, device: str) -> float | None:
-    """Mean NDCG@10, or None where there is nobody to ask about."""
-    if validation is None or not len(validation.user_N):
-        return None
-    network.eval()
-    ranks = rank(validation, NetworkScorer(network, items, device), device)
-    return float(metric_values(ranks, (10,))["ndcg@10"].mean())
 
 
 class BestEpoch:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.base import Recommender
-from recsys_trainer.negatives import KnownPairs, NegativeSampler, PopularitySampler
+from recsys_trainer.negatives import KnownPairs, NegativeSampler, Part, PopularitySampler
 
 NEGATIVES = {"BCE": 4, "BPR": 4, "CosineContrastive": 64, "SampledSoftmax": 512}
 MARGIN, NEGATIVE_WEIGHT = 0.4, 64.0
@@ -29,6 +29,8 @@ class Batch:
     rating_B: Tensor | None
     generator: torch.Generator
     """Draws the negatives."""
+    part: Part | None = None
+    """Which rows these are, where other processes have the others."""
 
 
 class Loss(ABC):
@@ -64,7 +66,7 @@ class OwnNegatives(Loss):
 
     def __call__(self, network: Recommender, batch: Batch) -> Tensor:
         """Score [positive, negatives] and compare."""
-        negatives = self._sampler.draw(batch.user_B, self._count, batch.generator)
+        negatives = self._sampler.draw(batch.user_B, self._count, batch.generator, batch.part)
         return self.of_scores(network(batch.user_B, torch.cat((batch.item_B.unsqueeze(1), negatives), dim=1)))
 
     @abstractmethod

@@ -1,14 +1,20 @@
 """The optimizers that the manifest can ask for, behind one interface whose state a checkpoint can hold."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from recsys_api.recommender_model import Training
-from recsys_trainer.fitting.row_wise import RowGradients, RowWiseAdagrad
+from recsys_trainer.fitting.row_wise import RowGradients, RowWiseAdagrad, summed_by_row
 from recsys_trainer.models.base import Recommender
+from recsys_trainer.parallel import Workers
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Training
 
 LEARNING_RATES = {"Adam": 0.001, "SGD": 0.001, "RowWiseAdagrad": 0.05}
 Named = Iterable[tuple[str, nn.Parameter]]
@@ -24,6 +30,14 @@ class Optimizer(ABC):
     @abstractmethod
     def step(self) -> None:
         """Change the parameters."""
+
+    @abstractmethod
+    def average(self, workers: Workers, sums: Tensor) -> None:
+        """Make the gradients those of all processes' shares together.
+
+        Args:
+            sums: [loss, pairs] of this share, of which the gradients are sums too; then those of all.
+        """
 
     @abstractmethod
     def set_rate(self, rate: float) -> None:
@@ -52,6 +66,16 @@ class Whole(Optimizer):
         """One fused kernel."""
         self._optimizer.step()
 
+    def average(self, workers: Workers, sums: Tensor) -> None:
+        """Of whole parameters: a parameter that this share did not use has a gradient of zeros."""
+        parameters = [each for group in self._optimizer.param_groups for each in group["params"] if each.requires_grad]
+        for each in parameters:
+            if each.grad is None:
+                each.grad = torch.zeros_like(each)
+        gradients = [each.grad for each in parameters]
+        workers.sum([*gradients, sums])
+        torch._foreach_div_(gradients, sums[1])
+
     def set_rate(self, rate: float) -> None:
         """Of all parameters."""
         for group in self._optimizer.param_groups:
@@ -77,6 +101,7 @@ class ByRow(Optimizer):
     def __init__(self, network: Recommender, rate: float, decay: float) -> None:
         self._tables = RowWiseAdagrad(rate, decay)
         self._gradients = RowGradients()
+        self._averaged: list[tuple[nn.Parameter, Tensor, Tensor]] = []
         network.reader = self._gradients.read
         of_tables = set(network.tables)
         for name, table in network.named_parameters():
@@ -93,11 +118,25 @@ class ByRow(Optimizer):
 
     def step(self) -> None:
         """Only rows that were read are changed."""
-        for table, index_N, gradient_ND in self._gradients.by_table():
+        for table, index_N, gradient_ND in self._averaged or self._gradients.by_table():
             self._tables.step(table, index_N, gradient_ND)
         self._gradients.clear()
+        self._averaged = []
         if self._dense is not None:
             self._dense.step()
+
+    def average(self, workers: Workers, sums: Tensor) -> None:
+        """Each process sums its gradients by row first and sends the sums: as many rows as its share has different ones."""
+        if self._dense is None:
+            workers.sum([sums])
+        else:
+            self._dense.average(workers, sums)
+        read = {table: rows for table, *rows in self._gradients.by_table()}
+        for table in self._tables.tables():
+            rows = summed_by_row(*read[table]) if table in read else _no_rows(table)
+            index_N, gradient_ND = workers.gathered(*rows)
+            if len(index_N):
+                self._averaged.append((table, index_N, gradient_ND / sums[1]))
 
     def set_rate(self, rate: float) -> None:
         """Of rows and of the dense part."""
@@ -116,6 +155,11 @@ class ByRow(Optimizer):
         if self._dense is not None:
             prefix = "dense."
             self._dense.load({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+
+
+def _no_rows(table: nn.Parameter) -> tuple[Tensor, Tensor]:
+    index = torch.zeros(0, dtype=torch.int64, device=table.device)
+    return index, torch.zeros(0, table[0].numel(), device=table.device)
 
 
 def build_optimizer(network: Recommender, training: Training) -> Optimizer:

@@ -6,14 +6,19 @@ without having stored any (docs/adr/0008).
 Shapes: U users, V of them to train on, P pairs, K of them to train on, B pairs of a step.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from recsys_trainer.errors import DataError
-from recsys_trainer.training_data import Positives
+from recsys_trainer.fitting.seeds import derived
+
+if TYPE_CHECKING:
+    from recsys_trainer.training_data import Positives
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class TrainingPairs:
     """Positions to train on; None: all."""
 
     @classmethod
-    def of(cls, positives: Positives, device: str, *, all_users: bool = False) -> "TrainingPairs":
+    def of(cls, positives: Positives, device: str, *, all_users: bool = False) -> TrainingPairs:
         """Those of users that have something left to be a negative.
 
         Args:
@@ -38,20 +43,16 @@ class TrainingPairs:
         Raises:
             DataError: there are none.
         """
-        degree, pairs = np.diff(positives.indptr), len(positives.indices)
-        small = np.int32 if pairs < 2**31 else np.int64
-        saturated = degree >= positives.items
-        position = None
+        indptr, item = torch.as_tensor(positives.indptr), torch.as_tensor(positives.indices)
+        small = torch.int32 if len(item) < 2**31 else torch.int64
+        saturated, position = indptr.diff() >= positives.items, None
         if saturated.any() and not all_users:
-            position = np.flatnonzero(np.repeat(~saturated, degree)).astype(small)
+            position = (~saturated).repeat_interleave(indptr.diff()).nonzero().squeeze(1).to(device, small)
             if not len(position):
                 what = f"every user has touched all {positives.items} items, nothing can be ranked"
                 raise DataError.at("data", "", what, "add items or use more interactions")
-        arrays = positives.indptr.astype(small), positives.indices, positives.ratings, position
-        indptr, item, rating, chosen = (None if each is None else torch.from_numpy(each).to(device) for each in arrays)
-        assert indptr is not None, "it was given"
-        assert item is not None, "it was given"
-        return cls(indptr, item, rating, chosen)
+        rating = None if positives.ratings is None else torch.as_tensor(positives.ratings).to(device)
+        return cls(indptr.to(device, small), item.to(device), rating, position)
 
     def __len__(self) -> int:
         """K"""
@@ -85,16 +86,16 @@ class TrainingUsers:
     length_V: Tensor
 
     @classmethod
-    def of(cls, positives: Positives, device: str) -> "TrainingUsers":
+    def of(cls, positives: Positives, device: str) -> TrainingUsers:
         """All such users.
 
         Raises:
             DataError: there are none.
         """
-        pairs, degree = TrainingPairs.of(positives, device), np.diff(positives.indptr)
-        users = np.flatnonzero((degree > 0) & (degree < positives.items))
-        arrays = users, positives.indptr[:-1][users], degree[users]
-        return cls(pairs, *(torch.from_numpy(each.astype(np.int64)).to(device) for each in arrays))
+        pairs, indptr = TrainingPairs.of(positives, device), torch.as_tensor(positives.indptr).to(device)
+        degree = indptr.diff()
+        user_V = ((degree > 0) & (degree < positives.items)).nonzero().squeeze(1)
+        return cls(pairs, user_V, indptr[user_V], degree[user_V])
 
     def __len__(self) -> int:
         """V"""
@@ -125,22 +126,20 @@ def permuted(size: int, seed: int, epoch: int, like: Tensor) -> Tensor:
     return torch.randperm(size, generator=generator, device=like.device, dtype=like.dtype)
 
 
-def derived(*numbers: int) -> int:
-    """A seed of 63 bits that the numbers determine."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
 class StepSeeds:
     """Random numbers of single steps: negatives from `generator`, dropout from torch's own of the device."""
 
-    def __init__(self, seed: int, device: str) -> None:
-        self._seed, self._device = seed, device
+    def __init__(self, seed: int, device: str, rank: int = 0) -> None:
+        """Rank: of the process; negatives are drawn for all of them alike, dropout is each one's own."""
+        self._seed, self._device, self._rank = seed, device, rank
         self.generator = torch.Generator(device=device)
 
     def begin(self, epoch: int, step: int) -> None:
         """What is drawn next depends on (seed, epoch, step) alone."""
         seed = derived(self._seed, epoch, step)
         self.generator.manual_seed(seed)
+        if self._rank:
+            seed = derived(self._seed, epoch, step, self._rank)
         torch.default_generator.manual_seed(seed)  # torch.manual_seed formats a stack trace for CUDA, in every step
         if self._device == "cuda":
             torch.cuda.manual_seed(seed)

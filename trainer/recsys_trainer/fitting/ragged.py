@@ -3,14 +3,19 @@
 Shapes: R rows and C columns of the matrix, B rows of a batch, L the longest of them, D factors.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_trainer.training_data import Positives
+if TYPE_CHECKING:
+    from recsys_trainer.training_data import Positives
+
 
 BATCH_BYTES = {"cpu": 2**22, "cuda": 2**28}
 """Gathered factors of one batch: on a CPU small enough to stay in its cache, on a GPU large enough to fill it."""
@@ -38,7 +43,7 @@ class SparseRows:
         """Entries of every row, int64 [R]."""
         return self.indptr.diff()
 
-    def transposed(self) -> "SparseRows":
+    def transposed(self) -> SparseRows:
         """By columns; entries of a column are in the order of the rows."""
         row = torch.repeat_interleave(torch.arange(self.rows, device=self.indptr.device), self.degree)
         order = torch.argsort(self.indices, stable=True)
@@ -54,7 +59,7 @@ class SparseRows:
 
 def sparse_rows(positives: Positives, values: Tensor | None, device: str) -> SparseRows:
     """Users x items; `values` are 1 where there are none."""
-    indptr, indices = torch.from_numpy(positives.indptr), torch.from_numpy(positives.indices).long()
+    indptr, indices = torch.as_tensor(positives.indptr), torch.as_tensor(positives.indices).long()
     found = torch.ones(len(indices)) if values is None else values
     return SparseRows(indptr.to(device), indices.to(device), found.float().to(device), positives.items)
 

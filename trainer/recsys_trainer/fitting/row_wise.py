@@ -71,6 +71,10 @@ class RowWiseAdagrad:
         self._names[table] = name
         self._sums[table] = torch.zeros(len(table), device=table.device)
 
+    def tables(self) -> list[nn.Parameter]:
+        """All of them, in the order in which they were added."""
+        return list(self._names)
+
     @torch.no_grad()
     def step(self, table: nn.Parameter, index_N: Tensor, gradient_ND: Tensor) -> None:
         """Change the rows that the index names."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recsys_trainer.fitting.best_epoch import BestEpoch, validation_ndcg
+from recsys_trainer.fitting.best_epoch import BestEpoch
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.optimizers import build_optimizer, rate_of
 from recsys_trainer.fitting.pairs import StepSeeds, TrainingPairs, TrainingUsers
@@ -15,6 +15,9 @@ from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.stopping import Stop, Terminated, postponed
 
+Saved = tuple[dict[str, Any], Iterator[tuple[str, Tensor]]]
+FINISHED = (0, 0)
+"""Where a fit stands that has ended."""
 FIX = "lower training.optimizer.learningRate or raise batchSize"
 
 
@@ -26,22 +29,38 @@ def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
         DivergedError: a loss is not finite.
         Terminated: SIGTERM arrived; the state is saved.
     """
-    saved = task.checkpoints
-    saved.begin()
-    if (finished := saved.finished()) is not None:
-        meta, tensors = finished
-        return Fitted(weights=dict(tensors), **meta)
-    if not saved.active:
+    task.checkpoints.begin()
+    if not task.checkpoints.active:
         return _Steps(task, network, loss).run(Stop())
     with postponed() as stop:
+        result = _resumable(task, network, loss, stop)
+        if stop.asked:
+            task.workers.wait()
+            raise Terminated
+    return result
+
+
+def _resumable(task: Task, network: Recommender, loss: Loss, stop: Stop) -> Fitted:
+    saved, workers = task.checkpoints, task.workers
+    finished = saved.finished()
+    interrupted = saved.resumed() if finished is None else None
+    workers.refuse_different(FINISHED if finished else _standing(interrupted))
+    if finished is not None:
+        meta, tensors = finished
+        result = Fitted(weights=dict(tensors), **meta)
+    else:
         steps = _Steps(task, network, loss)
-        if (interrupted := saved.resumed()) is not None:
+        if interrupted is not None:
             steps.restore(*interrupted)
         result = steps.run(stop)
-        saved.finish(result.meta(), result.weights, now=stop.asked)
-    if stop.asked:
-        raise Terminated
+    stop.asked = workers.any(stop.asked)
+    saved.finish(result.meta(), result.weights, now=stop.asked)
     return result
+
+
+def _standing(interrupted: Saved | None) -> tuple[int, int]:
+    """(epoch, step) that is next."""
+    return (1, 0) if interrupted is None else (interrupted[0]["epoch"], interrupted[0]["step"])
 
 
 class _Steps:
@@ -50,14 +69,17 @@ class _Steps:
     def __init__(self, task: Task, network: Recommender, loss: Loss) -> None:
         self._task, self._network, self._loss = task, network, loss
         self._units = _units(task, loss)
+        if task.speed.compiled is not None:
+            network.compile(**task.speed.compiled)
         self._optimizer = build_optimizer(network, task.training)
-        self._seeds = StepSeeds(task.training.seed, task.device)
+        self._seeds = StepSeeds(task.training.seed, task.device, task.workers.rank)
         self._keeper, self._result = BestEpoch(task.training.patience, compares=task.training.epochs > 1), Fitted()
         self._epoch, self._step = 1, 0
         """The step that is next."""
         self._total = torch.zeros((), device=task.device)
         """Sum of the epoch's losses, over pairs."""
         self._began = time.perf_counter()
+        task.workers.copy_first(list(network.state_dict().values()))
 
     def run(self, stop: Stop) -> Fitted:
         """The epochs that are left."""
@@ -78,20 +100,51 @@ class _Steps:
         order = units.order(training.seed, self._epoch)
         for start in range(self._step * size, len(order), size):
             self._seeds.begin(self._epoch, self._step)
-            user_B, item_B, rating_B = units.take(order[start : start + size])
-            value = self._loss(self._network, Batch(user_B, item_B, rating_B, self._seeds.generator))
-            self._optimizer.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
-            self._total += value.detach() * len(user_B)
+            self._total += self._learn(order[start : start + size])
             self._step += 1
             self._save_if_due(stop)
+
+    def _learn(self, chosen: Tensor) -> Tensor:
+        """One step; returns the sum of its losses, over pairs."""
+        workers, loss = self._task.workers, self._loss
+        share = workers.share(len(chosen))
+        user_B, item_B, rating_B = self._units.take(chosen[share])
+        part = None if workers.alone or loss.by_user else (share.start, len(chosen))
+        batch = Batch(user_B, item_B, rating_B, self._seeds.generator, part)
+        self._optimizer.zero_grad()
+        if workers.alone:
+            value = self._loss_of(batch)
+            value.backward()  # type: ignore[no-untyped-call]
+            total = value.detach() * len(user_B)
+        else:
+            total = self._learn_together(batch)
+        self._optimizer.step()
+        return total
+
+    def _loss_of(self, batch: Batch) -> Tensor:
+        if not self._task.speed.half:
+            return self._loss(self._network, batch)
+        with torch.autocast(batch.user_B.device.type, torch.bfloat16):
+            return self._loss(self._network, batch)
+
+    def _learn_together(self, batch: Batch) -> Tensor:
+        """Gradients of the whole batch from those of the processes' shares, of which some may be empty."""
+        workers, sums = self._task.workers, torch.zeros(2, device=self._total.device)
+        if len(batch.user_B):
+            total = self._loss_of(batch) * len(batch.user_B)
+            total.backward()  # type: ignore[no-untyped-call]
+            sums[0], sums[1] = total.detach(), len(batch.user_B)
+        self._optimizer.average(workers, sums)
+        if running := [each for each in self._network.buffers() if each.is_floating_point()]:  # of batch norms
+            workers.sum(running)
+            torch._foreach_div_(running, workers.world)
+        return sums[0]
 
     def _judge(self) -> None:
         """The epoch's end: what it brought, and the beginning of the next."""
         task, epoch = self._task, self._epoch
         mean_loss = finite(self._total.item() / self._units.count, epoch, FIX)
-        ndcg = validation_ndcg(self._network, task.validation, task.positives.items, task.device)
+        ndcg = task.validated(self._network)
         best = self._keeper.offer(epoch, ndcg, self._network)
         self._result.record(epoch, mean_loss, ndcg, len(self._units) * self._loss.scores, self._began)
         task.progress(self._result.describe(task.training.epochs, best))
@@ -100,10 +153,12 @@ class _Steps:
 
     def _save_if_due(self, stop: Stop) -> None:
         """After a whole step or epoch: in between weights and state would not belong together."""
-        saved = self._task.checkpoints
-        if stop.asked or saved.due():
+        saved, workers = self._task.checkpoints, self._task.workers
+        asked = workers.any(stop.asked)
+        if asked or saved.due():
             saved.save(self._meta(), self._tensors())
-            if stop.asked:
+            if asked:
+                workers.wait()  # whoever ends first has the others ended by torchrun: not while one is writing
                 raise Terminated
 
     def _meta(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_trainer.fitting.best_epoch import BestEpoch, validation_ndcg
+from recsys_trainer.fitting.best_epoch import BestEpoch
 from recsys_trainer.fitting.ragged import SparseRows, ragged_batches
 from recsys_trainer.fitting.solvers import Solver, Systems
 from recsys_trainer.fitting.task import Fitted, Task, finite
@@ -37,7 +37,7 @@ def fit_in_sweeps(task: Task, network: Recommender, sweep: Callable[[], Tensor])
         began = time.perf_counter()
         with torch.no_grad():
             loss = finite(float(sweep()) / entries, epoch, FIX)
-        ndcg = validation_ndcg(network, task.validation, task.positives.items, task.device)
+        ndcg = task.validated(network)
         best = keeper.offer(epoch, ndcg, network)
         result.record(epoch, loss, ndcg, entries, began)
         task.progress(result.describe(task.training.epochs, best))

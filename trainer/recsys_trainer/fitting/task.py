@@ -1,20 +1,38 @@
 """What every family gets to fit, and what it gives back."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import Model, Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.errors import DivergedError
-from recsys_trainer.evaluation.ranking import Questions
+from recsys_trainer.models.base import Recommender
+from recsys_trainer.parallel import ALONE, Workers
 from recsys_trainer.progress import EpochProgress, Progress, silent
-from recsys_trainer.training_data import Positives
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Model, Training
+    from recsys_trainer.training_data import Positives
 
 Weights = dict[str, Tensor]
+Validation = Callable[[Recommender], float]
+"""NDCG@10 of a network on held-out interactions. Ranking is not fitting's business: it needs more than torch."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How a step is computed, which changes rounding and time and nothing else."""
+
+    half: bool = False
+    """In bfloat16 what autocast says can be; weights, gradients and the optimizer's state stay float32."""
+    compiled: dict[str, Any] | None = None
+    """Options of torch.compile for the network; None: as it is."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +42,23 @@ class Task:
     model: Model
     training: Training
     positives: Positives
-    validation: Questions | None
+    validation: Validation | None
     """None: every epoch runs and the last weights stay."""
     device: str
     progress: Progress = silent
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     """Where fitting in steps leaves its state now and then."""
+    workers: Workers = ALONE
+    """Who else trains the same network."""
+    speed: Speed = field(default_factory=Speed)
+
+    def validated(self, network: Recommender) -> float | None:
+        """NDCG@10 of what the network is by now, or None where there is nobody to ask about."""
+        if self.validation is None:
+            return None
+        network.eval()
+        judge = self.validation
+        return self.workers.from_first(lambda: judge(network))
 
 
 @dataclass

@@ -5,7 +5,7 @@ Shapes: B users, C items for each of them, I the catalogue, D factors.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,30 @@ from recsys_trainer.models.reads import Reads
 
 EMBEDDING_STD = 0.1
 """NCF starts at 0.01, where the product of two factors gets next to no gradient in the first epochs."""
+
+
+class Shape(Protocol):
+    """What a network reads of the manifest's `model`."""
+
+    @property
+    def embedding_dim(self) -> int:
+        """Factors of each user and item."""
+        ...
+
+    @property
+    def hidden_layers(self) -> tuple[int, ...]:
+        """Widths, first to last."""
+        ...
+
+    @property
+    def dropout(self) -> float:
+        """Share that a training step ignores."""
+        ...
+
+    @property
+    def batch_norm(self) -> bool:
+        """Whether hidden layers are normalized while training."""
+        ...
 
 
 class Recommender(nn.Module, ABC):
@@ -42,8 +66,14 @@ class Recommender(nn.Module, ABC):
 
     def reads(self, table: Tensor, items: Tensor) -> Reads | None:
         """Which rows of an item table the batch reads, where gradients are written by hand: for a CPU and items [B, C]."""
-        by_hand = torch.is_grad_enabled() and table.device.type == "cpu" and items.dim() == 2
-        return Reads.of(items, len(table)) if by_hand else None
+        if (
+            not torch.is_grad_enabled()
+            or table.device.type != "cpu"
+            or items.dim() != 2
+            or torch.compiler.is_compiling()
+        ):
+            return None
+        return Reads.of(items, len(table))
 
     @abstractmethod
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:

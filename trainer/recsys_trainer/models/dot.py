@@ -3,14 +3,20 @@
 Shapes: U users, I items, D factors, B users of a call, C items for each.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.artifact import ArtifactModel
 from recsys_trainer.fitting.task import Weights
 from recsys_trainer.models.base import Recommender, inner
 from recsys_trainer.models.family import Family
+
+if TYPE_CHECKING:
+    from recsys_api.artifact import ArtifactModel
 
 BIASES = ("item_bias", "user_bias", "global_bias")
 

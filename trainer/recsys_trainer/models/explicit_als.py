@@ -1,7 +1,6 @@
 """Alternating least squares on ratings, with the penalty in proportion to a row's ratings (ALS-WR, Zhou et al. 2008)."""
 
-from recsys_api.recommender_model import LeastSquares
-from recsys_trainer.fitting.alternating import fit_alternating
+from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.implicit_als import alternating_bytes
@@ -15,10 +14,9 @@ class ExplicitALS(RatingFamily):
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
-        settings, ratings = task.model.least_squares or LeastSquares(), required_ratings(task)
-        exponent = EXPONENT if settings.frequency_exponent is None else settings.frequency_exponent
+        ratings, exponent = required_ratings(task), chosen(task, "frequency_exponent", EXPONENT)
         penalty = Penalty(task.model.regularization or REGULARIZATION, exponent=exponent)
-        mean, solver = ratings.mean(), settings.solver or SOLVER
+        mean, solver = ratings.mean(), chosen(task, "solver", SOLVER)
         return fit_alternating(task, ratings - mean, (penalty, penalty), solver, global_bias=mean.reshape(1))
 
     def needed_bytes(self, task: Task) -> int:

@@ -1,10 +1,15 @@
 """The interface of a model family: fit, and score again from what was exported (docs/adr/0006)."""
 
-from abc import ABC, abstractmethod
+from __future__ import annotations
 
-from recsys_api.artifact import ArtifactModel
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender
+
+if TYPE_CHECKING:
+    from recsys_api.artifact import ArtifactModel
 
 
 class Family(ABC):

@@ -3,8 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
-from recsys_trainer.models.base import Recommender, embedding, inner
+from recsys_trainer.models.base import Recommender, Shape, embedding, inner
 from recsys_trainer.models.network_family import NetworkFamily
 
 
@@ -13,7 +12,7 @@ class GMF(Recommender):
 
     tables = ("gmf_user", "gmf_item")
 
-    def __init__(self, users: int, items: int, model: Model) -> None:
+    def __init__(self, users: int, items: int, model: Shape) -> None:
         super().__init__()
         self.gmf_user = embedding(users, model.embedding_dim)
         self.gmf_item = embedding(items, model.embedding_dim)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
+from recsys_trainer.models.base import Shape
 from recsys_trainer.models.on_cpu import HiddenLayers, rows
 from recsys_trainer.models.reads import Reads
 
@@ -20,18 +20,18 @@ NORMS = "mlp_norm."
 """Prefix of the batch norms' tensors: they live in training alone, the export folds them into the layers."""
 
 
-def hidden_layers(model: Model) -> nn.ModuleList:
+def hidden_layers(model: Shape) -> nn.ModuleList:
     """The layers between concat(user, item) and the output."""
     widths = (2 * model.embedding_dim, *model.hidden_layers)
     return nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
 
 
-def batch_norms(model: Model) -> nn.ModuleList:
+def batch_norms(model: Shape) -> nn.ModuleList:
     """One for each hidden layer, or none."""
     return nn.ModuleList(nn.BatchNorm1d(width) for width in (model.hidden_layers if model.batch_norm else ()))
 
 
-def mlp_width(model: Model) -> int:
+def mlp_width(model: Shape) -> int:
     """Width of what the hidden layers give to the output."""
     return model.hidden_layers[-1] if model.hidden_layers else 2 * model.embedding_dim
 
@@ -57,11 +57,11 @@ def mlp_logits(
         items: table and rows, [C] or [B, C].
         reads: of items [B, C], where gradients are to be written by hand.
     """
-    if reads is not None and layers and not norms and not (dropout and training):
+    if reads is not None and len(layers) and not len(norms) and not (dropout and training):
         return _by_hand(users, items[0], reads, weight_H, layers)
     user_BE, item = rows(*users), rows(*items)
     width = user_BE.shape[1]
-    if not layers:
+    if not len(layers):
         return (user_BE @ weight_H[:width]).unsqueeze(1) + item @ weight_H[width:]
     first, *rest = cast("list[nn.Linear]", list(layers))
     of_users = functional.linear(user_BE, first.weight[:, :width], first.bias).unsqueeze(1)
@@ -84,7 +84,7 @@ def _by_hand(users: Rows, item_RE: Tensor, items: Reads, weight_H: Tensor, layer
 
 def _normalized(norms: nn.ModuleList, number: int, values_BCH: Tensor) -> Tensor:
     """Batch norm over users and items; a single pair has no variance and takes the running one."""
-    if not norms:
+    if not len(norms):  # torch 2.11 cannot compile `not` of a ModuleList
         return values_BCH
     norm, flat = cast(nn.BatchNorm1d, norms[number]), values_BCH.flatten(0, 1)
     if norm.training and len(flat) > 1:

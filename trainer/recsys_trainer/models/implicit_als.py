@@ -4,12 +4,18 @@ Hu et al. 2008; Rendle et al. 2021 (iALS++), 2022 (Revisiting the Performance of
 sum over positives (1 - u·i)^2 + alpha0 x sum over all pairs (u·i)^2 + lambda x sum over rows (n + alpha0 m)^nu |x|^2.
 """
 
-from recsys_api.recommender_model import LeastSquares, Model
-from recsys_trainer.fitting.alternating import fit_alternating
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily
-from recsys_trainer.training_data import Positives
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Model
+    from recsys_trainer.training_data import Positives
 
 REGULARIZATION, UNOBSERVED_WEIGHT, EXPONENT = 0.01, 0.1, 1.0
 SOLVER = "ConjugateGradient"
@@ -21,12 +27,12 @@ class ImplicitALS(DotFamily):
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
-        settings = task.model.least_squares or LeastSquares()
-        exponent = EXPONENT if settings.frequency_exponent is None else settings.frequency_exponent
         penalty = Penalty(
-            task.model.regularization or REGULARIZATION, settings.unobserved_weight or UNOBSERVED_WEIGHT, exponent
+            task.model.regularization or REGULARIZATION,
+            chosen(task, "unobserved_weight", UNOBSERVED_WEIGHT),
+            chosen(task, "frequency_exponent", EXPONENT),
         )
-        return fit_alternating(task, None, (penalty, penalty), settings.solver or SOLVER)
+        return fit_alternating(task, None, (penalty, penalty), chosen(task, "solver", SOLVER))
 
     def needed_bytes(self, task: Task) -> int:
         """Factors three times, both orders of the matrix with padding, and the largest batch with its systems."""

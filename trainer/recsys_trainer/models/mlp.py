@@ -2,8 +2,7 @@
 
 from torch import Tensor, nn
 
-from recsys_api.recommender_model import Model
-from recsys_trainer.models.base import Recommender, embedding
+from recsys_trainer.models.base import Recommender, Shape, embedding
 from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
 from recsys_trainer.models.network_family import NetworkFamily
 
@@ -13,7 +12,7 @@ class MLP(Recommender):
 
     tables = ("mlp_user", "mlp_item")
 
-    def __init__(self, users: int, items: int, model: Model) -> None:
+    def __init__(self, users: int, items: int, model: Shape) -> None:
         super().__init__()
         self.mlp_user = embedding(users, model.embedding_dim)
         self.mlp_item = embedding(items, model.embedding_dim)

@@ -1,17 +1,22 @@
 """Families that are trained in optimizer steps on a network of their own."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
-from recsys_api.artifact import ArtifactModel
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.losses import build_loss
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task, Weights
-from recsys_trainer.models.base import Recommender
+from recsys_trainer.models.base import Recommender, Shape
 from recsys_trainer.models.family import Family
 from recsys_trainer.negatives import GAP_PAIRS, TOUCHED_BYTES, touched_bytes
+
+if TYPE_CHECKING:
+    from recsys_api.artifact import ArtifactModel
 
 COPIES = {"Adam": 4, "SGD": 2, "RowWiseAdagrad": 1}
 """Tables of full size: weights and, of whole tables, gradients and Adam's two moments."""
@@ -31,10 +36,20 @@ def steps_bytes(task: Task, tables: int, rows: int) -> int:
     return 4 * (copies * tables + (rows if kind == "RowWiseAdagrad" else 0)) + search * pairs + touched
 
 
+@dataclass(frozen=True)
+class ExportedShape:
+    """Of a network that is served: dropout and batch norms live in training alone."""
+
+    embedding_dim: int
+    hidden_layers: tuple[int, ...]
+    dropout: float = 0.0
+    batch_norm: bool = False
+
+
 class NetworkFamily(Family):
     """GMF, MLP, NeuMF: the exported tensors are the network's parameters."""
 
-    def __init__(self, network: Callable[[int, int, Model], Recommender]) -> None:
+    def __init__(self, network: Callable[[int, int, Shape], Recommender]) -> None:
         self._network = network
 
     def build(self, task: Task) -> Recommender:
@@ -52,11 +67,9 @@ class NetworkFamily(Family):
 
     def load(self, model: ArtifactModel, weights: Weights) -> Recommender:
         """The network in the exported shape."""
-        settings = Model(
-            architecture=model.architecture, embedding_dim=model.embedding_dim, hidden_layers=model.hidden_layers
-        )
+        shape = ExportedShape(model.embedding_dim, model.hidden_layers)
         with torch.device("meta"):
-            network = self._network(model.users, model.items, settings)
+            network = self._network(model.users, model.items, shape)
         try:
             network.load_state_dict(weights, assign=True)
         except RuntimeError as error:

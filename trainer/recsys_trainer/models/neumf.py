@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models import gmf, mlp
-from recsys_trainer.models.base import Recommender, embedding, inner
+from recsys_trainer.models.base import Recommender, Shape, embedding, inner
 from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
 from recsys_trainer.models.network_family import NetworkFamily
 
@@ -19,7 +18,7 @@ class NeuMF(Recommender):
 
     tables = ("gmf_user", "gmf_item", "mlp_user", "mlp_item")
 
-    def __init__(self, users: int, items: int, model: Model) -> None:
+    def __init__(self, users: int, items: int, model: Shape) -> None:
         super().__init__()
         self.gmf_user = embedding(users, model.embedding_dim)
         self.gmf_item = embedding(items, model.embedding_dim)

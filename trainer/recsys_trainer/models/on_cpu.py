@@ -22,7 +22,7 @@ Grads = tuple[Tensor | None, ...]
 
 def rows(table_RE: Tensor, index: Tensor) -> Tensor:
     """Rows of a table, [..., E]; while training on a CPU with a faster gradient."""
-    if torch.is_grad_enabled() and table_RE.device.type == "cpu":
+    if torch.is_grad_enabled() and table_RE.device.type == "cpu" and not torch.compiler.is_compiling():
         found: Tensor = _Rows.apply(table_RE, index)  # type: ignore[no-untyped-call]
         return found
     return functional.embedding(index, table_RE)

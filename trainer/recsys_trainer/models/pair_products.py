@@ -29,10 +29,10 @@ def pair_products(user_BD: Tensor, item_RD: Tensor, place_BC: Tensor, reads: Rea
         place_BC: rows of it, int64.
         reads: of them, where they are sorted already.
     """
-    if user_BD.device.type == "cpu":
-        found: Tensor = _PairProducts.apply(user_BD, item_RD, place_BC, reads)  # type: ignore[no-untyped-call]
-        return found
-    return torch.bmm(functional.embedding(place_BC, item_RD), user_BD.unsqueeze(2)).squeeze(2)
+    if user_BD.device.type != "cpu" or torch.compiler.is_compiling():
+        return (functional.embedding(place_BC, item_RD) * user_BD.unsqueeze(1)).sum(2)
+    found: Tensor = _PairProducts.apply(user_BD, item_RD, place_BC, reads)  # type: ignore[no-untyped-call]
+    return found
 
 
 class _PairProducts(torch.autograd.Function):

@@ -4,19 +4,35 @@ r ~ N(mean + u·i, sigma^2), u ~ N(0, sigma_user^2), i ~ N(0, sigma_item^2). The
 least squares with penalties sigma^2 / sigma_user^2 and sigma^2 / sigma_item^2, so it is found by alternating exactly.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import LeastSquares, Probabilistic
-from recsys_trainer.fitting.alternating import fit_alternating
+from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
-from recsys_trainer.training_data import Positives
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Probabilistic
+    from recsys_trainer.training_data import Positives
 
 SOLVER = "Cholesky"
 CHUNK_VALUES = 2**24
+
+
+@dataclass(frozen=True)
+class Sigmas:
+    """What `model.probabilistic` is where the manifest has none."""
+
+    sigma: float = 0.9
+    sigma_user: float = 0.3
+    sigma_item: float = 0.3
 
 
 class ProbabilisticMF(RatingFamily):
@@ -24,12 +40,12 @@ class ProbabilisticMF(RatingFamily):
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
-        sigmas, ratings = task.model.probabilistic or Probabilistic(), required_ratings(task)
+        sigmas, ratings = task.model.probabilistic or Sigmas(), required_ratings(task)
         penalties = (
             Penalty((sigmas.sigma / sigmas.sigma_user) ** 2),
             Penalty((sigmas.sigma / sigmas.sigma_item) ** 2),
         )
-        solver = (task.model.least_squares or LeastSquares()).solver or SOLVER
+        solver = chosen(task, "solver", SOLVER)
         mean = ratings.mean()
         return fit_alternating(task, ratings - mean, penalties, solver, global_bias=mean.reshape(1))
 
@@ -40,7 +56,7 @@ class ProbabilisticMF(RatingFamily):
 
 @torch.no_grad()
 def score_variance(
-    weights: Weights, positives: Positives, sigmas: Probabilistic, user_N: Tensor, item_N: Tensor
+    weights: Weights, positives: Positives, sigmas: Probabilistic | Sigmas, user_N: Tensor, item_N: Tensor
 ) -> Tensor:
     """Variance of the predicted mean rating of pairs of rows, float32 [N]; add sigma^2 for that of a rating.
 
@@ -50,7 +66,7 @@ def score_variance(
     comparing pairs.
     """
     users, items = weights["user_factors"], weights["item_factors"]
-    indptr, indices = torch.from_numpy(positives.indptr), torch.from_numpy(positives.indices).long()
+    indptr, indices = torch.as_tensor(positives.indptr), torch.as_tensor(positives.indices).long()
     row = torch.repeat_interleave(torch.arange(positives.users), indptr.diff())
     result = []
     size = max(1, CHUNK_VALUES // users.shape[1] ** 2)

@@ -27,7 +27,7 @@ def required_ratings(task: Task) -> Tensor:
             f"spec.data.columns.rating: the snapshot has no ratings, but {task.model.architecture} learns from them; "
             "name the column and prepare again"
         )
-    ratings = torch.from_numpy(task.positives.ratings)
+    ratings = torch.as_tensor(task.positives.ratings)
     if missing := int((~torch.isfinite(ratings)).sum()):
         raise DataError.at(
             "snapshot", "rating", f"{missing} of {len(ratings)} training interactions have none", "fill or remove them"
