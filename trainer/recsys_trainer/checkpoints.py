@@ -24,7 +24,7 @@ from recsys_trainer.tensor_file import file_digest, read_tensors, write_tensors
 
 FOLDER = "checkpoint"
 INDEX = f"{FOLDER}/checkpoint.json"
-FORMAT = "recsys.dev/checkpoint/v1"
+FORMAT = "recsys.dev/checkpoint/v2"
 Meta = dict[str, Any]
 
 

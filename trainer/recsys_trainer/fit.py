@@ -8,7 +8,7 @@ from recsys_trainer.evaluation.ranking import Questions
 from recsys_trainer.fitting.task import Fitted, Task, refuse_not_finite
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.progress import Progress, silent
-from recsys_trainer.training_data import Positives
+from recsys_trainer.training_data import Positives, RatedPairs
 
 
 def fit(
@@ -19,15 +19,23 @@ def fit(
     device: str,
     progress: Progress = silent,
     checkpoints: Checkpoints | None = None,
+    validation_ratings: RatedPairs | None = None,
 ) -> Fitted:
     """Fit a model; without `validation` every epoch runs and the last weights stay.
+
+    Args:
+        validation_ratings: judge a family of ratings by these.
 
     Raises:
         OutOfMemoryError: the tables cannot fit.
         DataError: the data cannot be learned from.
         DivergedError: loss, weight or score is not finite.
     """
-    task = Task(model, training, positives, validation, device, progress, checkpoints or Checkpoints())
+    saved, rated = (
+        checkpoints or Checkpoints(),
+        validation_ratings if FAMILIES[model.architecture].needs_ratings else None,
+    )
+    task = Task(model, training, positives, validation, device, progress, saved, rated)
     refuse_too_large(task)
     fitted = FAMILIES[model.architecture].fit(task)
     refuse_not_finite(fitted.weights)

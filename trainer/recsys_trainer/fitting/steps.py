@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recsys_trainer.fitting.best_epoch import BestEpoch, validation_ndcg
+from recsys_trainer.fitting.best_epoch import BestEpoch, judge
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.optimizers import build_optimizer, rate_of
 from recsys_trainer.fitting.pairs import StepSeeds, TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
+from recsys_trainer.progress import within
 from recsys_trainer.stopping import Stop, Terminated, postponed
 
 FIX = "lower training.optimizer.learningRate or raise batchSize"
@@ -85,15 +86,16 @@ class _Steps:
             self._optimizer.step()
             self._total += value.detach() * len(user_B)
             self._step += 1
+            within(self._task.progress, self._epoch, training.epochs, min(1.0, self._step * size / len(order)))
             self._save_if_due(stop)
 
     def _judge(self) -> None:
         """The epoch's end: what it brought, and the beginning of the next."""
         task, epoch = self._task, self._epoch
         mean_loss = finite(self._total.item() / self._units.count, epoch, FIX)
-        ndcg = validation_ndcg(self._network, task.validation, task.positives.items, task.device)
-        best = self._keeper.offer(epoch, ndcg, self._network)
-        self._result.record(epoch, mean_loss, ndcg, len(self._units) * self._loss.scores, self._began)
+        judged = judge(self._network, task)
+        best = self._keeper.offer(epoch, judged, self._network)
+        self._result.record(epoch, mean_loss, judged, len(self._units) * self._loss.scores, self._began)
         task.progress(self._result.describe(task.training.epochs, best))
         self._epoch, self._step, self._began = epoch + 1, 0, time.perf_counter()
         self._total.zero_()

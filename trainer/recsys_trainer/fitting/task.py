@@ -12,7 +12,7 @@ from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.errors import DivergedError
 from recsys_trainer.evaluation.ranking import Questions
 from recsys_trainer.progress import EpochProgress, Progress, silent
-from recsys_trainer.training_data import Positives
+from recsys_trainer.training_data import Positives, RatedPairs
 
 Weights = dict[str, Tensor]
 
@@ -30,6 +30,8 @@ class Task:
     progress: Progress = silent
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     """Where fitting in steps leaves its state now and then."""
+    validation_ratings: RatedPairs | None = None
+    """Of the validation part, for families of ratings: then their error chooses the epoch."""
 
 
 @dataclass
@@ -56,19 +58,20 @@ class Fitted:
         """All but the weights, for a checkpoint."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "weights"}
 
-    def record(self, epoch: int, loss: float, ndcg: float | None, samples: int, began: float) -> None:
-        """Add an epoch that began at `time.perf_counter()` = began."""
+    def record(self, epoch: int, loss: float, judged: dict[str, float], samples: int, began: float) -> None:
+        """Add an epoch that began at `time.perf_counter()` = began, and what validation said of it."""
         seconds = time.perf_counter() - began
         self.epochs, self.samples, self.seconds = epoch, self.samples + samples, self.seconds + seconds
         entry = {"epoch": epoch, "loss": loss, "seconds": seconds, "samplesPerSecond": samples / seconds}
-        self.history.append(entry if ndcg is None else {**entry, "ndcg@10": ndcg})
+        self.history.append({**entry, **judged})
 
     def describe(self, epochs: int, best: bool) -> EpochProgress:
         """The latest epoch for the progress line."""
         last = self.history[-1]
         return EpochProgress(
-            self.epochs, epochs, last["loss"], last.get("ndcg@10"), last["samplesPerSecond"], last["seconds"], best
-        )
+            self.epochs, epochs, last["loss"], last.get("ndcg@10"), last["samplesPerSecond"], last["seconds"], best,
+            last.get("rmse"),
+        )  # fmt: skip
 
 
 def finite(loss: float, epoch: int, fix: str) -> float:

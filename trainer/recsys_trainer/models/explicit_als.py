@@ -1,9 +1,10 @@
 """Alternating least squares on ratings, with the penalty in proportion to a row's ratings (ALS-WR, Zhou et al. 2008)."""
 
-from recsys_api.recommender_model import LeastSquares
+from recsys_api.recommender_model import LeastSquares, Model
 from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
 
@@ -15,15 +16,24 @@ class ExplicitALS(RatingFamily):
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
-        settings, ratings = task.model.least_squares or LeastSquares(), required_ratings(task)
-        exponent = EXPONENT if settings.frequency_exponent is None else settings.frequency_exponent
-        penalty = Penalty(task.model.regularization or REGULARIZATION, exponent=exponent)
-        mean, solver = ratings.mean(), settings.solver or SOLVER
+        ratings, penalty = required_ratings(task), _penalty(task.model)
+        mean, solver = ratings.mean(), (task.model.least_squares or LeastSquares()).solver or SOLVER
         return fit_alternating(task, ratings - mean, (penalty, penalty), solver, global_bias=mean.reshape(1))
+
+    def fold_in_rated(self, model: Model) -> FoldIn:
+        """The users' half of a sweep."""
+        penalty = _penalty(model)
+        return FoldIn("LeastSquares", regularization=penalty.weight, exponent=penalty.exponent)
 
     def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""
         return alternating_bytes(task.model, task.positives)
+
+
+def _penalty(model: Model) -> Penalty:
+    settings = model.least_squares or LeastSquares()
+    exponent = EXPONENT if settings.frequency_exponent is None else settings.frequency_exponent
+    return Penalty(model.regularization or REGULARIZATION, exponent=exponent)
 
 
 FAMILY = ExplicitALS()

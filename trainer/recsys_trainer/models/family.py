@@ -1,17 +1,42 @@
 """The interface of a model family: fit, and score again from what was exported (docs/adr/0006)."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 from recsys_api.artifact import ArtifactModel
+from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender
+from recsys_trainer.models.fold_in import FoldIn
 
 
 class Family(ABC):
-    """A way to find weights, and the function that they are the weights of."""
+    """A way to find weights, and the function that they are the weights of. docs/families.md says the same of each."""
 
     needs_ratings = False
     """Whether it learns from `data.columns.rating`."""
+    exports: tuple[str, ...]
+    """Names of the tensors; `<n>` stands for the layers, counted from 0."""
+    unknown_items: Literal["NeverReturned"] = "NeverReturned"
+    """An item without training interactions has no row and is not returned."""
+
+    @property
+    def needs(self) -> Literal["Interactions", "Ratings"]:
+        """What it learns from."""
+        return "Ratings" if self.needs_ratings else "Interactions"
+
+    @property
+    def unknown_users(self) -> Literal["Popularity", "FoldIn"]:
+        """How a user is answered whom the training did not have."""
+        return "Popularity" if self.fold_in(Model()) is None else "FoldIn"
+
+    def fold_in(self, model: Model) -> FoldIn | None:
+        """How an unknown user's factors follow from items alone, where the algebra gives it."""
+        return None
+
+    def fold_in_rated(self, model: Model) -> FoldIn | None:
+        """How they follow from items with ratings. Requests have no ratings, so only evaluations use it."""
+        return None
 
     @abstractmethod
     def fit(self, task: Task) -> Fitted:

@@ -9,6 +9,7 @@ from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily
+from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.training_data import Positives
 
 REGULARIZATION, UNOBSERVED_WEIGHT, EXPONENT = 0.01, 0.1, 1.0
@@ -21,16 +22,24 @@ class ImplicitALS(DotFamily):
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
-        settings = task.model.least_squares or LeastSquares()
-        exponent = EXPONENT if settings.frequency_exponent is None else settings.frequency_exponent
-        penalty = Penalty(
-            task.model.regularization or REGULARIZATION, settings.unobserved_weight or UNOBSERVED_WEIGHT, exponent
-        )
-        return fit_alternating(task, None, (penalty, penalty), settings.solver or SOLVER)
+        penalty = _penalty(task.model)
+        solver = (task.model.least_squares or LeastSquares()).solver or SOLVER
+        return fit_alternating(task, None, (penalty, penalty), solver)
+
+    def fold_in(self, model: Model) -> FoldIn:
+        """The users' half of a sweep."""
+        penalty = _penalty(model)
+        return FoldIn("LeastSquares", penalty.unobserved, penalty.weight, penalty.exponent)
 
     def needed_bytes(self, task: Task) -> int:
         """Factors three times, both orders of the matrix with padding, and the largest batch with its systems."""
         return alternating_bytes(task.model, task.positives)
+
+
+def _penalty(model: Model) -> Penalty:
+    settings = model.least_squares or LeastSquares()
+    exponent = EXPONENT if settings.frequency_exponent is None else settings.frequency_exponent
+    return Penalty(model.regularization or REGULARIZATION, settings.unobserved_weight or UNOBSERVED_WEIGHT, exponent)
 
 
 def alternating_bytes(model: Model, positives: Positives) -> int:

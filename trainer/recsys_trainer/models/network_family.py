@@ -1,6 +1,7 @@
 """Families that are trained in optimizer steps on a network of their own."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 
@@ -33,8 +34,10 @@ def steps_bytes(task: Task, tables: int, rows: int) -> int:
 class NetworkFamily(Family):
     """GMF, MLP, NeuMF: the exported tensors are the network's parameters."""
 
-    def __init__(self, network: Callable[[int, int, Model], Recommender]) -> None:
-        self._network = network
+    def __init__(self, network: type[Recommender]) -> None:
+        self._network = cast("Callable[[int, int, Model], Recommender]", network)
+        layers = ("mlp.<n>.weight", "mlp.<n>.bias") if "mlp_user" in network.tables else ()
+        self.exports = (*network.tables, *layers, "out.weight", "out.bias")
 
     def build(self, task: Task) -> Recommender:
         """The network with the start values of the task's seed."""

@@ -7,10 +7,11 @@ least squares with penalties sigma^2 / sigma_user^2 and sigma^2 / sigma_item^2, 
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import LeastSquares, Probabilistic
+from recsys_api.recommender_model import LeastSquares, Model, Probabilistic
 from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task, Weights
+from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
 from recsys_trainer.training_data import Positives
@@ -32,6 +33,11 @@ class ProbabilisticMF(RatingFamily):
         solver = (task.model.least_squares or LeastSquares()).solver or SOLVER
         mean = ratings.mean()
         return fit_alternating(task, ratings - mean, penalties, solver, global_bias=mean.reshape(1))
+
+    def fold_in_rated(self, model: Model) -> FoldIn:
+        """The mode of the user's posterior, the items' factors given."""
+        sigmas = model.probabilistic or Probabilistic()
+        return FoldIn("LeastSquares", regularization=(sigmas.sigma / sigmas.sigma_user) ** 2)
 
     def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""

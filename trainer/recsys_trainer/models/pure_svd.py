@@ -8,10 +8,12 @@ import time
 import torch
 from torch import Tensor
 
-from recsys_trainer.fitting.best_epoch import validation_ndcg
+from recsys_api.recommender_model import Model
+from recsys_trainer.fitting.best_epoch import judge
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily, DotProduct
+from recsys_trainer.models.fold_in import FoldIn
 
 OVERSAMPLE = 16
 ITERATIONS = 12
@@ -28,12 +30,16 @@ class PureSVD(DotFamily):
         items_ID, energy = right_factors(matrix, task.model.embedding_dim)
         network = DotProduct(matrix @ items_ID, items_ID)
         entries = len(task.positives.indices)
-        ndcg = validation_ndcg(network, task.validation, task.positives.items, task.device)
+        judged = judge(network, task)
         # Of a matrix of ones the squares sum to its entries; the factors explain `energy` of it.
-        result.record(1, 1.0 - float(energy) / entries, ndcg, entries, began)
+        result.record(1, 1.0 - float(energy) / entries, judged, entries, began)
         task.progress(result.describe(1, True))
         result.weights, result.best_epoch = network.exported(), 1
         return result
+
+    def fold_in(self, model: Model) -> FoldIn:
+        """A user is its row times the item factors, whoever it is."""
+        return FoldIn("Sum")
 
     def needed_bytes(self, task: Task) -> int:
         """Six copies of the factors with what is sampled beyond them, and both orders of the matrix."""
