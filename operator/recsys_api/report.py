@@ -119,7 +119,9 @@ class UnknownUsers(Observed):
     baselines: dict[str, Metrics] = Field(default_factory=dict)
     """The same users; `itemKNN` and `ease` score by the same history."""
     ratings: Metrics = Field(default_factory=dict)
-    """rmse and mae of what they rated, where the model predicts ratings."""
+    """rmse and mae of what they rated in the test, told from what they rated before it, where the model predicts ratings."""
+    ratings_baselines: dict[str, Metrics] = Field(default_factory=dict)
+    """The same of the `mean` of the training."""
 
 
 class ColdItems(Observed):

@@ -1,6 +1,6 @@
 """A report for a person at a terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from recsys_api.recommender_model import Evaluation
 from recsys_api.report import EvaluationReport, Metrics
@@ -48,7 +48,7 @@ def _data(report: EvaluationReport) -> Iterator[str]:
 
 
 def _metrics(report: EvaluationReport) -> Iterator[str]:
-    names = "".join(f"{name[:WIDTH]:>{WIDTH + 1}}" for name in report.baselines)
+    names = _heads(report.baselines)
     yield f"{'':<14}{'model':>8}  {'95 % interval':<17}{'n':>7} {names}"
     yield from _block("warm users", report.metrics, report.baselines, report)
     yield from _block("all users", report.metrics_all_users, report.baselines_all_users, report)
@@ -68,7 +68,7 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
 def _block(title: str, metrics: Metrics, others: Mapping[str, Metrics], report: EvaluationReport) -> Iterator[str]:
     yield title + ("" if metrics else ": none")
     if "rmse" in metrics and others:
-        yield f"{'':<49}{''.join(f'{name[:WIDTH]:>{WIDTH + 1}}' for name in others)}"
+        yield f"{'':<49}{_heads(others)}"
     columns = others if "rmse" in metrics else {name: others.get(name, {}) for name in report.baselines}
     for name in (*SHOWN, "rmse", "mae"):
         if name not in metrics:
@@ -77,6 +77,11 @@ def _block(title: str, metrics: Metrics, others: Mapping[str, Metrics], report: 
         bounds = f"[{found.low:.4f}, {found.high:.4f}]"
         beside = "".join(_beside(block.get(name)) for block in columns.values())
         yield f"  {name:<12}{found.value:>8.4f}  {bounds:<17}{found.n:>7} {beside}".rstrip()
+
+
+def _heads(names: Iterable[str]) -> str:
+    """Names of columns; recentPopularity is recent."""
+    return "".join(f"{name.removesuffix('Popularity')[:WIDTH]:>{WIDTH + 1}}" for name in names)
 
 
 def _beside(metric: MetricValue | None) -> str:

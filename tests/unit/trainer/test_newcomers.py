@@ -149,7 +149,16 @@ def test_rating_errors_stand_beside_the_mean_and_the_biases_and_unknown_users_ap
     assert mean["n"] == report["ratings"]["rmse"]["n"] == len(error)
     assert mean["value"] == pytest.approx(float(np.sqrt(np.mean(np.square(error)))))
     assert report["ratingsBaselines"]["ratingBias"]["rmse"]["value"] < mean["value"]
-    assert report["unknownUsers"]["ratings"]["rmse"]["n"] > 0
+    unknown = report["unknownUsers"]
+    assert unknown["ratings"]["rmse"]["n"] == unknown["ratingsBaselines"]["mean"]["rmse"]["n"] > 10
+    of_newcomers = [
+        float(snapshot.rating_I[at]) - trained.mean()
+        for at in np.flatnonzero(snapshot.part_I == 2)
+        if snapshot.users[snapshot.user_I[at]] in did(snapshot, 1).keys() - did(snapshot, 0).keys()
+        and snapshot.items[snapshot.item_I[at]] in served.item_ids
+    ]
+    expected = float(np.sqrt(np.mean(np.square(of_newcomers))))
+    assert unknown["ratingsBaselines"]["mean"]["rmse"]["value"] == pytest.approx(expected)
 
 
 def test_the_probabilistic_family_says_how_sure_it_is_and_the_others_do_not(outputs: Callable[[str], Path]) -> None:

@@ -41,7 +41,7 @@ class Details:
     item_groups: dict[str, ExposureShare]
     ratings: Metrics
     ratings_baselines: dict[str, Metrics]
-    newcomer_ratings: Metrics
+    newcomer_ratings: dict[str, Metrics]
     uncertainty: RatingUncertainty | None
     unknown_users: Literal["Popularity", "FoldIn"]
     sampled: SampledReport

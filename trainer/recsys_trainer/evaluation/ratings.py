@@ -47,8 +47,9 @@ def rating_errors(served: Served, snapshot: Snapshot, test: TestPart, last_part:
 
 def newcomer_rating_errors(
     served: Served, snapshot: Snapshot, test: TestPart, last_part: int, settings: FoldIn | None, seed: int
-) -> Metrics:
-    """The same of users whom the artifact does not know, told from what they rated between its training and the test.
+) -> dict[str, Metrics]:
+    """The same, by `model` and `mean`, of users whom the artifact does not know, told from what they rated between its
+    training and the test.
 
     Args:
         settings: how a user's factors follow from ratings; None: mean and the item's bias stay.
@@ -68,8 +69,9 @@ def newcomer_rating_errors(
     asked = Rated.of(snapshot, test.chosen_T, position, item)
     if not len(asked.user_R):
         return {}
-    predicted = _predicted(network, history, asked, len(told), settings)
-    return with_user_intervals(predicted - asked.rating_R, asked.user_R, seed)
+    mean = np.full(len(asked.user_R), float(network.global_bias))
+    predicted = {"model": _predicted(network, history, asked, len(told), settings), "mean": mean}
+    return {name: with_user_intervals(each - asked.rating_R, asked.user_R, seed) for name, each in predicted.items()}
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,8 @@ def _unknown_users(evaluated: Evaluated, details: Details, seed: int) -> Unknown
         behaviour=details.unknown_users,
         metrics=blocks.pop("model", {}),
         baselines=blocks,
-        ratings=details.newcomer_ratings,
+        ratings=details.newcomer_ratings.get("model", {}),
+        ratings_baselines={name: each for name, each in details.newcomer_ratings.items() if name != "model"},
     )
 
 

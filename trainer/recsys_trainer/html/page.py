@@ -88,7 +88,8 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
             f"the other {sure.rmse_other_half:.4f}.</p>"
         )
     if unknown.ratings:
-        yield "<h3>Ratings of unknown users with a history since the training</h3>" + _metric_table(unknown.ratings, {})
+        title = "Ratings of unknown users with a history since the training"
+        yield f"<h3>{title}</h3>" + _metric_table(unknown.ratings, unknown.ratings_baselines)
 
 
 def _without_cold_items(report: EvaluationReport) -> str:
