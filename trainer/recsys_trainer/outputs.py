@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from recsys_trainer.artifact.served import load_served, verify
 from recsys_trainer.data import snapshot as snapshots
 from recsys_trainer.data.quarantine import Quarantine
 from recsys_trainer.device import choose_device
-from recsys_trainer.errors import UnreadableError
+from recsys_trainer.errors import DataError, TrainerError, UnreadableError
 from recsys_trainer.evaluation.evaluate import LoadedArtifact
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
@@ -137,11 +137,18 @@ def kept_quarantine(store: Store) -> Iterator[Quarantine]:
     quarantine = Quarantine(f"{store.uri}/{QUARANTINE}")
     try:
         yield quarantine
-    finally:
-        if quarantine.rows:
-            store.write(QUARANTINE, quarantine.content())
-        else:
-            store.remove(QUARANTINE)
+    except DataError:
+        with suppress(TrainerError):  # what is wrong with the data is to be heard, whatever the store says
+            _keep(quarantine, store)
+        raise
+    _keep(quarantine, store)
+
+
+def _keep(quarantine: Quarantine, store: Store) -> None:
+    if quarantine.rows:
+        store.write(QUARANTINE, quarantine.content())
+    else:
+        store.remove(QUARANTINE)
 
 
 @contextmanager

@@ -41,6 +41,14 @@ def test_every_loss_finds_the_taste(family: str, loss: str) -> None:
     assert float(metric_values(ranks, (10,))["ndcg@10"].mean()) > 0.9
 
 
+@pytest.mark.parametrize("family", ["MatrixFactorization", "GMF", "NeuMF"])
+def test_in_batch_negatives_find_the_taste(family: str) -> None:
+    positives, asked = two_tastes(), questions(two_tastes())
+    settings = {"type": "SampledSoftmax", "sampling": "InBatch"}
+    found = fit(model(family), training(family, loss=settings, batchSize=100), positives, asked, "cpu")
+    assert max(entry["ndcg@10"] for entry in found.history) > 0.9
+
+
 def task(loss: dict[str, object]) -> Task:
     positives = two_tastes()
     settings = Training.model_validate({"loss": loss})

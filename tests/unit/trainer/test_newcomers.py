@@ -177,3 +177,20 @@ def test_the_probabilistic_family_says_how_sure_it_is_and_the_others_do_not(outp
 def test_families_of_interactions_have_no_rating_errors(outputs: Callable[[str], Path]) -> None:
     report, _, _ = read(outputs("PureSVD"))
     assert report["ratings"] == report["ratingsBaselines"] == report["unknownUsers"]["ratings"] == {}
+
+
+def test_ratings_of_other_data_than_the_trainings_are_judged_by_the_artifacts_rows(
+    outputs: Callable[[str], Path], source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the users are gone and a strange one is there, so that no row means the same in the data and the artifact."""
+    table = pq.read_table(source)
+    kept = table.filter(pa.array([user % 2 == 0 for user in table["user_id"].to_pylist()]))
+    strange = pa.table({"user_id": [-1] * 3, "item_id": [0, 1, 2], "ts": [1_600_000_000] * 3, "stars": [1.0] * 3})
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.concat_tables([kept, strange]), tmp_path / "data/a.parquet")
+    again = ["evaluate", "--artifact", str(outputs("BiasedMF") / "artifact"), "--data", str(tmp_path / "data")]
+    assert cli.main([*again, "--output", str(tmp_path / "out")]) == 0
+    assert "note: the data has digest" in capsys.readouterr().err
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["baselines"]["ratingBias"]["hr@10"]["n"] == report["metrics"]["hr@10"]["n"] > 0
+    assert report["ratingsBaselines"]["ratingBias"]["rmse"]["n"] == report["ratings"]["rmse"]["n"] > 0
