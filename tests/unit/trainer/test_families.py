@@ -222,6 +222,7 @@ def test_the_registry_says_what_a_family_needs_and_exports(family: str) -> None:
     assert found == set(FAMILIES[family].exports)
     assert (FAMILIES[family].needs == "Ratings") == (family in WITH_RATINGS)
     assert FAMILIES[family].unknown_items == "NeverReturned"
+    assert (FAMILIES[family].unknown_users == "FoldIn") == (FAMILIES[family].fold_in(model(family)) is not None)
 
 
 def test_the_page_of_families_is_what_the_registry_says() -> None:

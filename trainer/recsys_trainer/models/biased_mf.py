@@ -1,9 +1,12 @@
 """Matrix factorization with biases on ratings by gradient descent (Koren et al. 2009): mean + b_u + b_i + u·i."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
@@ -12,6 +15,9 @@ from recsys_trainer.models.dot import DotProduct, start_factors
 from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.network_family import steps_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Model
 
 REGULARIZATION = 0.02
 

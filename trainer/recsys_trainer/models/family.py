@@ -1,13 +1,19 @@
 """The interface of a model family: fit, and score again from what was exported (docs/adr/0006)."""
 
-from abc import ABC, abstractmethod
-from typing import Literal
+from __future__ import annotations
 
-from recsys_api.artifact import ArtifactModel
-from recsys_api.recommender_model import Model
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal
+
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.fold_in import FoldIn
+
+if TYPE_CHECKING:
+    from recsys_api.artifact import ArtifactModel
+    from recsys_api.recommender_model import Model
+
+UnknownUsers = Literal["Popularity", "FoldIn"]
 
 
 class Family(ABC):
@@ -17,6 +23,8 @@ class Family(ABC):
     """Whether it learns from `data.columns.rating`."""
     exports: tuple[str, ...]
     """Names of the tensors; `<n>` stands for the layers, counted from 0."""
+    unknown_users: UnknownUsers = "Popularity"
+    """How a user is answered whom the training did not have."""
     unknown_items: Literal["NeverReturned"] = "NeverReturned"
     """An item without training interactions has no row and is not returned."""
 
@@ -25,13 +33,8 @@ class Family(ABC):
         """What it learns from."""
         return "Ratings" if self.needs_ratings else "Interactions"
 
-    @property
-    def unknown_users(self) -> Literal["Popularity", "FoldIn"]:
-        """How a user is answered whom the training did not have."""
-        return "Popularity" if self.fold_in(Model()) is None else "FoldIn"
-
     def fold_in(self, model: Model) -> FoldIn | None:
-        """How an unknown user's factors follow from items alone, where the algebra gives it."""
+        """How an unknown user's factors follow from items alone: where `unknown_users` says FoldIn."""
         return None
 
     def fold_in_rated(self, model: Model) -> FoldIn | None:

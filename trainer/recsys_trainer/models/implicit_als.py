@@ -9,6 +9,7 @@ from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily
+from recsys_trainer.models.family import UnknownUsers
 from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.training_data import Positives
 
@@ -19,6 +20,8 @@ SOLVER = "ConjugateGradient"
 
 class ImplicitALS(DotFamily):
     """Every interaction counts as one."""
+
+    unknown_users: UnknownUsers = "FoldIn"
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""

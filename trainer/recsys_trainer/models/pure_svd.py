@@ -3,17 +3,23 @@
 Randomized subspace iteration (Halko et al. 2011) on the sparse matrix: nothing dense of its size is ever made.
 """
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import Model
 from recsys_trainer.fitting.best_epoch import judge
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily, DotProduct
+from recsys_trainer.models.family import UnknownUsers
 from recsys_trainer.models.fold_in import FoldIn
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Model
 
 OVERSAMPLE = 16
 ITERATIONS = 12
@@ -21,6 +27,8 @@ ITERATIONS = 12
 
 class PureSVD(DotFamily):
     """User factors are the user's row times the item factors, which are orthonormal."""
+
+    unknown_users: UnknownUsers = "FoldIn"
 
     def fit(self, task: Task) -> Fitted:
         """One epoch, whatever `training.epochs` says."""
