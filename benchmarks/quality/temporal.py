@@ -128,7 +128,7 @@ def baselines(bench: Bench) -> tuple[dict[str, Floats], Row]:
     served = bench.served(nothing)
     built = build_baselines(served, bench.snapshot, VALIDATION, Baselines()).scorers
     scorers: dict[str, Scorer] = {PLAIN: PopularityScorer(served), **built}
-    bias, user, item = RatingBias(positives), bench.ratings.user_R, bench.ratings.item_R
+    bias, user, item = RatingBias.of(served, bench.snapshot, VALIDATION), bench.ratings.user_R, bench.ratings.item_R
     error = bench.rmse(bias.ratings(torch.from_numpy(user), torch.from_numpy(item)))
     return {name: bench.ndcg(scorer, served) for name, scorer in scorers.items()}, error
 

@@ -16,6 +16,11 @@ class Ranker(Protocol):
 
     users: int
 
+    @property
+    def folds_in(self) -> bool:
+        """Whether it answers row -1 from the items of `extra_seen`."""
+        ...
+
     def top_k(self, rows_B: Rows, extra_seen_BP: Rows, k: int) -> tuple[Rows, Scores]:
         """Best k unseen items of each user (scoring.Scorer.top_k)."""
         ...
@@ -48,8 +53,11 @@ def rank_together(scorer: Ranker, requests: Sequence[Rank]) -> list[Ranked]:
 
 
 def _find_error(scorer: Ranker, request: Rank) -> str:
-    if bool(((request.rows < 0) | (request.rows >= scorer.users)).any()):
+    unknown = request.rows[:, 0] < 0
+    if bool((request.rows >= scorer.users).any()) or (unknown.any() and not scorer.folds_in):
         return f"rows must be from 0 to {scorer.users - 1}; the API answers unknown users itself"
+    if bool((unknown & ~(request.extra_seen >= 0).any(axis=1)).any()):
+        return "row -1 needs items in extra_seen; the API answers unknown users without any itself"
     if bool((request.k < 1).any()):
         return "k must be at least 1"
     return ""

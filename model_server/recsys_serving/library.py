@@ -27,6 +27,8 @@ class Library:
     popular: tuple[Item, ...]
     """(id, score), most popular first."""
     golden: tuple[GoldenAnswer, ...]
+    folds_in: bool = False
+    """Whether the scorer answers unknown users (row -1) from the items that a request names."""
 
     def user_row(self, user: str) -> int:
         """The user's row, or -1."""
@@ -60,7 +62,7 @@ def load_library(artifact: Path, digest: str) -> Library:
     Raises:
         ArtifactError: names the file that does not agree.
     """
-    load_verified(artifact, digest)
+    manifest = load_verified(artifact, digest)
     try:
         users, items = IdMap(artifact / "users.idmap"), IdMap(artifact / "items.idmap")
     except IdMapError as error:
@@ -70,7 +72,8 @@ def load_library(artifact: Path, digest: str) -> Library:
         raise ArtifactError(f"users.idmap has {len(users)} ids, seen.safetensors {len(seen)} users; export it again")
     rows, scores = _popularity(artifact / "popularity.safetensors", len(items))
     popular = tuple((items.id(row), score) for row, score in zip(rows, scores, strict=True))
-    return Library(digest, users, items, seen, rows, popular, tuple(read_golden(artifact)))
+    golden, folds_in = tuple(read_golden(artifact)), manifest.model.fold_in is not None
+    return Library(digest, users, items, seen, rows, popular, golden, folds_in)
 
 
 def _popularity(path: Path, count: int) -> tuple[tuple[int, ...], list[float]]:

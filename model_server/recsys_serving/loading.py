@@ -23,7 +23,8 @@ def load_scorer(artifact: Path, digest: str, device: torch.device) -> Scorer:
         ArtifactError: names the first thing that does not agree.
     """
     manifest = load_verified(artifact, digest)
-    scorer = Scorer(load_file(artifact / "weights.safetensors"), SeenLists.open(artifact / "seen.safetensors"), device)
+    weights, seen = load_file(artifact / "weights.safetensors"), SeenLists.open(artifact / "seen.safetensors")
+    scorer = Scorer(weights, seen, device, manifest.model.fold_in)
     _check_sizes(scorer, manifest)
     check_golden(scorer, artifact)
     return scorer
@@ -46,9 +47,9 @@ def check_golden(scorer: Scorer, artifact: Path) -> None:
             extras = [_check_rows(answer, users, items) for answer in answers]
     except IdMapError as error:
         raise ArtifactError(str(error)) from error
-    known = [(answer, extra) for answer, extra in zip(answers, extras, strict=True) if answer.row >= 0]
-    for answer, extra in known:
-        _check_answer(scorer, answer, extra)
+    for answer, extra in zip(answers, extras, strict=True):
+        if answer.row >= 0 or answer.scores:
+            _check_answer(scorer, answer, extra)
 
 
 def _check_maps(scorer: Scorer, users: IdMap, items: IdMap) -> None:
@@ -73,6 +74,8 @@ def _check_rows(answer: GoldenAnswer, users: IdMap, items: IdMap) -> list[int]:
 
 
 def _check_answer(scorer: Scorer, answer: GoldenAnswer, extra: Sequence[int]) -> None:
+    if answer.row < 0 and not scorer.folds_in:
+        raise ArtifactError(f"golden user {answer.user!r}: has scores, but manifest.json says of no fold-in")
     rows_B = np.array([answer.row], np.int32)
     extra_BP = np.array(extra, np.int32)[None, :]
     items_BK, scores_BK = scorer.top_k(rows_B, extra_BP, max(1, len(answer.rows)))

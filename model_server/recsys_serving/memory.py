@@ -52,7 +52,7 @@ def plan_memory(artifact: Path) -> MemoryPlan:
         users=users,
         seen=(artifact / "seen.safetensors").stat().st_size,
         maps=sum((artifact / name).stat().st_size for name in ("users.idmap", "items.idmap")),
-        working_set=3 * MAX_BATCH * count * _FLOAT + 3 * CHUNK_BYTES,
+        working_set=3 * MAX_BATCH * count * _FLOAT + 3 * CHUNK_BYTES + _fold_in_bytes(shapes),
     )
 
 
@@ -62,6 +62,11 @@ def check_memory(plan: MemoryPlan, limit: int | None) -> None:
         raise DoesNotFitError(
             f"{plan.describe()}, but the container's limit is {_mib(limit)}; raise serving.resources.limits.memory"
         )
+
+
+def _fold_in_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Systems of the size of a dot product's factors, in float64: the items' and one request's, with its solution."""
+    return 3 * 8 * shapes["item_factors"][1] ** 2 if "item_factors" in shapes else 0
 
 
 def _bytes(shapes: Mapping[str, tuple[int, ...]], name: str) -> int:

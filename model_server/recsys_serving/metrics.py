@@ -71,7 +71,8 @@ class ServingMetrics:
         return Gauge(name, text, labels, registry=self.registry)
 
     def _create_series(self) -> None:
-        self._requests.labels(self._version, "Model", "None", "200")
+        for reason in ("None", "UnknownUser"):
+            self._requests.labels(self._version, "Model", reason, "200")
         for reason in _REASONS[1:]:
             self._requests.labels(self._version, "Popularity", reason, "200")
         for source in ("Model", "Popularity"):

@@ -1,4 +1,5 @@
-"""One recommendation: the model if it knows the user and answers in time, else popularity, and always which of them."""
+"""One recommendation: the model if it knows the user, or can tell from `seen`, and answers in time; else popularity; and
+always which of them."""
 
 from dataclasses import dataclass
 
@@ -30,15 +31,18 @@ class Recommender:
         library = self._library
         row = library.user_row(user)
         extra_seen = library.item_rows(seen) if seen else []
+        reason = "None"
         if row < 0:
-            return self._popular(row, extra_seen, k, "UnknownUser")
-        if not library.has_history(row):
+            reason = "UnknownUser"
+            if not (library.folds_in and extra_seen):
+                return self._popular(row, extra_seen, k, reason)
+        elif not library.has_history(row):
             return self._popular(row, extra_seen, k, "NoHistory")
         try:
             items = await self._rank(row, extra_seen, k, timeout_seconds or self._timeout_seconds)
         except RankingError as error:
             return self._popular(row, extra_seen, k, error.fallback_reason)
-        return Answer(items, "Model", "None")
+        return Answer(items, "Model", reason)
 
     async def _rank(self, row: int, extra_seen: list[int], k: int, timeout_seconds: float) -> list[Item]:
         if self._in_flight >= self._max_in_flight:

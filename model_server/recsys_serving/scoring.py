@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recsys_api.artifact import FoldIn
 from recsys_serving.errors import ArtifactError
 from recsys_serving.memory import CHUNK_BYTES
 from recsys_serving.seen import SeenLists
@@ -30,7 +31,9 @@ class Scorer:
     once for each request.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], seen: SeenLists, device: torch.device) -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor], seen: SeenLists, device: torch.device, fold_in: FoldIn | None = None
+    ) -> None:
         self._check(weights)
         self._weights = {name: tensor.to(device) for name, tensor in weights.items()}
         self._device, self._seen = device, seen
@@ -38,6 +41,7 @@ class Scorer:
         self.items = int(weights[table].shape[0])
         self.users = int(weights[table.replace("item", "user")].shape[0])
         self._bias_I = self._item_bias()
+        self._fold_in = _FoldIn(self._weights["item_factors"], fold_in) if fold_in and table == "item_factors" else None
         if table == "item_factors":
             return
         out_1L = self._weights["out.weight"]
@@ -73,12 +77,17 @@ class Scorer:
             return (items_IE @ self._out_mlp_L[width:])[:, None]
         return items_IE @ self._weights["mlp.0.weight"][:, width:].T
 
+    @property
+    def folds_in(self) -> bool:
+        """Whether row -1 is a user whom the items of `extra_seen` describe."""
+        return self._fold_in is not None
+
     @torch.inference_mode()
-    def scores(self, rows_B: Rows) -> Tensor:
-        """Scores [B, I] of every item for the users at rows_B (0 <= row < U)."""
+    def scores(self, rows_B: Rows, extra_seen_BP: Rows | None = None) -> Tensor:
+        """Scores [B, I] of every item for the users at rows_B (0 <= row < U; -1 where the model folds in)."""
         rows = torch.from_numpy(rows_B.astype(np.int64)).to(self._device)
         if "item_factors" in self._weights:
-            return self._dot(rows)
+            return self._dot(rows, extra_seen_BP)
         scores_BI = self._weights["out.bias"].expand(len(rows_B), self.items)
         if "gmf_item" in self._weights:
             users_BD = self._weights["gmf_user"][rows] * self._out_gmf_D
@@ -87,13 +96,23 @@ class Scorer:
             scores_BI = scores_BI + self._mlp(rows, self._item_part_IH)
         return scores_BI
 
-    def _dot(self, rows: Tensor) -> Tensor:
-        scores_BI = self._weights["user_factors"][rows] @ self._weights["item_factors"].T
+    def _dot(self, rows: Tensor, extra_seen_BP: Rows | None) -> Tensor:
+        users_BD = self._weights["user_factors"][rows.clamp(min=0)]
+        for at in torch.nonzero(rows < 0)[:, 0].tolist():
+            assert self._fold_in is not None, "rank_together has looked"
+            assert extra_seen_BP is not None, "and there too"
+            users_BD[at] = self._fold_in.factors(self._known(extra_seen_BP[at]))
+        scores_BI = users_BD @ self._weights["item_factors"].T
         if self._bias_I is not None:
             scores_BI += self._bias_I
         if "user_bias" in self._weights:
             scores_BI += self._weights["user_bias"][rows].unsqueeze(1)
         return scores_BI
+
+    def _known(self, extra_seen_P: Rows) -> Tensor:
+        """The distinct item rows of one request."""
+        found = np.unique(extra_seen_P[(extra_seen_P >= 0) & (extra_seen_P < self.items)])
+        return torch.from_numpy(found.astype(np.int64)).to(self._device)
 
     def _mlp(self, rows: Tensor, item_part_IH: Tensor) -> Tensor:
         users_BE = self._weights["mlp_user"][rows]
@@ -125,17 +144,44 @@ class Scorer:
         Returns:
             item rows [B, K] int32 and logits [B, K] float32; -1 and -inf where a user has fewer unseen items.
         """
-        scores_BI = self.scores(rows_B)
+        scores_BI = self.scores(rows_B, extra_seen_BP)
         self._leave_out(scores_BI, rows_B, extra_seen_BP)
         return top_k_by_row(scores_BI, min(k, self.items))
 
     def _leave_out(self, scores_BI: Tensor, rows_B: Rows, extra_seen_BP: Rows) -> None:
-        flat = [self._seen.of(int(row)).astype(np.int64) + at * self.items for at, row in enumerate(rows_B)]
+        flat = [self._seen.of(int(row)).astype(np.int64) + at * self.items for at, row in enumerate(rows_B) if row >= 0]
         known = (extra_seen_BP >= 0) & (extra_seen_BP < self.items)
         at, _ = np.nonzero(known)
         flat.append(extra_seen_BP[known].astype(np.int64) + at * self.items)
         index = torch.from_numpy(np.concatenate(flat)).to(self._device)
         scores_BI.view(-1).index_fill_(0, index, -torch.inf)
+
+
+class _FoldIn:
+    """Factors of an unknown user from items, by the equation that the artifact names (docs/contracts.md section 3).
+
+    In float64: few items make a system that float32 solves to three digits only.
+    """
+
+    def __init__(self, items_ID: Tensor, settings: FoldIn) -> None:
+        self._items_ID, self._settings = items_ID, settings
+        width = items_ID.shape[1]
+        self._gram_DD = torch.zeros(width, width, dtype=torch.float64, device=items_ID.device)
+        if settings.unobserved_weight:
+            for part in torch.split(items_ID, max(1, CHUNK_BYTES // (8 * width))):
+                self._gram_DD.addmm_(part.double().T, part.double(), alpha=settings.unobserved_weight)
+
+    def factors(self, row_N: Tensor) -> Tensor:
+        """Factors [D] of a user who had the items at these rows."""
+        had_ND, settings = self._items_ID[row_N].double(), self._settings
+        sum_D = had_ND.sum(0)
+        if settings.kind == "Sum":
+            return sum_D.float()
+        size = len(row_N) + settings.unobserved_weight * len(self._items_ID)
+        matrix_DD = had_ND.T @ had_ND + self._gram_DD
+        matrix_DD.diagonal().add_(settings.regularization * size**settings.exponent)
+        solved: Tensor = torch.linalg.solve(matrix_DD, sum_D)
+        return solved.float()
 
 
 def top_k_by_row(scores_BI: Tensor, k: int) -> tuple[Rows, Scores]:

@@ -44,6 +44,15 @@ class Lineage(Observed):
     """Package version of the trainer."""
 
 
+class FoldIn(Observed):
+    """How factors of an unknown user come from those of the items that the request names (contracts, section 3)."""
+
+    kind: Literal["Sum", "LeastSquares"]
+    unobserved_weight: float = 0.0
+    regularization: float = 0.0
+    exponent: float = 0.0
+
+
 class ArtifactModel(Observed):
     """What serving must know to score."""
 
@@ -53,6 +62,14 @@ class ArtifactModel(Observed):
     hidden_layers: tuple[int, ...] = ()
     users: int
     items: int
+    needs: Literal["Interactions", "Ratings"] = "Interactions"
+    """What the weights were learned from."""
+    unknown_users: Literal["Popularity", "FoldIn"] = "Popularity"
+    """How a user is answered whom the weights do not know. FoldIn: from the items in `seen`, else by popularity."""
+    unknown_items: Literal["NeverReturned"] = "NeverReturned"
+    """No item is returned that the weights were not trained on."""
+    fold_in: FoldIn | None = None
+    """There where `unknownUsers` is FoldIn."""
 
 
 class ArtifactManifest(Observed):

@@ -89,7 +89,8 @@ class DataValidation(Contract):
     min_interactions: int = Field(1000, ge=1, le=10**12)
     """Fewer valid rows than this are refused."""
     max_null_fraction: Decimal = "0"
-    """Share of rows with a null user, item or timestamp that is quarantined; more is refused."""
+    """Share of rows without a usable user, item, timestamp or rating that is quarantined; more is refused. The first
+    10,000 such rows are listed in reports/quarantine.csv of the version, refused or not."""
     on_duplicates: Literal["KeepLast", "Refuse"] = "KeepLast"
     """What happens to a second row of the same user and item. KeepLast keeps the last one of the earliest part."""
 
@@ -218,10 +219,11 @@ class Loss(Contract):
     CosineContrastive (SimpleX) and CrossEntropy over the whole catalogue. Default BCE; MatrixFactorization
     SampledSoftmax."""
     negatives: int | None = Field(None, ge=1, le=100000)
-    """Drawn for each positive (default 4, CosineContrastive 64), or for each batch (SampledSoftmax, default 512); never
-    a training positive of that user."""
-    sampling: Literal["Uniform", "Popularity"] | None = None
-    """SampledSoftmax: whether items are drawn alike or in proportion to their training interactions. Default Uniform."""
+    """Drawn for each positive (default 4, CosineContrastive 64), or for each batch (SampledSoftmax, default 512; InBatch
+    at most so many of the batch's items, default all that fit memory); never a training positive of that user."""
+    sampling: Literal["Uniform", "Popularity", "InBatch"] | None = None
+    """SampledSoftmax: whether items are drawn alike, in proportion to their training interactions, or are those of the
+    batch's other positives. Default Uniform."""
     temperature: float | None = Field(None, gt=0, le=1000)
     """SampledSoftmax and CrossEntropy: what scores are divided by. Default 1."""
     margin: float | None = Field(None, ge=-1, le=1)
@@ -280,7 +282,8 @@ class Training(Contract):
     epochs: int = Field(20, ge=1, le=10000)
     """Most passes over the data; one is all that PureSVD needs."""
     patience: int = Field(3, ge=1, le=1000)
-    """Epochs without a better validation NDCG@10 after which training stops and the best weights are kept."""
+    """Epochs without a better validation NDCG@10 (ExplicitALS, BiasedMF, ProbabilisticMF: RMSE) after which training
+    stops and the best weights are kept."""
     batch_size: int = Field(4096, ge=1, le=2**24)
     """Examples of one optimizer step; negatives count where each positive has its own."""
     seed: int = Field(0, ge=0, le=2**31 - 1)

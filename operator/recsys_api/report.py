@@ -95,6 +95,47 @@ class PopularityPoint(Observed):
     lists: float
 
 
+class RatingUncertainty(Observed):
+    """How sure ProbabilisticMF says it is of test ratings, against how far off it is."""
+
+    deviation: float
+    """Mean standard deviation of a rating around its prediction, as the model says."""
+    within95: float
+    """Share of the ratings within 1.96 of their own deviations: 0.95 where the model is right."""
+    rmse_surer_half: float
+    """Of the half with the smaller deviations,"""
+    rmse_other_half: float
+    """and of the other: larger where the model knows what it does not know."""
+    n: int
+
+
+class UnknownUsers(Observed):
+    """Test users without a training interaction who did something between training and test: as in a request whose `seen`
+    names it. Those without any are in `cold` alone."""
+
+    behaviour: Literal["Popularity", "FoldIn"] = "Popularity"
+    """How the artifact answers them."""
+    metrics: Metrics = Field(default_factory=dict)
+    baselines: dict[str, Metrics] = Field(default_factory=dict)
+    """The same users; `itemKNN` and `ease` score by the same history."""
+    ratings: Metrics = Field(default_factory=dict)
+    """rmse and mae of what they rated in the test, told from what they rated before it, where the model predicts ratings."""
+    ratings_baselines: dict[str, Metrics] = Field(default_factory=dict)
+    """The same of the `mean` of the training."""
+
+
+class ColdItems(Observed):
+    """Test items without a training interaction. They are never returned, so nobody is hit by them."""
+
+    items: int = 0
+    interactions: int = 0
+    """Test interactions with them,"""
+    of_interactions: int = 0
+    """of so many."""
+    metrics_without: Metrics = Field(default_factory=dict)
+    """Warm users, as if the others were all that they did in the test."""
+
+
 class EvaluationReport(Observed):
     """What an evaluation found; `metrics` is the served path on warm test users."""
 
@@ -120,6 +161,12 @@ class EvaluationReport(Observed):
     item_groups: dict[str, ExposureShare] = Field(default_factory=dict)
     ratings: Metrics = Field(default_factory=dict)
     """rmse and mae over test interactions of trained users and items, where the model predicts ratings."""
+    ratings_baselines: dict[str, Metrics] = Field(default_factory=dict)
+    """The same interactions, by `ratingBias` and `mean`."""
+    rating_uncertainty: RatingUncertainty | None = None
+    """Of ProbabilisticMF."""
+    unknown_users: UnknownUsers = UnknownUsers()
+    cold_items: ColdItems = ColdItems()
     sampled_negatives: SampledReport = SampledReport()
     popularity_curve: tuple[PopularityPoint, ...] = ()
     bootstrap_seed: int = 0

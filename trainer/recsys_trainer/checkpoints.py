@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER = "checkpoint"
 INDEX = f"{FOLDER}/checkpoint.json"
-FORMAT = "recsys.dev/checkpoint/v1"
+FORMAT = "recsys.dev/checkpoint/v2"
 Meta = dict[str, Any]
 
 

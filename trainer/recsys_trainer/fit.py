@@ -1,9 +1,13 @@
 """Fitting: the family of the manifest finds weights that fit into memory and are numbers."""
 
+import math
+
+import torch
+
 from recsys_api.recommender_model import WITH_STEPS, Model, Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.device import free_memory
-from recsys_trainer.errors import ManifestError, OutOfMemoryError
+from recsys_trainer.errors import DivergedError, ManifestError, OutOfMemoryError
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Questions, rank
 from recsys_trainer.fitting.best_epoch import NetworkScorer
@@ -12,7 +16,10 @@ from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.parallel import ALONE, Workers
 from recsys_trainer.progress import Progress, silent
-from recsys_trainer.training_data import Positives
+from recsys_trainer.training_data import Positives, RatedPairs
+
+CHUNK_PAIRS = 2**18
+"""Ratings that are predicted at once."""
 
 
 def fit(
@@ -24,8 +31,12 @@ def fit(
     progress: Progress = silent,
     checkpoints: Checkpoints | None = None,
     workers: Workers = ALONE,
+    validation_ratings: RatedPairs | None = None,
 ) -> Fitted:
     """Fit a model; without `validation` every epoch runs and the last weights stay.
+
+    Args:
+        validation_ratings: judge a family of ratings by these.
 
     Raises:
         ManifestError: the family cannot be trained in several processes.
@@ -33,8 +44,10 @@ def fit(
         DataError: the data cannot be learned from.
         DivergedError: loss, weight or score is not finite.
     """
-    judge = validation_on(validation, positives.items, device)
-    task = Task(model, training, positives, judge, device, progress, checkpoints or Checkpoints(), workers)
+    asked = validation_on(validation, positives.items, device)
+    if validation_ratings is not None and FAMILIES[model.architecture].needs_ratings:
+        asked = validation_of_ratings(validation_ratings, device)
+    task = Task(model, training, positives, asked, device, progress, checkpoints or Checkpoints(), workers)
     refuse_several_processes(model, workers)
     refuse_too_large(task)
     fitted = FAMILIES[model.architecture].fit(task)
@@ -47,11 +60,30 @@ def validation_on(questions: Questions | None, items: int, device: str) -> Valid
     if questions is None or not len(questions.user_N):
         return None
 
-    def judge(network: Recommender) -> float:
+    def ask(network: Recommender) -> float:
         ranks = rank(questions, NetworkScorer(network, items, device), device)
         return float(metric_values(ranks, (10,))["ndcg@10"].mean())
 
-    return judge
+    return Validation("ndcg@10", ask)
+
+
+def validation_of_ratings(rated: RatedPairs, device: str) -> Validation:
+    """Root of the mean squared error of predicted ratings."""
+    columns = [torch.from_numpy(each).to(device) for each in (rated.user_R, rated.item_R, rated.rating_R)]
+
+    @torch.no_grad()
+    def ask(network: Recommender) -> float:
+        squares = 0.0
+        for user_B, item_B, rating_B in zip(*(torch.split(each, CHUNK_PAIRS) for each in columns), strict=True):
+            predicted_B = network(user_B, item_B.unsqueeze(1)).squeeze(1)
+            squares += float((predicted_B.double() - rating_B).square().sum())
+        if not math.isfinite(squares):
+            raise DivergedError(
+                "a predicted rating is not finite; lower training.optimizer.learningRate or embeddingDim"
+            )
+        return math.sqrt(squares / len(rated.rating_R))
+
+    return Validation("rmse", ask)
 
 
 def refuse_several_processes(model: Model, workers: Workers) -> None:

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,8 +15,9 @@ from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec
 from recsys_trainer.artifact.served import load_served, verify
 from recsys_trainer.data import snapshot as snapshots
+from recsys_trainer.data.quarantine import Quarantine
 from recsys_trainer.device import choose_device
-from recsys_trainer.errors import UnreadableError
+from recsys_trainer.errors import DataError, TrainerError, UnreadableError
 from recsys_trainer.evaluation.evaluate import LoadedArtifact
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
@@ -24,6 +25,7 @@ from recsys_trainer.summary import TrainingSummary
 SNAPSHOT = "snapshot/snapshot.json"
 ARTIFACT = "artifact/manifest.json"
 TRAINING = "reports/training.json"
+QUARANTINE = "reports/quarantine.csv"
 _Manifest = TypeVar("_Manifest", bound=Contract)
 
 
@@ -79,6 +81,8 @@ def copy_snapshot(source: Store, origin: str, store: Store) -> SnapshotManifest 
         with scratch() as folder:
             source.download("snapshot", folder, snapshots.SNAPSHOT_FILES)
             snapshots.read_snapshot(folder, manifest)
+            if source.exists(QUARANTINE):
+                store.write(QUARANTINE, source.read(QUARANTINE))
             store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
     except UnreadableError:
         return None
@@ -125,6 +129,26 @@ def required_training(store: Store) -> TrainingSummary:
     if (summary := observe_training(store)) is None:
         raise UnreadableError(f"{store.uri}/{TRAINING}: not there, or of another artifact; run train first")
     return summary
+
+
+@contextmanager
+def kept_quarantine(store: Store) -> Iterator[Quarantine]:
+    """A quarantine whose rows are in the store afterwards, also where they are too many and the data is refused."""
+    quarantine = Quarantine(f"{store.uri}/{QUARANTINE}")
+    try:
+        yield quarantine
+    except DataError:
+        with suppress(TrainerError):  # what is wrong with the data is to be heard, whatever the store says
+            _keep(quarantine, store)
+        raise
+    _keep(quarantine, store)
+
+
+def _keep(quarantine: Quarantine, store: Store) -> None:
+    if quarantine.rows:
+        store.write(QUARANTINE, quarantine.content())
+    else:
+        store.remove(QUARANTINE)
 
 
 @contextmanager

@@ -1,10 +1,18 @@
 """Progress for people on a terminal, for machines elsewhere."""
 
 import json
+import resource
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TextIO
+
+import torch
+
+CELLS = 30
+CLEAR = "\r\x1b[K"
+"""To the beginning of the line, and away with what stands there."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,8 @@ class EpochProgress:
     samples_per_second: float
     seconds: float
     best: bool
+    rmse: float | None = None
+    """Validation RMSE, for families of ratings."""
 
 
 Progress = Callable[[EpochProgress], None]
@@ -39,19 +49,60 @@ def notes(stream: TextIO | None = None) -> Callable[[str], None]:
 
 
 def lines(stream: TextIO | None = None) -> Progress:
-    """A line for each epoch on `stream` (standard error): prose on a terminal, JSON elsewhere."""
+    """A line for each epoch on `stream` (standard error): JSON, or on a terminal prose, and a bar within the epoch."""
     to = stream or sys.stderr
-    return lambda epoch: print(_prose(epoch) if to.isatty() else _json(epoch), file=to, flush=True)
+    if to.isatty():
+        return Bar(to)
+    return lambda epoch: print(_json(epoch), file=to, flush=True)
+
+
+class Bar:
+    """A terminal's progress: the epoch that runs as a bar in the last line, those before as lines above it."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock, self._next = stream, clock, 0.0
+
+    def __call__(self, epoch: EpochProgress) -> None:
+        """An epoch has ended."""
+        print(f"{CLEAR}{_prose(epoch)}", file=self._stream, flush=True)
+
+    def within(self, epoch: int, epochs: int, done: float) -> None:
+        """`done` of an epoch's steps, 0 to 1, are over. Drawn ten times a second at most."""
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + 0.1
+        full = int(done * CELLS)
+        cells = "#" * full + "-" * (CELLS - full)
+        self._stream.write(f"{CLEAR}epoch {epoch:>3}/{epochs}  [{cells}] {done:4.0%}")
+        self._stream.flush()
+
+
+def within(progress: Progress, epoch: int, epochs: int, done: float) -> None:
+    """Tell a progress that shows it how much of an epoch's steps is over."""
+    if isinstance(progress, Bar):
+        progress.within(epoch, epochs, done)
+
+
+def peak_memory() -> dict[str, int]:
+    """The most bytes that this process has held so far: `memoryBytes`, and on a GPU `deviceMemoryBytes`."""
+    found = {"memoryBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        found["deviceMemoryBytes"] = torch.cuda.max_memory_allocated()
+    return found
 
 
 def _prose(epoch: EpochProgress) -> str:
-    validation = "-" if epoch.ndcg is None else f"{epoch.ndcg:.4f}"
+    validation = "NDCG@10 -" if epoch.ndcg is None else f"NDCG@10 {epoch.ndcg:.4f}"
+    validation = validation if epoch.rmse is None else f"RMSE {epoch.rmse:.4f}"
     return (
-        f"epoch {epoch.epoch:>3}/{epoch.epochs}  loss {epoch.loss:.4f}  validation NDCG@10 {validation}"
-        f"{' *' if epoch.best else '  '}  {epoch.samples_per_second:,.0f} samples/s  {epoch.seconds:.1f} s"
+        f"epoch {epoch.epoch:>3}/{epoch.epochs}  loss {epoch.loss:.4f}  validation {validation}"
+        f"{' *' if epoch.best else '  '}  {epoch.samples_per_second:,.0f} samples/s  {epoch.seconds:.1f} s  "
+        f"{max(peak_memory().values()) / 2**20:,.0f} MiB"
     )
 
 
 def _json(epoch: EpochProgress) -> str:
     names = {"ndcg": "ndcg@10", "samples_per_second": "samplesPerSecond"}
-    return json.dumps({names.get(name, name): value for name, value in asdict(epoch).items()})
+    told = {names.get(name, name): value for name, value in asdict(epoch).items()}
+    return json.dumps({**told, **peak_memory()})

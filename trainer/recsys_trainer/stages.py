@@ -38,6 +38,7 @@ from recsys_trainer.outputs import (
     fetch_artifact,
     fetch_snapshot,
     fetch_stable,
+    kept_quarantine,
     observe_report,
     observe_same_snapshot,
     observe_snapshot,
@@ -48,10 +49,10 @@ from recsys_trainer.outputs import (
     write_json,
 )
 from recsys_trainer.parallel import ALONE, Place, Workers, joined
-from recsys_trainer.progress import Progress, ignore, silent
+from recsys_trainer.progress import Progress, ignore, peak_memory, silent
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
-from recsys_trainer.training_data import Positives, build_positives, build_validation
+from recsys_trainer.training_data import Positives, build_positives, build_validation, build_validation_ratings
 
 
 def prepare(run: RunSpec, store: Store) -> PrepareResult:
@@ -63,7 +64,8 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
         if run.stable is not None:
             manifest = copy_snapshot(Store(run.stable.version_uri), origin, store)
         if manifest is None:
-            interactions, parts = prepare_interactions(data, seed)
+            with kept_quarantine(store) as quarantine:
+                interactions, parts = prepare_interactions(data, seed, quarantine=quarantine)
             with scratch() as folder:
                 manifest = snapshots.write_snapshot(folder, interactions, parts)
                 store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
@@ -193,7 +195,8 @@ def fit_snapshot(
     """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best."""
     positives = build_positives(snapshot, TRAIN)
     validation = build_validation(snapshot, positives, spec.data.split.target, spec.training.seed)
-    fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints, workers)
+    rated = build_validation_ratings(snapshot, positives)
+    fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints, workers, rated)
     if spec.training.refit == "Never":
         return positives, fitted
     everything = build_positives(snapshot, VALIDATION)
@@ -251,6 +254,7 @@ def summarize(
     workers: Workers = ALONE,
 ) -> TrainingSummary:
     """reports/training.json."""
+    memory = peak_memory()
     return TrainingSummary(
         digest=manifest.digest,
         device=device,
@@ -270,6 +274,8 @@ def summarize(
         resumes=checkpoints.index.resumes,
         resume_exact=checkpoints.index.exact,
         processes=workers.world,
+        peak_memory_bytes=memory["memoryBytes"],
+        peak_device_memory_bytes=memory.get("deviceMemoryBytes", 0),
         message=training_message(spec, device, workers.world),
     )
 

@@ -34,6 +34,9 @@ class TrainingSummary(Observed):
     """Whether it gave the bits of an uninterrupted run: device, threads, torch and trainer were the same each time."""
     processes: int = 1
     """That trained together."""
+    peak_memory_bytes: int = 0
+    """The most that the training process has held; on a GPU also `peakDeviceMemoryBytes`."""
+    peak_device_memory_bytes: int = 0
     message: str = ""
 
     def result(self) -> TrainResult:
@@ -51,7 +54,7 @@ class TrainingSummary(Observed):
         """The part that report.json repeats under `training`."""
         names = (
             "device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history", "resumes",
-            "resumeExact", "message",
+            "resumeExact", "peakMemoryBytes", "peakDeviceMemoryBytes", "message",
         )  # fmt: skip
         whole = self.to_dict()
         return {("epochsRun" if name == "epochs" else name): whole[name] for name in names}

@@ -1,11 +1,14 @@
 """A report for a person at a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from recsys_api.recommender_model import Evaluation
 from recsys_api.report import EvaluationReport, Metrics
+from recsys_api.run_spec import MetricValue
 
 SHOWN = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
+WIDTH = 10
+"""Of a baseline's column."""
 _UNDECIDED = {"Pass": "would go on", "Hold": "would wait for a person", "Reject": "would be rejected"}
 
 
@@ -45,21 +48,44 @@ def _data(report: EvaluationReport) -> Iterator[str]:
 
 
 def _metrics(report: EvaluationReport) -> Iterator[str]:
-    yield f"{'':<14}{'model':>8}  {'95 % interval':<17}{'n':>7}   {'popularity':>10}"
-    yield from _block("warm users", report.metrics, report.baselines.get("popularity", {}))
-    yield from _block("all users", report.metrics_all_users, report.baselines_all_users.get("popularity", {}))
-    if report.cold.metrics:
-        yield from _block("cold users, answered by popularity", report.cold.metrics, report.cold.metrics)
+    names = _heads(report.baselines)
+    yield f"{'':<14}{'model':>8}  {'95 % interval':<17}{'n':>7} {names}"
+    yield from _block("warm users", report.metrics, report.baselines, report)
+    yield from _block("all users", report.metrics_all_users, report.baselines_all_users, report)
+    cold, unknown = report.cold.metrics, report.unknown_users
+    if cold:
+        yield from _block("cold users, answered by popularity", cold, {"popularity": cold}, report)
+    if unknown.metrics:
+        how = "what they had" if unknown.behaviour == "FoldIn" else "popularity"
+        title = f"unknown users with a history since the training, answered by {how}"
+        yield from _block(title, unknown.metrics, unknown.baselines, report)
+    if report.ratings:
+        yield from _block("ratings", report.ratings, report.ratings_baselines, report)
+    for name, why in report.baselines_left_out.items():
+        yield f"no {name}: {why}"
 
 
-def _block(title: str, metrics: Metrics, popularity: Metrics) -> Iterator[str]:
+def _block(title: str, metrics: Metrics, others: Mapping[str, Metrics], report: EvaluationReport) -> Iterator[str]:
     yield title + ("" if metrics else ": none")
-    for name in SHOWN:
+    if "rmse" in metrics and others:
+        yield f"{'':<49}{_heads(others)}"
+    columns = others if "rmse" in metrics else {name: others.get(name, {}) for name in report.baselines}
+    for name in (*SHOWN, "rmse", "mae"):
         if name not in metrics:
             continue
         found = metrics[name]
         bounds = f"[{found.low:.4f}, {found.high:.4f}]"
-        yield f"  {name:<12}{found.value:>8.4f}  {bounds:<17}{found.n:>7}   {popularity[name].value:>10.4f}"
+        beside = "".join(_beside(block.get(name)) for block in columns.values())
+        yield f"  {name:<12}{found.value:>8.4f}  {bounds:<17}{found.n:>7} {beside}".rstrip()
+
+
+def _heads(names: Iterable[str]) -> str:
+    """Names of columns; recentPopularity is recent."""
+    return "".join(f"{name.removesuffix('Popularity')[:WIDTH]:>{WIDTH + 1}}" for name in names)
+
+
+def _beside(metric: MetricValue | None) -> str:
+    return f"{'' if metric is None else f'{metric.value:.4f}':>{WIDTH + 1}}"
 
 
 def _gates(report: EvaluationReport, evaluation: Evaluation) -> Iterator[str]:

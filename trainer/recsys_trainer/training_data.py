@@ -48,6 +48,15 @@ class Positives:
         return np.bincount(self.indices, minlength=self.items)
 
 
+@dataclass(frozen=True)
+class RatedPairs:
+    """Rated pairs of artifact rows, [R]."""
+
+    user_R: Ints
+    item_R: Ints
+    rating_R: npt.NDArray[np.float64]
+
+
 def build_positives(snapshot: Snapshot, last_part: int = TRAIN, budget: Budget = BUDGET) -> Positives:
     """The interactions of parts 0..last_part; ids without any have no row."""
     chosen = snapshot.part_I <= last_part
@@ -87,6 +96,19 @@ def build_validation(snapshot: Snapshot, positives: Positives, target: str, seed
     known = (position >= 0) & (item >= 0)
     wanted = Pairs.ordered(position[known], item[known])
     return Questions(asked.astype(np.int64), seen_of(asked, positives), wanted, total)
+
+
+def build_validation_ratings(snapshot: Snapshot, positives: Positives) -> RatedPairs | None:
+    """The validation part's ratings of trained users and items, in artifact rows; None where there are none."""
+    if snapshot.rating_I is None:
+        return None
+    chosen = np.flatnonzero(snapshot.part_I == VALIDATION)
+    user = inverse(positives.user_of, len(snapshot.users))[snapshot.user_I[chosen]]
+    item = inverse(positives.item_of, len(snapshot.items))[snapshot.item_I[chosen]]
+    known = (user >= 0) & (item >= 0)
+    if not known.any():
+        return None
+    return RatedPairs(user[known], item[known], snapshot.rating_I[chosen[known]].astype(np.float64))
 
 
 def first_of_each(chosen: Ints, user: Ints) -> tuple[Ints, Ints]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, Lineage, artifact_digest
+from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, FoldIn, Lineage, artifact_digest
 from recsys_api.idmap import write_idmap
 from recsys_api.recommender_model import Architecture
 
@@ -55,6 +55,7 @@ class Recipe:
     popular: int = 100
     biases: tuple[str, ...] = ()
     """Of a dot product: item_bias, user_bias, global_bias."""
+    fold_in: FoldIn | None = None
 
 
 @dataclass
@@ -78,6 +79,28 @@ class Made:
         scores = self.naive_scores(row)
         left = [item for item in range(len(scores)) if item not in set(self.seen[row]) | set(extra)]
         return sorted(left, key=lambda item: (-scores[item], item))[:k]
+
+    def naive_folded(self, had: Sequence[int]) -> NDArray[np.float64]:
+        """Scores of an unknown user who had these items, by the formula of the same section."""
+        assert self.recipe.fold_in is not None, "the recipe folds in"
+        return naive_folded(self.weights, self.recipe.fold_in, had)
+
+    def naive_top_folded(self, had: Sequence[int], k: int) -> list[int]:
+        """Item rows, best first, ties by row, none of them had."""
+        scores = self.naive_folded(had)
+        return sorted(set(range(len(scores))) - set(had), key=lambda item: (-scores[item], item))[:k]
+
+
+def naive_folded(weights: Mapping[str, Floats], settings: FoldIn, had: Sequence[int]) -> NDArray[np.float64]:
+    """An equation for one user, solved as it stands."""
+    items = np.asarray(weights["item_factors"], np.float64)
+    rows = items[sorted(set(had))]
+    user: NDArray[np.float64] = rows.sum(axis=0)
+    if settings.kind == "LeastSquares":
+        size = len(rows) + settings.unobserved_weight * len(items)
+        ridge = settings.regularization * size**settings.exponent * np.eye(items.shape[1])
+        user = np.linalg.inv(rows.T @ rows + settings.unobserved_weight * items.T @ items + ridge) @ user
+    return np.asarray(items @ user)
 
 
 def naive_scores(weights: Mapping[str, Floats], row: int) -> NDArray[np.float64]:
@@ -167,7 +190,19 @@ def golden_of(made: Made, known: int = 8) -> list[dict[str, object]]:
     popular = popular_rows(made)[:50]
     items = [made.items[row] for row in popular]
     answers.append({"user": "nobody", "row": -1, "seen": [], "items": items, "rows": popular, "scores": []})
-    return answers
+    return answers if made.recipe.fold_in is None else [*answers, _folded_answer(made, popular[:3])]
+
+
+def _folded_answer(made: Made, had: list[int]) -> dict[str, object]:
+    best, scores = made.naive_top_folded(had, 50), made.naive_folded(had)
+    return {
+        "user": "somebody",
+        "row": -1,
+        "seen": [made.items[row] for row in had],
+        "items": [made.items[row] for row in best],
+        "rows": best,
+        "scores": [float(np.float32(scores[row])) for row in best],
+    }
 
 
 def write(made: Made, root: Path, *, config: str = CONFIG) -> str:
@@ -200,6 +235,8 @@ def write_manifest(root: Path, made: Made) -> str:
             hidden_layers=recipe.hidden,
             users=recipe.users,
             items=recipe.items,
+            unknown_users="Popularity" if recipe.fold_in is None else "FoldIn",
+            fold_in=recipe.fold_in,
         ),
         lineage=Lineage(
             namespace="shop",

@@ -18,11 +18,12 @@ from google.protobuf import text_format  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
+from recsys_api.artifact import ArtifactManifest
 from recsys_serving.artifact import map_tensors
 from recsys_serving.batches import Rank, rank_together
 from recsys_serving.names import INPUTS, MODEL_NAME, OUTPUTS
 from recsys_serving.seen import SeenLists
-from recsys_serving.testing.artifacts import naive_scores
+from recsys_serving.testing.artifacts import naive_folded, naive_scores
 
 _HTTP_OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
 
@@ -35,6 +36,13 @@ class NaiveScorer:
         self._weights: Mapping[str, NDArray[np.float32]] = {k: np.asarray(v, np.float32) for k, v in tensors.items()}
         self._seen = SeenLists.open(artifact / "seen.safetensors")
         self.users = len(self._seen)
+        manifest = ArtifactManifest.model_validate_json((artifact / "manifest.json").read_bytes())
+        self._fold_in = manifest.model.fold_in
+
+    @property
+    def folds_in(self) -> bool:
+        """As the artifact says."""
+        return self._fold_in is not None
 
     def top_k(
         self, rows_B: NDArray[np.int32], extra_seen_BP: NDArray[np.int32], k: int
@@ -44,8 +52,12 @@ class NaiveScorer:
         return np.stack([rows for rows, _ in lines]), np.stack([scores for _, scores in lines])
 
     def _line(self, row: int, extra: NDArray[np.int32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        scores = naive_scores(self._weights, row)
-        scores[np.concatenate([self._seen.of(row), extra[extra >= 0]])] = -np.inf
+        known, had = extra[extra >= 0], self._seen.of(row) if row >= 0 else np.zeros(0, np.int32)
+        if row >= 0 or self._fold_in is None:
+            scores = naive_scores(self._weights, row)
+        else:
+            scores = naive_folded(self._weights, self._fold_in, known.tolist())
+        scores[np.concatenate([had, known])] = -np.inf
         best = np.argsort(-scores, kind="stable")[:k]
         rows = np.where(np.isneginf(scores[best]), -1, best)
         return rows.astype(np.int32), scores[best].astype(np.float32)

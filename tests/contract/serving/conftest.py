@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_api.artifact import FoldIn
 from recsys_serving.testing.artifacts import Made, Recipe, make, write
 from recsys_serving.testing.fake_triton import lay_home
 from recsys_serving.testing.install_triton import default_folder, install
@@ -44,6 +45,20 @@ def pod(request: pytest.FixtureRequest, pods: dict[str, LocalPod]) -> LocalPod:
     chosen = pods[request.param]
     chosen.wait_ready()
     return chosen
+
+
+@pytest.fixture(scope="session")
+def folding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalPod, Made]]:
+    """A pod around the real tritonserver whose model folds unknown users in."""
+    settings = FoldIn(kind="LeastSquares", unobserved_weight=0.1, regularization=0.02, exponent=0.7)
+    made = make(Recipe(architecture="ImplicitALS", hidden=(), users=60, items=400, fold_in=settings))
+    root = tmp_path_factory.mktemp("folding") / "artifact"
+    pod = _start(install(default_folder()), (root, write(made, root)), tmp_path_factory.mktemp("folding-pod"))
+    try:
+        pod.wait_ready()
+        yield pod, made
+    finally:
+        pod.end()
 
 
 def _start(home: Path, store: tuple[Path, str], folder: Path) -> LocalPod:

@@ -44,6 +44,22 @@ def test_an_unknown_user_gets_popularity(pod: LocalPod) -> None:
     assert (answer["source"], answer["fallbackReason"]) == ("Popularity", "UnknownUser")
 
 
+def test_an_unknown_user_is_answered_from_its_request_where_the_model_folds_in(folding: tuple[LocalPod, Made]) -> None:
+    pod, made = folding
+
+    def check(at: int) -> None:
+        had = [at, 3 * at + 1, 399 - at]
+        answer = pod.recommend(user="stranger", k=20, seen=[made.items[row] for row in had]).json()
+        assert (answer["source"], answer["fallbackReason"]) == ("Model", "UnknownUser")
+        assert [item["id"] for item in answer["items"]] == [made.items[row] for row in made.naive_top_folded(had, 20)]
+        known = pod.recommend(user=f"u{at}", k=5)
+        assert ids(known) == [made.items[row] for row in made.naive_top_k(at, 5)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(check, range(60)))
+    assert pod.recommend(user="stranger", k=3).json()["source"] == "Popularity"
+
+
 def count_until(pod: LocalPod, done: Callable[[], bool]) -> Counter[str]:
     """Ask until `done`; every answer must be a 200 and the pod ready throughout."""
     reasons: Counter[str] = Counter()

@@ -60,8 +60,10 @@ class FakeRanker:
         self.on_call()
         if self.error:
             raise self.error
-        best = self.made.naive_top_k(row, k, extra_seen)
-        scores = self.made.naive_scores(row)
+        if row < 0:
+            best, scores = self.made.naive_top_folded(extra_seen, k), self.made.naive_folded(extra_seen)
+        else:
+            best, scores = self.made.naive_top_k(row, k, extra_seen), self.made.naive_scores(row)
         return Ranking(tuple(best), tuple(float(np.float32(scores[item])) for item in best))
 
     async def artifact_digest(self, timeout_seconds: float) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_api.artifact import FoldIn
 from recsys_api.buckets import bucket_header
 from recsys_serving.app import build_app
 from recsys_serving.ranking import BrokenError, BusyError, DeadlineError, RankingError
@@ -46,6 +47,38 @@ async def test_an_unknown_user_gets_popularity_without_what_the_request_names(po
     assert ids(reply) == [popular[0], popular[2], popular[3]]
     assert (reply.json()["source"], reply.json()["fallbackReason"]) == ("Popularity", "UnknownUser")
     assert pod.ranker.calls == []
+
+
+FOLDING = Recipe(architecture="PureSVD", hidden=(), fold_in=FoldIn(kind="Sum"))
+
+
+async def test_an_unknown_user_is_answered_from_what_the_request_names_where_the_model_folds_in(
+    put, new_pod, tmp_path: Path
+) -> None:
+    pod = new_pod(put(make(FOLDING), tmp_path))
+    made, had = pod.ranker.made, [4, 17, 9]
+    reply = await pod.recommend(user="stranger", k=5, seen=[*(made.items[row] for row in had), "never heard of"])
+    assert ids(reply) == [made.items[row] for row in made.naive_top_folded(had, 5)]
+    assert (reply.json()["source"], reply.json()["fallbackReason"]) == ("Model", "UnknownUser")
+    labels = '{code="200",fallback_reason="UnknownUser",source="Model"}'
+    assert await pod.metric(f"recsys_requests_total{labels}") == 1
+
+
+@pytest.mark.parametrize("seen", [[], ["never heard of"]])
+async def test_an_unknown_user_of_whom_nothing_is_known_gets_popularity_from_every_model(
+    put, new_pod, tmp_path: Path, seen: list[str]
+) -> None:
+    pod = new_pod(put(make(FOLDING), tmp_path))
+    reply = await pod.recommend(user="stranger", k=3, seen=seen)
+    assert (reply.json()["source"], reply.json()["fallbackReason"]) == ("Popularity", "UnknownUser")
+    assert pod.ranker.calls == []
+
+
+async def test_a_scorer_that_fails_an_unknown_user_counts_as_a_bad_fallback(put, new_pod, tmp_path: Path) -> None:
+    pod = new_pod(put(make(FOLDING), tmp_path))
+    pod.ranker.error = BrokenError("down")
+    reply = await pod.recommend(user="stranger", k=3, seen=[pod.ranker.made.items[0]])
+    assert (reply.json()["source"], reply.json()["fallbackReason"]) == ("Popularity", "TritonError")
 
 
 async def test_a_user_without_history_gets_popularity(put, new_pod, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """A scorer is only built from an artifact that proves itself."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from recsys_api.artifact import FoldIn
 from recsys_serving.errors import ArtifactError
 from recsys_serving.golden import GoldenAnswer, find_difference
 from recsys_serving.loading import load_scorer
@@ -66,6 +68,26 @@ def test_a_half_empty_user_map_with_matching_golden_answers_loads(put, tmp_path:
     made.golden = golden_of(made)
     fetched = put(made, tmp_path)
     assert load_scorer(fetched.artifact, fetched.digest, CPU).users == 40
+
+
+FOLD_INS = (
+    FoldIn(kind="Sum"),
+    FoldIn(kind="LeastSquares", unobserved_weight=0.1, regularization=0.02, exponent=0.7),
+)
+
+
+@pytest.mark.parametrize("fold_in", FOLD_INS, ids=lambda each: each.kind)
+def test_an_artifact_that_folds_in_proves_that_too(put, tmp_path: Path, fold_in: FoldIn) -> None:
+    recipe = Recipe(architecture="ImplicitALS", hidden=(), fold_in=fold_in)
+    fetched = put(make(recipe), tmp_path / "honest")
+    assert load_scorer(fetched.artifact, fetched.digest, CPU).folds_in
+    other = FoldIn(kind="LeastSquares", unobserved_weight=0.1, regularization=0.5, exponent=0.7)
+    for at, claimed in enumerate((other, None)):
+        made = make(recipe)
+        made.recipe = replace(recipe, fold_in=claimed)
+        bent = put(made, tmp_path / str(at))
+        with pytest.raises(ArtifactError, match="golden user 'somebody'"):
+            load_scorer(bent.artifact, bent.digest, CPU)
 
 
 def test_a_changed_byte_is_refused(fetched) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from recsys_api.artifact import FoldIn
 from recsys_serving.batches import Rank, rank_together
 from recsys_serving.errors import ArtifactError
 from recsys_serving.scoring import Scorer, top_k_by_row
@@ -129,6 +130,23 @@ def test_requests_of_one_batch_get_their_own_k_and_extra_items() -> None:
     first, second = rank_together(build_scorer(made), [rank(0, 3), rank(1, 7, tuple(made.naive_top_k(1, 1)), 32)])
     assert first.item_rows.tolist() == [made.naive_top_k(0, 3)]
     assert second.item_rows.tolist() == [made.naive_top_k(1, 7, made.naive_top_k(1, 1))]
+
+
+@pytest.mark.parametrize("kind", ["Sum", "LeastSquares"])
+@pytest.mark.parametrize("had", [(3,), (3, 150, 3, 77), tuple(range(60))])
+def test_an_unknown_user_is_scored_from_its_items_beside_known_ones(kind: str, had: tuple[int, ...]) -> None:
+    settings = FoldIn(kind=kind, unobserved_weight=0.1, regularization=0.02, exponent=0.7)
+    made = make(Recipe(architecture="ImplicitALS", hidden=(), fold_in=settings))
+    weights = {name: torch.from_numpy(values) for name, values in made.weights.items()}
+    indptr = np.cumsum([0, *map(len, made.seen)]).astype(np.int64)
+    seen = SeenLists(indptr, np.concatenate(made.seen).astype(np.int32))
+    scorer = Scorer(weights, seen, CPU, settings)
+    stranger, known = rank_together(scorer, [rank(-1, 5, had, 64), rank(1, 4)])
+    assert stranger.item_rows.tolist() == [made.naive_top_folded(had, 5)]
+    np.testing.assert_allclose(stranger.scores[0], made.naive_folded(had)[stranger.item_rows[0]], rtol=1e-4, atol=1e-5)
+    assert known.item_rows.tolist() == [made.naive_top_k(1, 4)]
+    nothing = rank_together(scorer, [rank(-1, 5)])[0]
+    assert "needs items in extra_seen" in nothing.error
 
 
 @pytest.mark.parametrize(("row", "k", "word"), [(-1, 5, "rows"), (40, 5, "rows"), (0, 0, "k must")])

@@ -121,7 +121,10 @@ def test_the_page_shows_everything_and_loads_nothing(fitted: Path) -> None:
     assert page.tags.count("svg") == 5
     assert "script" not in page.tags
     assert page.loads == []
-    for words in ("Learning curves", "popularity", "Calibration", "Slope", "Popularity curve", "99 sampled negatives"):
+    for words in (
+        "Learning curves", "popularity", "itemKNN", "ease", "recentPopularity", "Calibration", "Slope", "Popularity curve",
+        "99 sampled negatives", "repeats dropped", "rows set aside", "without cold items",
+    ):  # fmt: skip
         assert words in text
 
 

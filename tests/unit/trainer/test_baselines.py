@@ -16,7 +16,6 @@ from recsys_trainer.baselines.history import Histories
 from recsys_trainer.baselines.item_based import ease_weights, item_knn_weights
 from recsys_trainer.baselines.rating_bias import RatingBias
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot
-from recsys_trainer.training_data import Positives
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def test_histories_are_the_training_interactions_and_unknown_users_have_none(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("recsys_trainer.baselines.history.CHUNK_VALUES", 7 * served.items)
-    histories, expected = Histories(served), dense(served)
+    histories, expected = Histories.of(served), dense(served)
     assert torch.equal(histories.rows(torch.tensor([5, -1, 0])), expected[[5, 0, 0]] * torch.tensor([[1.0], [0], [1]]))
     torch.testing.assert_close(histories.gram(), expected.T @ expected)
 
@@ -90,9 +89,7 @@ def test_what_cannot_be_made_is_said(served: Served, snapshot: Snapshot) -> None
 
 
 def test_the_bias_model_is_mean_and_damped_biases() -> None:
-    names = np.arange(2, dtype=np.int32)
-    indices, ratings = np.array([0, 1, 0], np.int32), np.array([5.0, 3.0, 4.0], np.float32)
-    model = RatingBias(Positives(names, names, np.array([0, 2, 3]), indices, 0, ratings))
+    model = RatingBias(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([5.0, 3.0, 4.0]), users=2, items=2)
     first = ((5 - 4) + (4 - 4)) / (2 + 25)
     second = (3 - 4) / (1 + 25)
     user = ((5 - 4 - first) + (3 - 4 - second)) / (2 + 10)

@@ -1,6 +1,7 @@
 """`recsys-trainer fit`: files, table, exit codes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from recsys_trainer import cli
 from recsys_trainer.evaluation.report import EvaluationReport
-from recsys_trainer.progress import EpochProgress, lines
+from recsys_trainer.progress import CLEAR, Bar, EpochProgress, lines, within
 from recsys_trainer.table import render
 
 Manifest = Callable[..., Path]
@@ -170,8 +171,35 @@ def test_a_terminal_gets_prose(capsys: pytest.CaptureFixture[str]) -> None:
             return True
 
     stream = Terminal()
-    lines(stream)(EpochProgress(2, 20, 0.5, 0.25, 1000.0, 0.1, True))
-    assert stream.getvalue() == "epoch   2/20  loss 0.5000  validation NDCG@10 0.2500 *  1,000 samples/s  0.1 s\n"
+    show = lines(stream)
+    show(EpochProgress(2, 20, 0.5, 0.25, 1000.0, 0.1, True))
+    show(EpochProgress(3, 20, 0.5, None, 1000.0, 0.1, False, rmse=0.9))
+    first, second = stream.getvalue().replace(CLEAR, "").splitlines()
+    text = r"epoch   2/20  loss 0.5000  validation NDCG@10 0.2500 \*  1,000 samples/s  0.1 s  [\d,]+ MiB"
+    assert re.fullmatch(text, first)
+    assert "validation RMSE 0.9000 " in second
+
+
+def test_a_terminal_sees_a_bar_within_an_epoch_and_its_line_afterwards() -> None:
+    import io
+
+    now, stream = iter((0.0, 0.05, 0.2)), io.StringIO()
+    bar = Bar(stream, lambda: next(now))
+    for done in (0.1, 0.2, 0.5):
+        within(bar, 1, 3, done)
+    bar(EpochProgress(1, 3, 0.5, 0.25, 1000.0, 0.1, True))
+    drawn = stream.getvalue().split(CLEAR)[1:]
+    assert drawn[0] == "epoch   1/3  [###---------------------------]  10%"
+    assert drawn[1] == "epoch   1/3  [###############---------------]  50%"
+    assert drawn[2].startswith("epoch   1/3  loss")
+    assert len(drawn) == 3, "too soon after the first"
+
+
+def test_a_pod_gets_a_line_of_json_with_loss_speed_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    lines()(EpochProgress(2, 20, 0.5, 0.25, 1000.0, 0.1, True))
+    found = json.loads(capsys.readouterr().err)
+    assert (found["loss"], found["samplesPerSecond"], found["ndcg@10"]) == (0.5, 1000.0, 0.25)
+    assert found["memoryBytes"] > 2**20
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """One behavioural suite that every model family passes, on data whose right answer is known by construction."""
 
+import itertools
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from recsys_api.artifact import ArtifactModel
-from recsys_api.recommender_model import WITH_LAYERS, WITH_LOSS, WITH_RATINGS, WITH_STEPS, Model, Training
+from recsys_api.recommender_model import (
+    WITH_LAYERS,
+    WITH_LOSS,
+    WITH_RATINGS,
+    WITH_STEPS,
+    Model,
+    Probabilistic,
+    Training,
+)
 from recsys_serving.scoring import Scorer
 from recsys_serving.seen import SeenLists
 from recsys_trainer.artifact.export import artifact_model
@@ -19,11 +30,15 @@ from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Pairs, Questions, rank
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.fitting.ragged import SparseRows
 from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.models.fold_in import FoldIn, folded
+from recsys_trainer.models.ratings import predict_ratings
 from recsys_trainer.models.registry import FAMILIES
-from recsys_trainer.training_data import Positives
+from recsys_trainer.training_data import Positives, RatedPairs
 
 ALL = sorted(FAMILIES)
+FOLDING = sorted(name for name in FAMILIES if FAMILIES[name].unknown_users == "FoldIn")
 USERS, ITEMS, KNOWN = 40, 30, 10
 
 
@@ -199,6 +214,121 @@ def test_tiny_data_is_fitted_or_refused_in_one_line(family: str, name: str) -> N
 def test_training_stops_after_patience_epochs_without_gain(family: str) -> None:
     found = fitted(family, questions(data_for(family)), patience=2, epochs=200)
     assert found.epochs == (1 if family == "PureSVD" else found.best_epoch + 2)
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_the_registry_says_what_a_family_needs_and_exports(family: str) -> None:
+    found = {re.sub(r"\.\d+\.", ".<n>.", name) for name in fitted(family, epochs=1).weights}
+    assert found == set(FAMILIES[family].exports)
+    assert (FAMILIES[family].needs == "Ratings") == (family in WITH_RATINGS)
+    assert FAMILIES[family].unknown_items == "NeverReturned"
+    assert (FAMILIES[family].unknown_users == "FoldIn") == (FAMILIES[family].fold_in(model(family)) is not None)
+
+
+def test_the_page_of_families_is_what_the_registry_says() -> None:
+    page = (Path(__file__).parents[3] / "docs/families.md").read_text()
+    rows = [[cell.strip("| ").replace("\\", "") for cell in line.split(" | ")] for line in page.splitlines()]
+    told = {name: rest for name, *rest in rows if name in FAMILIES}
+    assert told == {
+        name: [
+            family.needs,
+            ", ".join(family.exports),
+            family.unknown_users,
+            "-" if family.fold_in_rated(Model()) is None else "FoldIn",
+        ]
+        for name, family in FAMILIES.items()
+    }
+
+
+@pytest.mark.parametrize("family", FOLDING)
+def test_a_newcomer_gets_the_taste_of_what_it_had(family: str) -> None:
+    found, settings = fitted(family), FAMILIES[family].fold_in(model(family))
+    assert settings is not None
+    had = [[0, 4, 8, 12], [1, 5, 9], [2]]
+    items = found.weights["item_factors"]
+    scores = folded(history_of(had), items, settings) @ items.T
+    for user, mine in enumerate(had):
+        scores[user, mine] = -torch.inf
+        assert {int(item) % 2 for item in scores[user].topk(5).indices} == {mine[0] % 2}
+
+
+@pytest.mark.parametrize("family", FOLDING)
+def test_a_trained_user_folded_in_is_the_trained_user(family: str) -> None:
+    positives, found = data_for(family), fitted(family, epochs=200, patience=200)
+    settings = FAMILIES[family].fold_in(model(family))
+    assert settings is not None
+    had = [positives.indices[start:end] for start, end in itertools.pairwise(positives.indptr)]
+    again = folded(history_of(had), found.weights["item_factors"], settings)
+    torch.testing.assert_close(again, found.weights["user_factors"], rtol=0.01, atol=1e-4)
+
+
+def history_of(had: Sequence[Sequence[int]]) -> SparseRows:
+    counts = torch.tensor([0, *map(len, had)])
+    indices = torch.tensor([int(item) for mine in had for item in mine])
+    return SparseRows.of_ones(counts.cumsum(0), indices, ITEMS)
+
+
+def test_implicit_als_folds_in_at_the_minimum_of_the_users_part_of_its_objective() -> None:
+    settings = FoldIn("LeastSquares", unobserved_weight=0.3, regularization=0.05, exponent=0.6)
+    items = torch.randn(ITEMS, 4, generator=torch.Generator().manual_seed(0))
+    user = folded(history_of([[3, 7, 20]]), items, settings)[0].double().requires_grad_()
+    products = items.double() @ user
+    ridge = 0.05 * (3 + 0.3 * ITEMS) ** 0.6
+    whole = (1 - products[[3, 7, 20]]).square().sum() + 0.3 * products.square().sum() + ridge * user.square().sum()
+    whole.backward()
+    assert user.grad is not None
+    assert float(user.grad.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("family", WITH_RATINGS)
+def test_ratings_fold_in_at_the_minimum_of_the_users_part_of_the_objective(family: str) -> None:
+    settings = FAMILIES[family].fold_in_rated(model(family))
+    assert settings is not None
+    items = torch.randn(ITEMS, 4, generator=torch.Generator().manual_seed(0))
+    history = replace(history_of([[3, 7, 20]]), values=torch.tensor([1.5, -1.0, 0.5]))
+    user = folded(history, items, settings)[0].double().requires_grad_()
+    error = torch.tensor([1.5, -1.0, 0.5]) - items[[3, 7, 20]].double() @ user
+    sigmas = Probabilistic()
+    ridge = {
+        "ExplicitALS": 0.05 * 3,
+        "BiasedMF": 0.02 * 3,
+        "ProbabilisticMF": (sigmas.sigma / sigmas.sigma_user) ** 2,
+    }[family]
+    (error.square().sum() + ridge * user.square().sum()).backward()
+    assert user.grad is not None
+    assert float(user.grad.abs().max()) < 1e-5
+
+
+def rated_pairs(positives: Positives) -> RatedPairs:
+    """The training pairs with ratings that get further from the data's the better they are learned."""
+    users = np.repeat(np.arange(positives.users), np.diff(positives.indptr))
+    assert positives.ratings is not None
+    ratings = 3.0 + 0.3 * (positives.ratings.astype(np.float64) - 3.0)
+    return RatedPairs(users, positives.indices.astype(np.int64), ratings)
+
+
+@pytest.mark.parametrize("family", WITH_RATINGS)
+def test_a_family_of_ratings_keeps_the_epoch_with_the_least_error_of_its_ratings(family: str) -> None:
+    positives = two_opinions()
+    rated = rated_pairs(positives)
+    settings = training(family, patience=3, epochs=60)
+    found = fit(model(family), settings, positives, questions(positives), "cpu", validation_ratings=rated)
+    errors = [entry["rmse"] for entry in found.history]
+    assert found.best_epoch == 1 + int(np.argmin(errors)) < found.epochs
+    assert found.epochs == found.best_epoch + 3
+    network = FAMILIES[family].load(exported_model(family, positives, found), found.weights).eval()
+    predicted = predict_ratings(network, torch.from_numpy(rated.user_R), torch.from_numpy(rated.item_R))
+    own = float((predicted - torch.from_numpy(rated.rating_R)).square().mean().sqrt())
+    assert own == pytest.approx(min(errors), rel=1e-5)
+
+
+@pytest.mark.parametrize("family", sorted(set(ALL) - set(WITH_RATINGS)))
+def test_other_families_are_not_judged_by_ratings(family: str) -> None:
+    rated = RatedPairs(np.array([0]), np.array([0]), np.array([5.0]))
+    settings = training(family, epochs=1)
+    found = fit(model(family), settings, two_tastes(), questions(two_tastes()), "cpu", validation_ratings=rated)
+    assert set(found.history[0]) >= {"ndcg@10"}
+    assert "rmse" not in found.history[0]
 
 
 @pytest.mark.parametrize("family", WITH_RATINGS)

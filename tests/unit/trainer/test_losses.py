@@ -41,6 +41,14 @@ def test_every_loss_finds_the_taste(family: str, loss: str) -> None:
     assert float(metric_values(ranks, (10,))["ndcg@10"].mean()) > 0.9
 
 
+@pytest.mark.parametrize("family", ["MatrixFactorization", "GMF", "NeuMF"])
+def test_in_batch_negatives_find_the_taste(family: str) -> None:
+    positives, asked = two_tastes(), questions(two_tastes())
+    settings = {"type": "SampledSoftmax", "sampling": "InBatch"}
+    found = fit(model(family), training(family, loss=settings, batchSize=100), positives, asked, "cpu")
+    assert max(entry["ndcg@10"] for entry in found.history) > 0.9
+
+
 def task(loss: dict[str, object]) -> Task:
     positives = two_tastes()
     settings = Training.model_validate({"loss": loss})
@@ -162,6 +170,46 @@ def test_sampled_softmax_corrects_for_how_often_an_item_is_drawn(sampling: str) 
         negatives = count * scores[user, others].double().exp().sum()
         expected.append(torch.log(positive + negatives) - torch.log(positive))
     assert float(found) == pytest.approx(float(torch.stack(expected).mean()), rel=5e-3)
+
+
+def test_a_batch_of_all_pairs_makes_in_batch_negatives_the_whole_softmax() -> None:
+    """Each item is then there as often as it is popular, so that the correction gives every item weight one."""
+    positives = two_tastes()
+    users = torch.from_numpy(np.repeat(np.arange(USERS), np.diff(positives.indptr)))
+    items = torch.from_numpy(positives.indices.astype(np.int64))
+    loss = build_loss(task({"type": "SampledSoftmax", "sampling": "InBatch"}))
+    found = loss(network(), Batch(users, items, None, torch.Generator())).detach()
+    scores = network()(torch.arange(USERS), torch.arange(ITEMS)).detach().double()
+    total = len(items)
+    chance = torch.from_numpy(positives.counts()).double() / total
+    known = torch.zeros(USERS, ITEMS, dtype=torch.bool)
+    known[users, items] = True
+    others = total * scores.exp().masked_fill(known, 0).sum(1)[users]
+    positive = scores.exp()[users, items] / chance[items]
+    expected = (torch.log(positive + others) - torch.log(positive)).mean()
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_in_batch_negatives_are_those_of_the_batch_and_at_most_as_many_as_asked_for() -> None:
+    settings = {"type": "SampledSoftmax", "sampling": "InBatch", "negatives": 2}
+    limited, scores = build_loss(task(settings)), network()
+    taken: list[torch.Tensor] = []
+    hook = scores.register_forward_pre_hook(lambda _, given: taken.append(given[1]))
+    limited(scores, batch())
+    hook.remove()
+    assert taken[1].tolist() == batch().item_B[:2].tolist()
+    assert limited.scores == 3
+
+
+def test_a_batch_of_one_pair_has_nothing_to_learn_from_and_no_bad_number() -> None:
+    loss = build_loss(task({"type": "SampledSoftmax", "sampling": "InBatch"}))
+    scores = network()
+    value = loss(
+        scores, Batch(torch.tensor([0]), torch.tensor([int(two_tastes().indices[0])]), None, torch.Generator())
+    )
+    value.backward()
+    assert float(value.detach()) == 0
+    assert all(torch.isfinite(each.grad).all() for each in scores.parameters() if each.grad is not None)
 
 
 def test_an_item_is_drawn_as_often_as_it_is_popular_and_an_item_without_interactions_never() -> None:

@@ -34,9 +34,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Data]:
     """What was read and sorted."""
     found: list[Data] = []
 
-    def counted(data: Data, seed: int) -> Any:
+    def counted(data: Data, seed: int, **kept: Any) -> Any:
         found.append(data)
-        return prepare_interactions(data, seed)
+        return prepare_interactions(data, seed, **kept)
 
     monkeypatch.setattr("recsys_trainer.stages.prepare_interactions", counted)
     return found
@@ -85,8 +85,8 @@ def test_what_differs_is_read_again(
 def test_a_source_that_changes_while_it_is_read_is_not_taken_over(
     tmp_path: Path, source: Path, write_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def changed(data: Data, seed: int) -> Any:
-        found = prepare_interactions(data, seed)
+    def changed(data: Data, seed: int, **kept: Any) -> Any:
+        found = prepare_interactions(data, seed, **kept)
         os.utime(source / "a.parquet", (1, 1))
         return found
 

@@ -1,5 +1,6 @@
 """Export: fitted weights and what they were fitted on become the files of docs/contracts.md section 1."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, Lineage, artifact_digest
+from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, FoldIn, Lineage, artifact_digest
 from recsys_api.recommender_model import WITH_LAYERS, Model
 from recsys_api.run_spec import RunSpec
 from recsys_trainer import VERSION
@@ -16,6 +17,7 @@ from recsys_trainer.artifact.golden import write_golden
 from recsys_trainer.artifact.triton import build_config
 from recsys_trainer.data.mapping import write_ids
 from recsys_trainer.data.snapshot import Snapshot, file_digests
+from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.training_data import Positives
 
 MANIFEST = "manifest.json"
@@ -49,13 +51,18 @@ def write_artifact(
 
 def artifact_model(model: Model, positives: Positives, weights: dict[str, Tensor]) -> ArtifactModel:
     """What serving must know to score."""
-    factors = weights.get("user_factors")
+    factors, family = weights.get("user_factors"), FAMILIES[model.architecture]
+    fold_in = family.fold_in(model)
     return ArtifactModel(
         architecture=model.architecture,
         embedding_dim=model.embedding_dim if factors is None else factors.shape[1],
         hidden_layers=model.hidden_layers if model.architecture in WITH_LAYERS else (),
         users=positives.users,
         items=positives.items,
+        needs=family.needs,
+        unknown_users=family.unknown_users,
+        unknown_items=family.unknown_items,
+        fold_in=None if fold_in is None else FoldIn(**asdict(fold_in)),
     )
 
 

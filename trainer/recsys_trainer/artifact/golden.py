@@ -75,9 +75,11 @@ def _known(served: Served, row: int, position: int) -> GoldenAnswer:
 
 def _unknown(served: Served, position: int) -> GoldenAnswer:
     extra = served.popular[:_EXTRA] if position % 2 else _nothing()
-    rows = served.top_popular(extra, TOP)
+    rows, scores = served.top_popular(extra, TOP), np.zeros(0, dtype=np.float32)
+    if served.fold_in is not None and len(extra):
+        rows, scores = served.top_from(extra, TOP)
     user = _absent(served.users, f"golden-unknown-{position}")
-    return GoldenAnswer(user, -1, _seen_ids(served, extra), extra, rows, np.zeros(0, dtype=np.float32))
+    return GoldenAnswer(user, -1, _seen_ids(served, extra), extra, rows, scores)
 
 
 def _seen_ids(served: Served, extra: Rows) -> list[str]:

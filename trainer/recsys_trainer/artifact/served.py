@@ -13,7 +13,10 @@ from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.mapping import mapped_tensors, read_ids
 from recsys_trainer.data.snapshot import file_digests
 from recsys_trainer.errors import UnreadableError
+from recsys_trainer.fitting.ragged import SparseRows
 from recsys_trainer.models.base import Recommender, catalogue_logits
+from recsys_trainer.models.dot import DotProduct
+from recsys_trainer.models.fold_in import FoldIn, folded
 from recsys_trainer.models.ratings import predict_ratings
 from recsys_trainer.models.registry import FAMILIES
 
@@ -34,6 +37,8 @@ class Served:
     indptr: npt.NDArray[np.int64]
     indices: Rows
     device: str = "cpu"
+    fold_in: FoldIn | None = None
+    """How an unknown user's factors come from items; None where the family has no way."""
 
     @property
     def items(self) -> int:
@@ -58,15 +63,34 @@ class Served:
 
     def top(self, row: int, extra_seen: Rows, k: int) -> tuple[Rows, npt.NDArray[np.float32]]:
         """(item rows, logits) of the best k for a known user, ties by ascending row."""
-        scores = self.scores(torch.tensor([row], device=self.device))[0].cpu().numpy().astype(np.float32)
-        scores[np.concatenate((self.seen(row), extra_seen))] = -np.inf
-        order = np.lexsort((np.arange(len(scores)), -scores))[:k].astype(np.int32)
-        order = order[np.isfinite(scores[order])]
-        return order, scores[order]
+        scores_I = self.scores(torch.tensor([row], device=self.device))[0]
+        return _best(scores_I, np.concatenate((self.seen(row), extra_seen)), k)
+
+    @torch.no_grad()
+    def scores_from(self, history: SparseRows) -> Tensor:
+        """Scores [N, I] of users whom the weights do not know, from the items that they had; `fold_in` must be there."""
+        assert self.fold_in is not None, "the caller has looked"
+        assert isinstance(self.network, DotProduct), "no other family folds in"
+        return self.network.scores_of(folded(history, self.network.item_factors, self.fold_in))
+
+    def top_from(self, history: Rows, k: int) -> tuple[Rows, npt.NDArray[np.float32]]:
+        """(item rows, scores) of the best k for an unknown user who had these items, none of them among the answer."""
+        indptr, indices = torch.tensor([0, len(history)]), torch.from_numpy(history.astype(np.int64))
+        had = SparseRows.of_ones(indptr.to(self.device), indices.to(self.device), self.items)
+        return _best(self.scores_from(had)[0], history, k)
 
     def top_popular(self, extra_seen: Rows, k: int) -> Rows:
         """Item rows of the popularity answer."""
         return self.popular[~np.isin(self.popular, extra_seen)][:k]
+
+
+def _best(scores_I: Tensor, left_out: Rows, k: int) -> tuple[Rows, npt.NDArray[np.float32]]:
+    """(item rows, scores), ties by ascending row."""
+    scores = scores_I.cpu().numpy().astype(np.float32)
+    scores[left_out] = -np.inf
+    order = np.lexsort((np.arange(len(scores)), -scores))[:k].astype(np.int32)
+    order = order[np.isfinite(scores[order])]
+    return order, scores[order]
 
 
 class ServedRatings(Served):
@@ -87,8 +111,9 @@ def load_served(folder: Path, model: ArtifactModel, device: str = "cpu") -> Serv
     popularity, seen = mapped_tensors(folder / "popularity.safetensors"), mapped_tensors(folder / "seen.safetensors")
     network = _network(folder / "weights.safetensors", model).to(device)
     kind = ServedRatings if FAMILIES[model.architecture].needs_ratings else Served
+    fold_in = None if model.fold_in is None else FoldIn(**model.fold_in.model_dump())
     return kind(
-        users, items, network, popularity["items"], popularity["scores"], seen["indptr"], seen["indices"], device
+        users, items, network, popularity["items"], popularity["scores"], seen["indptr"], seen["indices"], device, fold_in
     )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from recsys_trainer.baselines.recent_popularity import RecentPopularity
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.device import free_memory
 from recsys_trainer.evaluation.ranking import Scorer
-from recsys_trainer.training_data import build_positives
 
 MOST_ITEMS = 20_000
 """EASE inverts items x items: at this size half an hour of one core."""
@@ -41,13 +40,13 @@ def build_baselines(
     if problem := _too_many_items(served.items, free_memory(served.device) if free_bytes is None else free_bytes):
         built.left_out |= {"itemKNN": problem, "ease": problem}
     else:
-        histories = Histories(served)
+        histories = Histories.of(served)
         gram = histories.gram()
         knn = item_knn_weights(gram, settings.neighbours, settings.shrinkage)
         built.scorers["itemKNN"] = ItemBased(histories, knn, served)
         built.scorers["ease"] = ItemBased(histories, ease_weights(gram, settings.ease_regularization), served)
     if snapshot.rating_I is not None:
-        built.scorers["ratingBias"] = RatingBias(build_positives(snapshot, last_part))
+        built.scorers["ratingBias"] = RatingBias.of(served, snapshot, last_part)
     return built
 
 

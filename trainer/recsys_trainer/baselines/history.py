@@ -1,4 +1,4 @@
-"""The training interactions as the baselines read them.
+"""What users did, as the baselines read it.
 
 Shapes: U users, I items, B users of a call.
 """
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from recsys_trainer.artifact.served import Served
+from recsys_trainer.fitting.ragged import SparseRows
 
 CHUNK_VALUES = 2**25
 """Values of a dense slice of users x items (128 MB)."""
@@ -15,10 +16,16 @@ CHUNK_VALUES = 2**25
 class Histories:
     """The users' items as dense rows."""
 
-    def __init__(self, served: Served) -> None:
-        self._indptr = torch.from_numpy(served.indptr.copy()).to(served.device)
-        self._indices = torch.from_numpy(served.indices.astype("int64")).to(served.device)
-        self.users, self.items, self.device = len(served.users), served.items, served.device
+    def __init__(self, history: SparseRows) -> None:
+        self._indptr, self._indices = history.indptr, history.indices
+        self.users, self.items, self.device = history.rows, history.columns, history.indptr.device
+
+    @classmethod
+    def of(cls, served: Served) -> "Histories":
+        """The training interactions."""
+        indices = torch.from_numpy(served.indices.astype("int64")).to(served.device)
+        indptr = torch.from_numpy(served.indptr.copy()).to(served.device)
+        return cls(SparseRows.of_ones(indptr, indices, served.items))
 
     def rows(self, user_B: Tensor) -> Tensor:
         """1 where the user has the item, float32 [B, I]; unknown users (-1) have nothing."""

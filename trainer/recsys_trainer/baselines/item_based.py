@@ -1,5 +1,7 @@
 """ItemKNN and EASE: an item's score is a weighted sum of the user's own items."""
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,12 @@ class ItemBased:
     def __init__(self, histories: Histories, weights_II: Tensor, served: Served) -> None:
         self._histories, self._weights, self.items = histories, weights_II, served.items
         self._popularity_I = served.popularity()
+
+    def over(self, histories: Histories) -> "ItemBased":
+        """The same for other users."""
+        other = copy(self)
+        other._histories = histories
+        return other
 
     def scores(self, user_B: Tensor) -> Tensor:
         """[B, I]"""

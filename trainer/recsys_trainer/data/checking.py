@@ -13,6 +13,7 @@ from recsys_api.recommender_model import Columns
 from recsys_trainer.data.columns import GroupReader
 from recsys_trainer.data.ids import IdColumn, IdReader, used
 from recsys_trainer.data.interactions import Mask, Rows
+from recsys_trainer.data.quarantine import Quarantine
 from recsys_trainer.data.ratings import RatingReader
 from recsys_trainer.data.readers import SourceFile
 from recsys_trainer.data.times import Seconds, TimeReader
@@ -33,9 +34,9 @@ class Batch:
 class FileReader:
     """Checks the batches of one file and counts what it sets aside."""
 
-    def __init__(self, file: SourceFile, columns: Columns) -> None:
+    def __init__(self, file: SourceFile, columns: Columns, quarantine: Quarantine) -> None:
         """Raises DataError for a column whose type cannot be what it should be."""
-        self._columns = columns
+        self._columns, self._uri, self._quarantine = columns, file.uri, quarantine
         self.rows = 0
         self.problems: Counter[str] = Counter()
         uri = file.uri
@@ -70,6 +71,7 @@ class FileReader:
         if self._rating:
             rating, found["nullRating"] = self._rating.read(table[columns.rating])
         keep = ~_any(found.values(), rows)
+        self._quarantine.add(self._uri, self.rows, table, found)
         self.rows += rows
         self.problems += Counter({name: int(mask.sum()) for name, mask in found.items() if mask.any()})
         values, codes = {}, {}

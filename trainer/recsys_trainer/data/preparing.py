@@ -12,6 +12,7 @@ import numpy.typing as npt
 from recsys_api.recommender_model import Data, Filter
 from recsys_trainer.data.budget import BUDGET, Budget, chosen, count_values, grouped_rows, new_array, slices
 from recsys_trainer.data.interactions import TRAIN, Groups, Interactions, Mask, Parts, Rows
+from recsys_trainer.data.quarantine import Quarantine
 from recsys_trainer.data.sorting import stable_order
 from recsys_trainer.data.split import refuse_empty_parts, split_parts
 from recsys_trainer.data.validation import load_interactions, refuse_too_few
@@ -20,15 +21,20 @@ from recsys_trainer.errors import DataError
 Counts = npt.NDArray[np.int64]
 
 
-def prepare_interactions(data: Data, seed: int, budget: Budget = BUDGET) -> tuple[Interactions, Parts]:
+def prepare_interactions(
+    data: Data, seed: int, budget: Budget = BUDGET, quarantine: Quarantine | None = None
+) -> tuple[Interactions, Parts]:
     """Distinct (user, item) pairs in time order, and the part of each.
+
+    Args:
+        quarantine: gets the rows that are set aside.
 
     Raises:
         UnreadableError: the source cannot be read.
         DataError: the data is not what the manifest says, or a part would be empty.
         OutOfMemoryError: the disk is full.
     """
-    found = load_interactions(data, budget)
+    found = load_interactions(data, budget, quarantine)
     parts = split_parts(found, data.split, seed, budget)
     found, parts = without_repeats(found, parts, budget)
     found, parts = filtered(found, parts, data.filter, budget)

@@ -10,30 +10,35 @@ from recsys_trainer.data.budget import BUDGET, Budget
 from recsys_trainer.data.checking import FileReader
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions
 from recsys_trainer.data.ordering import Collected, in_time_order
+from recsys_trainer.data.quarantine import Quarantine
 from recsys_trainer.data.readers import SourceFile, read_source
 from recsys_trainer.errors import DataError
 
 
-def load_interactions(data: Data, budget: Budget = BUDGET) -> Interactions:
+def load_interactions(data: Data, budget: Budget = BUDGET, quarantine: Quarantine | None = None) -> Interactions:
     """Read, check and order the interactions of a manifest's `spec.data`, repeats included.
+
+    Args:
+        quarantine: gets the rows that are set aside.
 
     Raises:
         UnreadableError: the source cannot be read.
         DataError: the data is not what the manifest says; the message has file, column, counts and fix.
         OutOfMemoryError: the disk is full.
     """
+    aside = quarantine or Quarantine()
     with Collected(data, budget) as collected:
         problems: Counter[str] = Counter()
         rows = 0
         for file, part in _files(data, budget):
-            reader = FileReader(file, data.columns)
+            reader = FileReader(file, data.columns, aside)
             for batch in file.batches:
                 collected.add(reader.read(batch), part)
             reader.finish()
             rows += reader.rows
             problems += reader.problems
         quarantined = rows - collected.rows
-        _refuse_quarantine(quarantined, rows, problems, data)
+        _refuse_quarantine(quarantined, rows, problems, data, aside.place)
         refuse_too_few(rows - quarantined, data)
         found = in_time_order(collected, data, budget)
     return replace(found, quarantined=quarantined, problems=dict(sorted(problems.items())))
@@ -50,7 +55,7 @@ def _files(data: Data, budget: Budget) -> Iterator[tuple[SourceFile, int]]:
             yield file, part
 
 
-def _refuse_quarantine(quarantined: int, rows: int, problems: Counter[str], data: Data) -> None:
+def _refuse_quarantine(quarantined: int, rows: int, problems: Counter[str], data: Data, place: str) -> None:
     if rows == 0:
         raise DataError.at(data.source.uri, "", "there are no rows", "write interactions into it")
     limit = Decimal(data.validation.max_null_fraction)
@@ -62,7 +67,7 @@ def _refuse_quarantine(quarantined: int, rows: int, problems: Counter[str], data
     fix = f"fix them or raise data.validation.maxNullFraction (now {limit}) to {needed}"
     if quarantined == rows:
         fix = "set data.columns to columns that are filled"
-    raise DataError.at(data.source.uri, "", what, fix)
+    raise DataError.at(data.source.uri, "", what, f"{fix}; the first are listed in {place}" if place else fix)
 
 
 def _named(problems: Counter[str], columns: Columns) -> str:

@@ -1,6 +1,7 @@
 """The parts of the report beside the metrics."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from recsys_api.report import (
     Figure,
     Metrics,
     PopularityPoint,
+    RatingUncertainty,
     SampledReport,
     UserGroups,
 )
@@ -22,7 +24,9 @@ from recsys_trainer.evaluation.bootstrap import with_intervals
 from recsys_trainer.evaluation.calibration import calibration
 from recsys_trainer.evaluation.evaluate import Evaluated
 from recsys_trainer.evaluation.groups import by_item_group, by_user_group
-from recsys_trainer.evaluation.ratings import rating_errors
+from recsys_trainer.evaluation.ratings import newcomer_rating_errors, rating_errors
+from recsys_trainer.evaluation.uncertainty import rating_uncertainty
+from recsys_trainer.models.registry import FAMILIES
 
 POINTS = 21
 
@@ -36,6 +40,10 @@ class Details:
     user_groups: UserGroups
     item_groups: dict[str, ExposureShare]
     ratings: Metrics
+    ratings_baselines: dict[str, Metrics]
+    newcomer_ratings: dict[str, Metrics]
+    uncertainty: RatingUncertainty | None
+    unknown_users: Literal["Popularity", "FoldIn"]
     sampled: SampledReport
     curve: tuple[PopularityPoint, ...]
 
@@ -47,6 +55,9 @@ def build_details(spec: RecommenderModelSpec, snapshot: Snapshot, served: Served
         DivergedError: a score is not finite.
     """
     seed, warm = spec.training.seed, evaluated.user_row_N >= 0
+    test, last_part = evaluated.test, evaluated.last_part
+    errors = rating_errors(served, snapshot, test, last_part, seed)
+    rated = FAMILIES[spec.model.architecture].fold_in_rated(spec.model)
     lists = {name: top[warm] for name, top in evaluated.lists.items()}
     return Details(
         beyond={
@@ -56,7 +67,11 @@ def build_details(spec: RecommenderModelSpec, snapshot: Snapshot, served: Served
         calibration=calibration(spec, snapshot, served, seed),
         user_groups=_user_groups(snapshot, evaluated, seed),
         item_groups=_item_groups(snapshot, served, lists["model"]),
-        ratings=rating_errors(served, snapshot, evaluated.test, seed),
+        ratings=errors.pop("model", {}),
+        ratings_baselines=errors,
+        newcomer_ratings=newcomer_rating_errors(served, snapshot, test, last_part, rated, seed),
+        uncertainty=rating_uncertainty(spec.model, served, snapshot, test, seed),
+        unknown_users="Popularity" if served.fold_in is None else "FoldIn",
         sampled=SampledReport(
             metrics=with_intervals(evaluated.sampled["model"], seed),
             popularity=with_intervals(evaluated.sampled["popularity"], seed),

@@ -1,7 +1,7 @@
 """Judge an exported artifact on a snapshot's test part, beside popularity and, where one serves, the stable version."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +10,19 @@ from torch import Tensor
 
 from recsys_api.artifact import ArtifactManifest
 from recsys_api.recommender_model import Baselines
+from recsys_api.report import ColdItems
 from recsys_api.run_spec import MetricValue
 from recsys_trainer.artifact.served import Served
 from recsys_trainer.baselines.build import build_baselines
 from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot
+from recsys_trainer.data.split import TRAIN
 from recsys_trainer.evaluation.beyond import LENGTH
 from recsys_trainer.evaluation.bootstrap import with_intervals
 from recsys_trainer.evaluation.metrics import CUTOFFS, metric_values
+from recsys_trainer.evaluation.newcomers import judge_newcomers, newcomer_questions
 from recsys_trainer.evaluation.questions import TestPart, build_questions, build_test_part
-from recsys_trainer.evaluation.ranking import rank, survey
+from recsys_trainer.evaluation.ranking import Questions, Ranks, Scorer, rank, survey
 from recsys_trainer.evaluation.sampled import draw_probes, sampled_values
 
 Floats = npt.NDArray[np.float64]
@@ -68,6 +71,13 @@ class Evaluated:
     """The same users, by baseline beside popularity."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Baselines that could not be made, and why."""
+    newcomers: dict[str, Values] = field(default_factory=dict)
+    """By `model` and baseline: users whom the artifact does not know, but who have a history since its training."""
+    known_items: Values = field(default_factory=dict)
+    """Warm users who did something with trained items, what they did with others left out."""
+    cold_items: ColdItems = field(default_factory=ColdItems)
+    last_part: int = TRAIN
+    """Parts 0..last_part of the snapshot trained the candidate."""
 
     def block(self, values: Values, users_N: npt.NDArray[np.bool_], seed: int) -> dict[str, MetricValue]:
         """Metrics with intervals of a population."""
@@ -119,10 +129,13 @@ def evaluate_artifact(
         after = max(candidate.manifest.train_cutoff_timestamp, stable.manifest.train_cutoff_timestamp)
         paired = compare(snapshot, candidate, stable, target, last_part, cutoffs, after)
     item_rows = rows_of(snapshot.items, served.item_ids).astype(np.int64)
+    popularity = PopularityScorer(served)
+    plain: dict[str, Scorer] = {"popularity": popularity, **built.scorers}
+    plain.pop("ratingBias", None)  # it has no bias of theirs
     probes, asked = draw_probes(snapshot, test, item_rows, served.items, seed)
     found = {
         name: survey(questions, scorer, served.device, lists=LENGTH, probes=probes)
-        for name, scorer in (("model", served), ("popularity", PopularityScorer(served)))
+        for name, scorer in (("model", served), ("popularity", popularity))
     }
     sampled = {name: sampled_values(each.probe_P) for name, each in found.items()}
     return Evaluated(
@@ -136,10 +149,29 @@ def evaluate_artifact(
             for name, scorer in built.scorers.items()
         },
         left_out=built.left_out,
+        newcomers=judge_newcomers(newcomer_questions(snapshot, test, served, last_part), served, plain, cutoffs),
+        known_items=_of_known_items(questions, found["model"].ranks, test.warm_N, cutoffs),
+        cold_items=_cold_items(snapshot, test, item_rows),
+        last_part=last_part,
         user_row_N=questions.user_N,
         lists={name: each.top_NL for name, each in found.items()},
         sampled={name: {key: of[test.warm_N[asked]] for key, of in each.items()} for name, each in sampled.items()},
     )
+
+
+def _of_known_items(
+    questions: Questions, ranks: Ranks, warm_N: npt.NDArray[np.bool_], cutoffs: Sequence[int]
+) -> Values:
+    """The metrics of warm users over the items that can be returned at all."""
+    total_N = np.bincount(questions.wanted.user_R, minlength=len(warm_N))
+    values = metric_values(replace(ranks, total_N=total_N), cutoffs)
+    return {name: of_user[warm_N & (total_N > 0)] for name, of_user in values.items()}
+
+
+def _cold_items(snapshot: Snapshot, test: TestPart, item_rows: npt.NDArray[np.int64]) -> ColdItems:
+    items = snapshot.item_I[test.chosen_T]
+    cold = items[item_rows[items] < 0]
+    return ColdItems(items=len(np.unique(cold)), interactions=len(cold), of_interactions=len(items))
 
 
 def compare(

@@ -54,13 +54,19 @@ def build_questions(snapshot: Snapshot, test: TestPart, served: Served, last_par
     wanted_user = position[snapshot.user_I[test.chosen_T]]
     return Questions(
         user_N=user_rows.astype(np.int64),
-        seen=_pairs(snapshot, np.flatnonzero(snapshot.part_I <= last_part), position, item_rows),
-        wanted=_pairs(snapshot, test.chosen_T, position, item_rows),
+        seen=pairs_of(snapshot, np.flatnonzero(snapshot.part_I <= last_part), position, item_rows),
+        wanted=pairs_of(snapshot, test.chosen_T, position, item_rows),
         total_N=np.bincount(wanted_user, minlength=len(test.user_N)),
     )
 
 
-def _pairs(snapshot: Snapshot, chosen: Ints, position: Ints, item_rows: Ints) -> Pairs:
+def pairs_of(snapshot: Snapshot, chosen: Ints, position: Ints, item_rows: Ints) -> Pairs:
+    """Interactions as pairs, without users and items that have no position and row.
+
+    Args:
+        chosen: positions in the snapshot.
+        position, item_rows: by row of the snapshot, -1 for those without.
+    """
     user, item = position[snapshot.user_I[chosen]], item_rows[snapshot.item_I[chosen]]
     keep = (user >= 0) & (item >= 0)
     return Pairs.ordered(user[keep], item[keep])

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_api.report import EvaluationReport, Metrics, MetricsBlock, RetrievalReport
+from recsys_api.report import EvaluationReport, Metrics, MetricsBlock, RetrievalReport, UnknownUsers
 from recsys_api.run_spec import EvaluateResult, GateResult, MetricValue
 from recsys_trainer.data.snapshot import Snapshot
-from recsys_trainer.evaluation.bootstrap import RESAMPLES
+from recsys_trainer.evaluation.bootstrap import RESAMPLES, with_intervals
 from recsys_trainer.evaluation.details import Details
 from recsys_trainer.evaluation.evaluate import Evaluated
 from recsys_trainer.summary import TrainingSummary
@@ -52,6 +52,12 @@ def build_report(
         user_groups=details.user_groups,
         item_groups=details.item_groups,
         ratings=details.ratings,
+        ratings_baselines=details.ratings_baselines,
+        rating_uncertainty=details.uncertainty,
+        unknown_users=_unknown_users(evaluated, details, seed),
+        cold_items=evaluated.cold_items.model_copy(
+            update={"metrics_without": with_intervals(evaluated.known_items, seed)}
+        ),
         sampled_negatives=details.sampled,
         popularity_curve=details.curve,
         bootstrap_seed=seed,
@@ -75,6 +81,17 @@ def both_blocks(evaluated: Evaluated, users_N: npt.NDArray[np.bool_], seed: int)
 def others(evaluated: Evaluated, users_N: npt.NDArray[np.bool_], seed: int) -> dict[str, Metrics]:
     """Blocks of the baselines beside popularity."""
     return {name: evaluated.block(values, users_N, seed) for name, values in evaluated.baselines.items()}
+
+
+def _unknown_users(evaluated: Evaluated, details: Details, seed: int) -> UnknownUsers:
+    blocks = {name: with_intervals(values, seed) for name, values in evaluated.newcomers.items()}
+    return UnknownUsers(
+        behaviour=details.unknown_users,
+        metrics=blocks.pop("model", {}),
+        baselines=blocks,
+        ratings=details.newcomer_ratings.get("model", {}),
+        ratings_baselines={name: each for name, each in details.newcomer_ratings.items() if name != "model"},
+    )
 
 
 def _data(spec: RecommenderModelSpec, snapshot: Snapshot, evaluated: Evaluated) -> dict[str, object]:

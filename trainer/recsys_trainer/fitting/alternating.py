@@ -3,7 +3,9 @@
 What the families of this kind share; they differ in values, penalty and biases.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,13 +16,16 @@ from recsys_trainer.fitting.sweeps import Penalty, Side, fit_in_sweeps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotProduct, start_factors
 
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Model
+
 START_STD = 0.1
 """Divided by the root of the number of factors, as in Rendle et al. 2022."""
 
 
-def chosen(task: Task, name: str, default: Any) -> Any:
+def chosen(model: Model, name: str, default: Any) -> Any:
     """What `model.leastSquares` says about a field, or the family's default."""
-    value = getattr(task.model.least_squares, name, None)
+    value = getattr(model.least_squares, name, None)
     return default if value is None else value
 
 

@@ -109,15 +109,17 @@ class SampledSoftmax(Loss):
     """Softmax over the positive and items that the whole batch shares, each score less the log of its chance to be drawn.
 
     Without that correction items that are drawn often are pushed down more often (Bengio and Senécal 2008). Drawn items
-    that are positives of the user are masked.
+    that are positives of the user are masked. InBatch takes the items of the batch's other positives, which come as often
+    as they are popular (Yi et al. 2019).
     """
 
-    def __init__(self, task: Task, count: int, popularity: bool, temperature: float) -> None:
+    def __init__(self, task: Task, count: int, sampling: str, temperature: float) -> None:
         positives = task.positives
         counts = torch.from_numpy(positives.counts()).to(task.device)
-        self._sampler = PopularitySampler.of(counts if popularity else torch.ones_like(counts))
+        self._sampler = PopularitySampler.of(torch.ones_like(counts) if sampling == "Uniform" else counts)
         self._known = KnownPairs.of(positives.indptr, positives.indices, positives.items, task.device)
-        self._count, self._temperature, self.scores = count, temperature, 1 + count
+        self._count, self._temperature, self._in_batch = count, temperature, sampling == "InBatch"
+        self.scores = 1 + (min(count, task.training.batch_size) if self._in_batch else count)
 
     def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
         """The negatives are shared and count for nothing."""
@@ -125,13 +127,17 @@ class SampledSoftmax(Loss):
 
     def __call__(self, network: Recommender, batch: Batch) -> Tensor:
         """Cross-entropy of the positive among the drawn items."""
-        drawn_N = self._sampler.draw(self._count, batch.generator)
+        drawn_N = self._drawn(batch)
         log_chance_I = self._sampler.log_chance_I
         positive_B1 = network(batch.user_B, batch.item_B.unsqueeze(1)) / self._temperature
         negative_BN = network(batch.user_B, drawn_N) / self._temperature - log_chance_I[drawn_N]
         negative_BN = negative_BN.masked_fill(self._known.contain(batch.user_B, drawn_N), -torch.inf)
         scores_BC = torch.cat((positive_B1 - log_chance_I[batch.item_B].unsqueeze(1), negative_BN), dim=1)
         return functional.cross_entropy(scores_BC, torch.zeros_like(batch.item_B))
+
+    def _drawn(self, batch: Batch) -> Tensor:
+        """Item rows [N]; a batch is in random order, so the first of its items are as good as any."""
+        return batch.item_B[: self._count] if self._in_batch else self._sampler.draw(self._count, batch.generator)
 
 
 class CrossEntropy(Loss):
@@ -175,9 +181,11 @@ def build_loss(task: Task) -> Loss:
     temperature = settings.temperature or 1.0
     if kind == "CrossEntropy":
         return CrossEntropy(task, temperature)
-    count = settings.negatives or NEGATIVES[kind]
+    sampling = settings.sampling or "Uniform"
+    default = max(1, CATALOGUE_SCORES // task.training.batch_size) if sampling == "InBatch" else NEGATIVES[kind]
+    count = settings.negatives or default
     if kind == "SampledSoftmax":
-        return SampledSoftmax(task, count, settings.sampling == "Popularity", temperature)
+        return SampledSoftmax(task, count, sampling, temperature)
     if kind == "CosineContrastive":
         margin = MARGIN if settings.margin is None else settings.margin
         return CosineContrastive(task, count, margin, settings.negative_weight or NEGATIVE_WEIGHT)

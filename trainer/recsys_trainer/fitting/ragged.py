@@ -33,6 +33,11 @@ class SparseRows:
     """float32 [nnz]"""
     columns: int
 
+    @classmethod
+    def of_ones(cls, indptr: Tensor, indices: Tensor, columns: int) -> SparseRows:
+        """With value 1 wherever there is one."""
+        return cls(indptr, indices, torch.ones(len(indices), device=indices.device), columns)
+
     @property
     def rows(self) -> int:
         """R."""

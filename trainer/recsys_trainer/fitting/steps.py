@@ -13,6 +13,7 @@ from recsys_trainer.fitting.optimizers import build_optimizer, rate_of
 from recsys_trainer.fitting.pairs import StepSeeds, TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
+from recsys_trainer.progress import within
 from recsys_trainer.stopping import Stop, Terminated, postponed
 
 Saved = tuple[dict[str, Any], Iterator[tuple[str, Tensor]]]
@@ -102,6 +103,7 @@ class _Steps:
             self._seeds.begin(self._epoch, self._step)
             self._total += self._learn(order[start : start + size])
             self._step += 1
+            within(self._task.progress, self._epoch, training.epochs, min(1.0, self._step * size / len(order)))
             self._save_if_due(stop)
 
     def _learn(self, chosen: Tensor) -> Tensor:
@@ -144,9 +146,9 @@ class _Steps:
         """The epoch's end: what it brought, and the beginning of the next."""
         task, epoch = self._task, self._epoch
         mean_loss = finite(self._total.item() / self._units.count, epoch, FIX)
-        ndcg = task.validated(self._network)
-        best = self._keeper.offer(epoch, ndcg, self._network)
-        self._result.record(epoch, mean_loss, ndcg, len(self._units) * self._loss.scores, self._began)
+        judged = task.judged(self._network)
+        best = self._keeper.offer(epoch, judged, self._network)
+        self._result.record(epoch, mean_loss, judged, len(self._units) * self._loss.scores, self._began)
         task.progress(self._result.describe(task.training.epochs, best))
         self._epoch, self._step, self._began = epoch + 1, 0, time.perf_counter()
         self._total.zero_()

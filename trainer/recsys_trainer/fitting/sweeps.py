@@ -37,9 +37,9 @@ def fit_in_sweeps(task: Task, network: Recommender, sweep: Callable[[], Tensor])
         began = time.perf_counter()
         with torch.no_grad():
             loss = finite(float(sweep()) / entries, epoch, FIX)
-        ndcg = task.validated(network)
-        best = keeper.offer(epoch, ndcg, network)
-        result.record(epoch, loss, ndcg, entries, began)
+        judged = task.judged(network)
+        best = keeper.offer(epoch, judged, network)
+        result.record(epoch, loss, judged, entries, began)
         task.progress(result.describe(task.training.epochs, best))
         if keeper.exhausted(epoch):
             break

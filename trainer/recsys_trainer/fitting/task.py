@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from recsys_trainer.training_data import Positives
 
 Weights = dict[str, Tensor]
-Validation = Callable[[Recommender], float]
-"""NDCG@10 of a network on held-out interactions. Ranking is not fitting's business: it needs more than torch."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Asks a network about what was held out. Ranking is not fitting's business: it needs more than torch."""
+
+    metric: str
+    """ndcg@10, or rmse of ratings."""
+    ask: Callable[[Recommender], float]
 
 
 @dataclass(frozen=True)
@@ -52,13 +59,13 @@ class Task:
     """Who else trains the same network."""
     speed: Speed = field(default_factory=Speed)
 
-    def validated(self, network: Recommender) -> float | None:
-        """NDCG@10 of what the network is by now, or None where there is nobody to ask about."""
+    def judged(self, network: Recommender) -> dict[str, float]:
+        """What the validation part says of the network as it is by now; nothing where nobody can be asked."""
         if self.validation is None:
-            return None
+            return {}
         network.eval()
-        judge = self.validation
-        return self.workers.from_first(lambda: judge(network))
+        validation = self.validation
+        return {validation.metric: self.workers.from_first(lambda: validation.ask(network))}
 
 
 @dataclass
@@ -85,19 +92,20 @@ class Fitted:
         """All but the weights, for a checkpoint."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "weights"}
 
-    def record(self, epoch: int, loss: float, ndcg: float | None, samples: int, began: float) -> None:
-        """Add an epoch that began at `time.perf_counter()` = began."""
+    def record(self, epoch: int, loss: float, judged: dict[str, float], samples: int, began: float) -> None:
+        """Add an epoch that began at `time.perf_counter()` = began, and what validation said of it."""
         seconds = time.perf_counter() - began
         self.epochs, self.samples, self.seconds = epoch, self.samples + samples, self.seconds + seconds
         entry = {"epoch": epoch, "loss": loss, "seconds": seconds, "samplesPerSecond": samples / seconds}
-        self.history.append(entry if ndcg is None else {**entry, "ndcg@10": ndcg})
+        self.history.append({**entry, **judged})
 
     def describe(self, epochs: int, best: bool) -> EpochProgress:
         """The latest epoch for the progress line."""
         last = self.history[-1]
         return EpochProgress(
-            self.epochs, epochs, last["loss"], last.get("ndcg@10"), last["samplesPerSecond"], last["seconds"], best
-        )
+            self.epochs, epochs, last["loss"], last.get("ndcg@10"), last["samplesPerSecond"], last["seconds"], best,
+            last.get("rmse"),
+        )  # fmt: skip
 
 
 def finite(loss: float, epoch: int, fix: str) -> float:

@@ -6,7 +6,7 @@ from html import escape
 Point = tuple[float, float]
 WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 14, 46
-COLOURS = ("#1f6f8b", "#c8553d", "#7a9e3f")
+COLOURS = ("#1f6f8b", "#c8553d", "#7a9e3f", "#8c6bb1", "#b8860b", "#777777")
 
 
 def line_chart(
@@ -44,7 +44,7 @@ def bar_chart(bars: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], 
         return "<p>no data</p>"
     high = max(bound[2] for _, values in bars for bound in values) or 1.0
     step, thick = 16 * len(names) + 12, 12
-    height = step * len(bars) + 36
+    height = step * len(bars) + 24 + 13 * _legend_rows(names)
     scale = (WIDTH - LEFT - 76) / high
     parts = []
     for row, (label, values) in enumerate(bars):
@@ -57,7 +57,7 @@ def bar_chart(bars: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], 
                 f'<path d="M{LEFT + 26 + low * scale:.1f} {y + thick / 2}H{LEFT + 26 + up * scale:.1f}" stroke="#222"/>'
                 + _text(LEFT + 30 + up * scale, y + thick - 2, f"{value:.3f}")
             )
-    return _svg("".join(parts) + _legend(names, height - 8), height)
+    return _svg("".join(parts) + _legend(names, height + 5 - 13 * _legend_rows(names)), height)
 
 
 class _Scale:
@@ -108,12 +108,28 @@ def _dot(point: Point, scale: _Scale, colour: str, name: str) -> str:
 
 
 def _legend(names: Sequence[str], y: float = HEIGHT - 4) -> str:
-    parts, x = [], float(LEFT)
-    for name, colour in zip(names, COLOURS, strict=False):
-        parts.append(f'<rect x="{x:.0f}" y="{y - 9:.0f}" width="10" height="10" fill="{colour}"/>')
-        parts.append(_text(x + 14, y, name))
-        x += 30 + 7 * len(name)
+    parts = []
+    for (x, row), name, colour in zip(_places(names), names, COLOURS, strict=False):
+        at = y + 13 * row
+        parts.append(f'<rect x="{x:.0f}" y="{at - 9:.0f}" width="10" height="10" fill="{colour}"/>')
+        parts.append(_text(x + 14, at, name))
     return "".join(parts)
+
+
+def _places(names: Sequence[str]) -> list[tuple[float, int]]:
+    """(x, row) of each name in a legend."""
+    found, x, row = [], float(LEFT), 0
+    for name in names:
+        width = 30 + 7 * len(name)
+        if x > LEFT and x + width > WIDTH + 16:
+            x, row = float(LEFT), row + 1
+        found.append((x, row))
+        x += width
+    return found
+
+
+def _legend_rows(names: Sequence[str]) -> int:
+    return _places(names)[-1][1] + 1 if names else 1
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:

@@ -1,6 +1,6 @@
 """report.html from a report: for people, self-contained; whatever a user wrote is escaped."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 
 from recsys_api.report import EvaluationReport, Figure, Metrics
@@ -23,7 +23,7 @@ def render_page(report: EvaluationReport) -> str:
     title = f"{report.model.get('architecture', 'Model')}: evaluation"
     body = "\n".join(
         part
-        for section in (_summary, _metrics, _course, _lists, _calibration, _groups, _sampled, _settings)
+        for section in (_summary, _data, _metrics, _course, _lists, _calibration, _groups, _sampled, _settings)
         for part in section(report)
     )
     return (
@@ -44,33 +44,73 @@ def _summary(report: EvaluationReport) -> Iterator[str]:
         yield _table(("gate", "outcome", ""), rows)
 
 
+def _data(report: EvaluationReport) -> Iterator[str]:
+    """What preparing found and left out."""
+    snapshot = report.data.get("snapshot")
+    if not isinstance(snapshot, dict):
+        return
+    yield "<h2>Data</h2>"
+    kept = [(name, snapshot.get(name)) for name in ("rows", "users", "items", "train", "validation", "test")]
+    aside = [(f"set aside: {name}", count) for name, count in snapshot.get("problems", {}).items()]
+    dropped = [("rows set aside", snapshot.get("quarantined")), *aside, ("repeats dropped", snapshot.get("duplicates"))]
+    filtered = [(f"filtered out of the training part: {name}", n) for name, n in snapshot.get("filtered", {}).items()]
+    yield _table(("", "count"), [(name, _count(count)) for name, count in (*kept, *dropped, *filtered)])
+
+
+def _count(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def _metrics(report: EvaluationReport) -> Iterator[str]:
-    popularity = report.baselines.get("popularity", {})
-    yield "<h2>Metrics beside popularity</h2>"
-    names = [name for name in SHOWN if name in report.metrics and name in popularity]
-    bars = [(name, [_bounds(report.metrics[name]), _bounds(popularity[name])]) for name in names]
-    yield '<div class="charts">' + _figure(bar_chart(bars, ("model", "popularity")), "Warm users") + "</div>"
-    everybody = report.baselines_all_users.get("popularity", {})
-    for name, block, other in (
-        ("Warm users", report.metrics, popularity),
-        ("All users", report.metrics_all_users, everybody),
+    yield "<h2>Metrics beside the baselines</h2>"
+    shown = {"model": report.metrics, **report.baselines}
+    names = [name for name in SHOWN if all(name in block for block in shown.values())]
+    bars = [(name, [_bounds(block[name]) for block in shown.values()]) for name in names]
+    yield '<div class="charts">' + _figure(bar_chart(bars, tuple(shown)), "Warm users, 95 % intervals") + "</div>"
+    for name, why in report.baselines_left_out.items():
+        yield f"<p>no {escape(name)}: {escape(why)}</p>"
+    unknown = report.unknown_users
+    told = "from what they had" if unknown.behaviour == "FoldIn" else "by popularity"
+    for name, block, others in (
+        ("Warm users", report.metrics, report.baselines),
+        ("All users", report.metrics_all_users, report.baselines_all_users),
         ("Cold users, answered by popularity", report.cold.metrics, {}),
+        (f"Unknown users with a history since the training, answered {told}", unknown.metrics, unknown.baselines),
+        (_without_cold_items(report), report.cold_items.metrics_without, {}),
     ):
-        yield f"<h3>{name}</h3>" + _metric_table(block, other)
+        yield f"<h3>{name}</h3>" + _metric_table(block, others)
     if report.ratings:
-        yield "<h3>Ratings</h3>" + _metric_table(report.ratings, {})
+        yield "<h3>Ratings</h3>" + _metric_table(report.ratings, report.ratings_baselines)
+    if sure := report.rating_uncertainty:
+        yield (
+            f"<p>Of {sure.n:,} test ratings {sure.within95:.1%} lie within the 95 % interval that the model gives them (mean "
+            f"standard deviation {sure.deviation:.3f}); RMSE of the half that it is surer of {sure.rmse_surer_half:.4f}, of "
+            f"the other {sure.rmse_other_half:.4f}.</p>"
+        )
+    if unknown.ratings:
+        title = "Ratings of unknown users with a history since the training"
+        yield f"<h3>{title}</h3>" + _metric_table(unknown.ratings, unknown.ratings_baselines)
+
+
+def _without_cold_items(report: EvaluationReport) -> str:
+    cold = report.cold_items
+    return (
+        f"Warm users without cold items ({cold.items:,} items, {cold.interactions:,} of {cold.of_interactions:,} test "
+        "interactions)"
+    )
 
 
 def _bounds(metric: MetricValue) -> tuple[float, float, float]:
     return metric.value, metric.low, metric.high
 
 
-def _metric_table(block: Metrics, other: Metrics) -> str:
+def _metric_table(block: Metrics, others: Mapping[str, Metrics]) -> str:
     rows = [
-        (name, f"{each.value:.4f}", f"[{each.low:.4f}, {each.high:.4f}]", f"{each.n:,}", _value(other.get(name)))
+        (name, f"{each.value:.4f}", f"[{each.low:.4f}, {each.high:.4f}]", f"{each.n:,}",
+         *(_value(other.get(name)) for other in others.values()))
         for name, each in block.items()
-    ]
-    return _table(("metric", "value", "interval", "n", "popularity"), rows) if rows else "<p>none</p>"
+    ]  # fmt: skip
+    return _table(("metric", "value", "interval", "n", *others), rows) if rows else "<p>none</p>"
 
 
 def _value(metric: MetricValue | Figure | None) -> str:
@@ -83,8 +123,10 @@ def _course(report: EvaluationReport) -> Iterator[str]:
         return
     yield "<h2>Learning curves</h2>"
     charts = []
-    for key, text in (("loss", "training loss"), ("ndcg@10", "validation NDCG@10")):
+    for key, text in (("loss", "training loss"), ("ndcg@10", "validation NDCG@10"), ("rmse", "validation RMSE")):
         points = [(float(each["epoch"]), float(each[key])) for each in history if key in each]
+        if not points:
+            continue
         charts.append(_figure(line_chart({text: points}, "epoch", text, dots=True), text.capitalize()))
     yield f'<div class="charts">{"".join(charts)}</div>'
 
@@ -149,7 +191,7 @@ def _sampled(report: EvaluationReport) -> Iterator[str]:
     found = report.sampled_negatives
     if found.metrics:
         yield f"<h2>Anchor to the literature</h2><p>{escape(found.protocol)}</p>"
-        yield _metric_table(found.metrics, found.popularity)
+        yield _metric_table(found.metrics, {"popularity": found.popularity})
 
 
 def _settings(report: EvaluationReport) -> Iterator[str]:

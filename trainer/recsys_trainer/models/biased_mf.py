@@ -1,5 +1,9 @@
 """Matrix factorization with biases on ratings by gradient descent (Koren et al. 2009): mean + b_u + b_i + u·i."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -8,8 +12,12 @@ from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.base import EMBEDDING_STD, Recommender
 from recsys_trainer.models.dot import DotProduct, start_factors
+from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.network_family import steps_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Model
 
 REGULARIZATION = 0.02
 
@@ -41,6 +49,8 @@ class SquaredError(Loss):
 class BiasedMF(RatingFamily):
     """Trained in steps; the mean stays what it is."""
 
+    exports: tuple[str, ...] = (*RatingFamily.exports, "item_bias", "user_bias")
+
     def fit(self, task: Task) -> Fitted:
         """Train from start values."""
         ratings = required_ratings(task)
@@ -56,6 +66,10 @@ class BiasedMF(RatingFamily):
         assert network.global_bias is not None, "it was given"
         network.global_bias.requires_grad_(False)
         return fit_in_steps(task, network, SquaredError(task.model.regularization or REGULARIZATION))
+
+    def fold_in_rated(self, model: Model) -> FoldIn:
+        """The user's part of the loss, bias and factors together; each of its ratings brings its penalty."""
+        return FoldIn("LeastSquares", regularization=model.regularization or REGULARIZATION, exponent=1.0)
 
     def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and ratings."""

@@ -55,9 +55,18 @@ class DotProduct(Recommender):
         user_BD = functional.dropout(self.rows(self.user_factors, user_B), self.dropout, self.training)
         return inner(user_BD, *self.located(self.item_factors, items))
 
+    def scores_of(self, user_ND: Tensor) -> Tensor:
+        """Scores [N, I] of factors that are no row's."""
+        scores_NI = user_ND @ self.item_factors.T
+        for bias in (self.item_bias, self.global_bias):
+            scores_NI = scores_NI if bias is None else scores_NI + bias
+        return scores_NI
+
 
 class DotFamily(Family):
     """Families whose exported tensors are those of `DotProduct`."""
+
+    exports: tuple[str, ...] = ("user_factors", "item_factors")
 
     def load(self, model: ArtifactModel, weights: Weights) -> Recommender:
         """The dot product of the exported tensors."""

@@ -1,10 +1,18 @@
 """Alternating least squares on ratings, with the penalty in proportion to a row's ratings (ALS-WR, Zhou et al. 2008)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Model
 
 REGULARIZATION, EXPONENT, SOLVER = 0.05, 1.0, "Cholesky"
 
@@ -14,14 +22,22 @@ class ExplicitALS(RatingFamily):
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
-        ratings, exponent = required_ratings(task), chosen(task, "frequency_exponent", EXPONENT)
-        penalty = Penalty(task.model.regularization or REGULARIZATION, exponent=exponent)
-        mean, solver = ratings.mean(), chosen(task, "solver", SOLVER)
+        ratings, penalty = required_ratings(task), _penalty(task.model)
+        mean, solver = ratings.mean(), chosen(task.model, "solver", SOLVER)
         return fit_alternating(task, ratings - mean, (penalty, penalty), solver, global_bias=mean.reshape(1))
+
+    def fold_in_rated(self, model: Model) -> FoldIn:
+        """The users' half of a sweep."""
+        penalty = _penalty(model)
+        return FoldIn("LeastSquares", regularization=penalty.weight, exponent=penalty.exponent)
 
     def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""
         return alternating_bytes(task.model, task.positives)
+
+
+def _penalty(model: Model) -> Penalty:
+    return Penalty(model.regularization or REGULARIZATION, exponent=chosen(model, "frequency_exponent", EXPONENT))
 
 
 FAMILY = ExplicitALS()

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender
+from recsys_trainer.models.fold_in import FoldIn
 
 if TYPE_CHECKING:
     from recsys_api.artifact import ArtifactModel
+    from recsys_api.recommender_model import Model
+
+UnknownUsers = Literal["Popularity", "FoldIn"]
 
 
 class Family(ABC):
-    """A way to find weights, and the function that they are the weights of."""
+    """A way to find weights, and the function that they are the weights of. docs/families.md says the same of each."""
 
     needs_ratings = False
     """Whether it learns from `data.columns.rating`."""
+    exports: tuple[str, ...]
+    """Names of the tensors; `<n>` stands for the layers, counted from 0."""
+    unknown_users: UnknownUsers = "Popularity"
+    """How a user is answered whom the training did not have."""
+    unknown_items: Literal["NeverReturned"] = "NeverReturned"
+    """An item without training interactions has no row and is not returned."""
+
+    @property
+    def needs(self) -> Literal["Interactions", "Ratings"]:
+        """What it learns from."""
+        return "Ratings" if self.needs_ratings else "Interactions"
+
+    def fold_in(self, model: Model) -> FoldIn | None:
+        """How an unknown user's factors follow from items alone: where `unknown_users` says FoldIn."""
+        return None
+
+    def fold_in_rated(self, model: Model) -> FoldIn | None:
+        """How they follow from items with ratings. Requests have no ratings, so only evaluations use it."""
+        return None
 
     @abstractmethod
     def fit(self, task: Task) -> Fitted:

@@ -12,6 +12,8 @@ from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily
+from recsys_trainer.models.family import UnknownUsers
+from recsys_trainer.models.fold_in import FoldIn
 
 if TYPE_CHECKING:
     from recsys_api.recommender_model import Model
@@ -25,18 +27,29 @@ SOLVER = "ConjugateGradient"
 class ImplicitALS(DotFamily):
     """Every interaction counts as one."""
 
+    unknown_users: UnknownUsers = "FoldIn"
+
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
-        penalty = Penalty(
-            task.model.regularization or REGULARIZATION,
-            chosen(task, "unobserved_weight", UNOBSERVED_WEIGHT),
-            chosen(task, "frequency_exponent", EXPONENT),
-        )
-        return fit_alternating(task, None, (penalty, penalty), chosen(task, "solver", SOLVER))
+        penalty = _penalty(task.model)
+        return fit_alternating(task, None, (penalty, penalty), chosen(task.model, "solver", SOLVER))
+
+    def fold_in(self, model: Model) -> FoldIn:
+        """The users' half of a sweep."""
+        penalty = _penalty(model)
+        return FoldIn("LeastSquares", penalty.unobserved, penalty.weight, penalty.exponent)
 
     def needed_bytes(self, task: Task) -> int:
         """Factors three times, both orders of the matrix with padding, and the largest batch with its systems."""
         return alternating_bytes(task.model, task.positives)
+
+
+def _penalty(model: Model) -> Penalty:
+    return Penalty(
+        model.regularization or REGULARIZATION,
+        chosen(model, "unobserved_weight", UNOBSERVED_WEIGHT),
+        chosen(model, "frequency_exponent", EXPONENT),
+    )
 
 
 def alternating_bytes(model: Model, positives: Positives) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -49,8 +49,10 @@ class ExportedShape:
 class NetworkFamily(Family):
     """GMF, MLP, NeuMF: the exported tensors are the network's parameters."""
 
-    def __init__(self, network: Callable[[int, int, Shape], Recommender]) -> None:
-        self._network = network
+    def __init__(self, network: type[Recommender]) -> None:
+        self._network = cast("Callable[[int, int, Shape], Recommender]", network)
+        layers = ("mlp.<n>.weight", "mlp.<n>.bias") if "mlp_user" in network.tables else ()
+        self.exports = (*network.tables, *layers, "out.weight", "out.bias")
 
     def build(self, task: Task) -> Recommender:
         """The network with the start values of the task's seed."""

@@ -15,11 +15,12 @@ from torch import Tensor
 from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task, Weights
+from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Probabilistic
+    from recsys_api.recommender_model import Model, Probabilistic
     from recsys_trainer.training_data import Positives
 
 SOLVER = "Cholesky"
@@ -45,9 +46,14 @@ class ProbabilisticMF(RatingFamily):
             Penalty((sigmas.sigma / sigmas.sigma_user) ** 2),
             Penalty((sigmas.sigma / sigmas.sigma_item) ** 2),
         )
-        solver = chosen(task, "solver", SOLVER)
+        solver = chosen(task.model, "solver", SOLVER)
         mean = ratings.mean()
         return fit_alternating(task, ratings - mean, penalties, solver, global_bias=mean.reshape(1))
+
+    def fold_in_rated(self, model: Model) -> FoldIn:
+        """The mode of the user's posterior, the items' factors given."""
+        sigmas = model.probabilistic or Sigmas()
+        return FoldIn("LeastSquares", regularization=(sigmas.sigma / sigmas.sigma_user) ** 2)
 
     def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""

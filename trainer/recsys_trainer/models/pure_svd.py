@@ -3,7 +3,10 @@
 Randomized subspace iteration (Halko et al. 2011) on the sparse matrix: nothing dense of its size is ever made.
 """
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +14,11 @@ from torch import Tensor
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily, DotProduct
+from recsys_trainer.models.family import UnknownUsers
+from recsys_trainer.models.fold_in import FoldIn
+
+if TYPE_CHECKING:
+    from recsys_api.recommender_model import Model
 
 OVERSAMPLE = 16
 ITERATIONS = 12
@@ -18,6 +26,8 @@ ITERATIONS = 12
 
 class PureSVD(DotFamily):
     """User factors are the user's row times the item factors, which are orthonormal."""
+
+    unknown_users: UnknownUsers = "FoldIn"
 
     def fit(self, task: Task) -> Fitted:
         """One epoch, whatever `training.epochs` says."""
@@ -27,12 +37,16 @@ class PureSVD(DotFamily):
         items_ID, energy = right_factors(matrix, task.model.embedding_dim)
         network = DotProduct(matrix @ items_ID, items_ID)
         entries = len(task.positives.indices)
-        ndcg = task.validated(network)
+        judged = task.judged(network)
         # Of a matrix of ones the squares sum to its entries; the factors explain `energy` of it.
-        result.record(1, 1.0 - float(energy) / entries, ndcg, entries, began)
+        result.record(1, 1.0 - float(energy) / entries, judged, entries, began)
         task.progress(result.describe(1, True))
         result.weights, result.best_epoch = network.exported(), 1
         return result
+
+    def fold_in(self, model: Model) -> FoldIn:
+        """A user is its row times the item factors, whoever it is."""
+        return FoldIn("Sum")
 
     def needed_bytes(self, task: Task) -> int:
         """Six copies of the factors with what is sampled beyond them, and both orders of the matrix."""

@@ -13,6 +13,7 @@ class RatingFamily(DotFamily):
     """The score is a predicted rating."""
 
     needs_ratings = True
+    exports: tuple[str, ...] = (*DotFamily.exports, "global_bias")
 
 
 def required_ratings(task: Task) -> Tensor:
