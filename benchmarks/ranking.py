@@ -1,7 +1,8 @@
 """Full ranking with every metric and 2,000 resamples, in the shape of ML-1M, beside what this machine's multiplier allows.
 
 The peer is a limit, measured in the same run: the time that the multiplications of the scores take at the rate of a large
-single-precision matrix product. Interactions are synthetic (seeded): as many users, items and interactions as ML-1M has,
+single-precision matrix product, both by CPU time. By the clock all threads would have to do nothing else: beside other work
+only the CPU time says what the code needs. Interactions are synthetic (seeded): as many users, items and interactions as ML-1M has,
 with popularity that falls off as there; what they say does not matter for time.
 """
 
@@ -22,6 +23,8 @@ from recsys_trainer.models.neumf import NeuMF
 
 Row = dict[str, Any]
 USERS, ITEMS, SEEN, WANTED = 6040, 3706, 165, 16
+CORES = 2
+"""What the wanted seconds are for."""
 PEER = "the same multiplications as one large product"
 CASES = (
     ("dot product, d=64", {"architecture": "GMF", "embeddingDim": 64}, 64, 2.0),
@@ -32,20 +35,20 @@ CASES = (
         25.0,
     ),
 )
-"""(name, model, multiply-adds for each score, seconds wanted on two cores)."""
+"""(name, model, multiply-adds for each score, seconds wanted on so many cores)."""
 
 
 def rows() -> list[Row]:
     """Seconds of each, and of the limit."""
     rate = product_rate()
     questions = synthetic_questions()
-    return [_row(*case, questions, rate) for case in CASES]
+    return [row for case in CASES for row in _rows(*case, questions, rate)]
 
 
 def product_rate() -> float:
-    """Multiply-adds a second of a single-precision product, the best of five."""
+    """Multiply-adds a second of CPU time, all threads', of a single-precision product: the best of five."""
     left, right = torch.randn(2048, 2048), torch.randn(2048, 2048)
-    return 2048**3 / min(_seconds(lambda: left @ right) for _ in range(5))
+    return 2048**3 / min(_spent(lambda: left @ right)[1] for _ in range(5))
 
 
 def synthetic_questions() -> Questions:
@@ -63,24 +66,30 @@ def evaluate(questions: Questions, scorer: Scorer) -> None:
     with_intervals(metric_values(found.ranks, CUTOFFS), 0)
 
 
-def _row(name: str, model: dict[str, Any], work: int, wanted: float, questions: Questions, rate: float) -> Row:
+def _rows(name: str, model: dict[str, Any], work: int, wanted: float, questions: Questions, rate: float) -> list[Row]:
     torch.manual_seed(0)
-    settings = Model.model_validate(model)
+    settings, threads = Model.model_validate(model), torch.get_num_threads()
     family = NeuMF if settings.architecture == "NeuMF" else GMF
     network = family(USERS, ITEMS, settings).eval()
     scorer = NetworkScorer(network, ITEMS, "cpu")
     evaluate(questions, scorer)
-    seconds = min(_seconds(lambda: evaluate(questions, scorer)) for _ in range(3 if work < 1000 else 1))
+    rounds = [_spent(lambda: evaluate(questions, scorer)) for _ in range(5 if work < 1000 else 2)]
     limit = USERS * ITEMS * work / rate
-    return {
-        "name": f"full ranking, ML-1M's shape, {name}, {torch.get_num_threads()} threads",
-        "unit": f"s ({limit / seconds:.0%} of the product's rate)",
-        "value": round(seconds, 2), "peer": PEER, "peerValue": round(limit, 2), "ratio": round(limit / seconds, 2),
-        "atLeast": None, "ok": seconds <= wanted,
-    }  # fmt: skip
+    by_clock, by_cpu = (min(values) for values in zip(*rounds, strict=True))
+    times = ("s", by_clock, limit / threads, wanted), ("CPU-s", by_cpu, limit, wanted * CORES)
+    return [
+        {
+            "name": f"full ranking, ML-1M's shape, {name}, {threads} threads, best of {len(rounds)}",
+            "unit": f"{unit} ({limit / by_cpu:.0%} of the product's rate)",
+            "value": round(value, 2), "peer": PEER, "peerValue": round(least, 2), "ratio": round(least / value, 2),
+            "atLeast": None, "wanted": most, "ok": value <= most, "rounds": rounds,
+        }
+        for unit, value, least, most in times
+    ]  # fmt: skip
 
 
-def _seconds(act: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def _spent(act: Callable[[], object]) -> tuple[float, float]:
+    """(seconds, CPU seconds of all threads)."""
+    began, cpu = time.perf_counter(), time.process_time()
     act()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - cpu

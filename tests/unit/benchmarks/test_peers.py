@@ -6,15 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.held_out import held_out
+from benchmarks.held_out import csr, held_out
 from benchmarks.peers.curve import Curve, StopFitError
 from benchmarks.peers.data import DataFileError, ml_1m
 from benchmarks.peers.environment import IMPLICIT, RECBOLE, folder_of
+from benchmarks.peers.ours_neumf import multiply_adds
 from benchmarks.peers.race import interleaved, paired_difference, rate, row
 from benchmarks.peers.ranks import ndcg
 from benchmarks.peers.spaces import SPACES, TRIALS, Logarithmic
 from benchmarks.peers.tuning import best_of, reaching, read_trials, search
 from benchmarks.peers.worker import timed
+
+from recsys_trainer.training_data import Positives
 
 
 def test_sides_take_turns_and_the_first_round_does_not_count() -> None:
@@ -126,3 +129,11 @@ def test_time_is_the_acts_own() -> None:
     result, spent = timed(lambda: 7)
     assert result == 7
     assert spent.keys() == {"seconds", "cpuSeconds"}
+
+
+def test_products_of_a_sample_count_each_user_and_item_of_the_batch_once() -> None:
+    rows = np.arange(3, dtype=np.int32), np.arange(40, dtype=np.int32)
+    positives = Positives(*rows, *csr(np.arange(3), np.arange(3), 3), 0)
+    layers = 3 * (256 * 128 + 128 * 64)
+    rows_read = (multiply_adds(positives, 15) - layers) * 15 / (3 * 64 * 256)
+    assert round(rows_read, 6) in range(3 + 3, 3 + 15 + 1)
