@@ -32,7 +32,7 @@ def better_version(narrator: Narrator, stage: Stage, manifests: Manifests, kill_
 
     def change(spec: Spec) -> None:
         spec["model"] |= {"embeddingDim": 32, "hiddenLayers": [64, 32, 16]}
-        spec["training"] |= {"epochs": 14}
+        spec["training"] |= {"epochs": 14, "patience": 14}
 
     manifests.edit(BETTER, change)
     stage.kubectl("apply", "-n", NAMESPACE, "-f", str(manifests.file))
