@@ -1,14 +1,23 @@
 """Fitting: the family of the manifest finds weights that fit into memory and are numbers."""
 
+import math
+
+import torch
+
 from recsys_api.recommender_model import Model, Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.device import free_memory
-from recsys_trainer.errors import OutOfMemoryError
-from recsys_trainer.evaluation.ranking import Questions
-from recsys_trainer.fitting.task import Fitted, Task, refuse_not_finite
+from recsys_trainer.errors import DivergedError, OutOfMemoryError
+from recsys_trainer.evaluation.metrics import metric_values
+from recsys_trainer.evaluation.ranking import Questions, rank
+from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.fitting.task import Fitted, Task, Validation, refuse_not_finite
+from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.progress import Progress, silent
 from recsys_trainer.training_data import Positives, RatedPairs
+
+CHUNK_PAIRS = 2**18
 
 
 def fit(
@@ -31,15 +40,45 @@ def fit(
         DataError: the data cannot be learned from.
         DivergedError: loss, weight or score is not finite.
     """
-    saved, rated = (
-        checkpoints or Checkpoints(),
-        validation_ratings if FAMILIES[model.architecture].needs_ratings else None,
-    )
-    task = Task(model, training, positives, validation, device, progress, saved, rated)
+    judge = validation_on(validation, positives.items, device)
+    if validation_ratings is not None and FAMILIES[model.architecture].needs_ratings:
+        judge = validation_by(validation_ratings, device)
+    task = Task(model, training, positives, judge, device, progress, checkpoints or Checkpoints())
     refuse_too_large(task)
     fitted = FAMILIES[model.architecture].fit(task)
     refuse_not_finite(fitted.weights)
     return fitted
+
+
+def validation_on(questions: Questions | None, items: int, device: str) -> Validation | None:
+    """Mean NDCG@10 of the answers, or None where there is nobody to ask."""
+    if questions is None or not len(questions.user_N):
+        return None
+
+    def judge(network: Recommender) -> dict[str, float]:
+        ranks = rank(questions, NetworkScorer(network, items, device), device)
+        return {"ndcg@10": float(metric_values(ranks, (10,))["ndcg@10"].mean())}
+
+    return judge
+
+
+def validation_by(rated: RatedPairs, device: str) -> Validation:
+    """Root of the mean squared error of predicted ratings. Judging raises DivergedError where one is not finite."""
+    columns = [torch.from_numpy(each).to(device) for each in (rated.user_R, rated.item_R, rated.rating_R)]
+
+    @torch.no_grad()
+    def judge(network: Recommender) -> dict[str, float]:
+        squares = 0.0
+        for user_B, item_B, rating_B in zip(*(torch.split(each, CHUNK_PAIRS) for each in columns), strict=True):
+            predicted_B = network(user_B, item_B.unsqueeze(1)).squeeze(1)
+            squares += float((predicted_B.double() - rating_B).square().sum())
+        if not math.isfinite(squares):
+            raise DivergedError(
+                "a predicted rating is not finite; lower training.optimizer.learningRate or embeddingDim"
+            )
+        return {"rmse": math.sqrt(squares / len(rated.rating_R))}
+
+    return judge
 
 
 def refuse_too_large(task: Task) -> None:

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from recsys_api.recommender_model import Model, Training
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import rank
-from recsys_trainer.fit import fit
+from recsys_trainer.fit import fit, validation_on
 from recsys_trainer.fitting.best_epoch import NetworkScorer
 from recsys_trainer.fitting.losses import Batch, build_loss
 from recsys_trainer.fitting.optimizers import build_optimizer
@@ -118,7 +118,7 @@ def test_a_step_makes_nothing_of_the_size_of_a_table(loss: str) -> None:
 
 
 def test_tables_are_in_memory_once_and_twice_where_epochs_are_compared() -> None:
-    positives, asked = two_tastes(), questions(two_tastes())
+    positives, asked = two_tastes(), validation_on(questions(two_tastes()), ITEMS, "cpu")
     whole = 4 * 1000 * (positives.users + positives.items)
     needed = [
         FAMILIES["MatrixFactorization"].needed_bytes(

@@ -3,20 +3,13 @@
 Families of ratings are judged by the RMSE of their predictions, all others by NDCG@10.
 """
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from recsys_trainer.errors import DivergedError
-from recsys_trainer.evaluation.metrics import metric_values
-from recsys_trainer.evaluation.ranking import Questions, rank
-from recsys_trainer.fitting.task import Task, Weights
+from recsys_trainer.fitting.task import Weights
 from recsys_trainer.models.base import Recommender, catalogue_logits
-from recsys_trainer.training_data import RatedPairs
-
-CHUNK_PAIRS = 2**18
 
 
 class NetworkScorer:
@@ -29,41 +22,6 @@ class NetworkScorer:
     def scores(self, user_B: Tensor) -> Tensor:
         """Scores [B, I]."""
         return catalogue_logits(self._network, user_B, self._all)
-
-
-def validation_ndcg(network: Recommender, validation: Questions | None, items: int, device: str) -> float | None:
-    """Mean NDCG@10, or None where there is nobody to ask about."""
-    if validation is None or not len(validation.user_N):
-        return None
-    network.eval()
-    ranks = rank(validation, NetworkScorer(network, items, device), device)
-    return float(metric_values(ranks, (10,))["ndcg@10"].mean())
-
-
-def judge(network: Recommender, task: Task) -> dict[str, float]:
-    """What the validation part says of a network: {"rmse"} where the task has its ratings, else {"ndcg@10"}, or nothing."""
-    if task.validation_ratings is not None:
-        return {"rmse": validation_rmse(network, task.validation_ratings, task.device)}
-    ndcg = validation_ndcg(network, task.validation, task.positives.items, task.device)
-    return {} if ndcg is None else {"ndcg@10": ndcg}
-
-
-@torch.no_grad()
-def validation_rmse(network: Recommender, rated: RatedPairs, device: str) -> float:
-    """Root of the mean squared error of predicted ratings.
-
-    Raises:
-        DivergedError: a prediction is not finite.
-    """
-    network.eval()
-    squares = 0.0
-    columns = (torch.from_numpy(each).to(device) for each in (rated.user_R, rated.item_R, rated.rating_R))
-    for user_B, item_B, rating_B in zip(*(torch.split(each, CHUNK_PAIRS) for each in columns), strict=True):
-        predicted_B = network(user_B, item_B.unsqueeze(1)).squeeze(1)
-        squares += float((predicted_B.double() - rating_B).square().sum())
-    if not math.isfinite(squares):
-        raise DivergedError("a predicted rating is not finite; lower training.optimizer.learningRate or embeddingDim")
-    return math.sqrt(squares / len(rated.rating_R))
 
 
 def goal(judged: dict[str, float]) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recsys_trainer.fitting.best_epoch import BestEpoch, judge
+from recsys_trainer.fitting.best_epoch import BestEpoch
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.optimizers import build_optimizer, rate_of
 from recsys_trainer.fitting.pairs import StepSeeds, TrainingPairs, TrainingUsers
@@ -93,7 +93,7 @@ class _Steps:
         """The epoch's end: what it brought, and the beginning of the next."""
         task, epoch = self._task, self._epoch
         mean_loss = finite(self._total.item() / self._units.count, epoch, FIX)
-        judged = judge(self._network, task)
+        judged = task.validated(self._network)
         best = self._keeper.offer(epoch, judged, self._network)
         self._result.record(epoch, mean_loss, judged, len(self._units) * self._loss.scores, self._began)
         task.progress(self._result.describe(task.training.epochs, best))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_trainer.fitting.best_epoch import BestEpoch, judge
+from recsys_trainer.fitting.best_epoch import BestEpoch
 from recsys_trainer.fitting.ragged import SparseRows, ragged_batches
 from recsys_trainer.fitting.solvers import Solver, Systems
 from recsys_trainer.fitting.task import Fitted, Task, finite
@@ -37,7 +37,7 @@ def fit_in_sweeps(task: Task, network: Recommender, sweep: Callable[[], Tensor])
         began = time.perf_counter()
         with torch.no_grad():
             loss = finite(float(sweep()) / entries, epoch, FIX)
-        judged = judge(network, task)
+        judged = task.validated(network)
         best = keeper.offer(epoch, judged, network)
         result.record(epoch, loss, judged, entries, began)
         task.progress(result.describe(task.training.epochs, best))

@@ -1,6 +1,7 @@
 """What every family gets to fit, and what it gives back."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,11 +11,14 @@ from torch import Tensor
 from recsys_api.recommender_model import Model, Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.errors import DivergedError
-from recsys_trainer.evaluation.ranking import Questions
+from recsys_trainer.models.base import Recommender
 from recsys_trainer.progress import EpochProgress, Progress, silent
-from recsys_trainer.training_data import Positives, RatedPairs
+from recsys_trainer.training_data import Positives
 
 Weights = dict[str, Tensor]
+Validation = Callable[[Recommender], dict[str, float]]
+"""What held-out interactions say of a network: `ndcg@10`, of a family of ratings `rmse`. Ranking is not fitting's business: it
+needs more than torch."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +28,19 @@ class Task:
     model: Model
     training: Training
     positives: Positives
-    validation: Questions | None
+    validation: Validation | None
     """None: every epoch runs and the last weights stay."""
     device: str
     progress: Progress = silent
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     """Where fitting in steps leaves its state now and then."""
-    validation_ratings: RatedPairs | None = None
-    """Of the validation part, for families of ratings: then their error chooses the epoch."""
+
+    def validated(self, network: Recommender) -> dict[str, float]:
+        """What validation says of the network by now, empty where there is nobody to ask about."""
+        if self.validation is None:
+            return {}
+        network.eval()
+        return self.validation(network)
 
 
 @dataclass

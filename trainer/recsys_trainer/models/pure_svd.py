@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from recsys_trainer.fitting.best_epoch import judge
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily, DotProduct
@@ -38,7 +37,7 @@ class PureSVD(DotFamily):
         items_ID, energy = right_factors(matrix, task.model.embedding_dim)
         network = DotProduct(matrix @ items_ID, items_ID)
         entries = len(task.positives.indices)
-        judged = judge(network, task)
+        judged = task.validated(network)
         # Of a matrix of ones the squares sum to its entries; the factors explain `energy` of it.
         result.record(1, 1.0 - float(energy) / entries, judged, entries, began)
         task.progress(result.describe(1, True))
