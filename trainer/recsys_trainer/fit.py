@@ -48,7 +48,7 @@ def fit(
     if validation_ratings is not None and FAMILIES[model.architecture].needs_ratings:
         asked = validation_of_ratings(validation_ratings, device)
     task = Task(model, training, positives, asked, device, progress, checkpoints or Checkpoints(), workers)
-    refuse_several_processes(model, workers)
+    refuse_several_processes(model, training, workers)
     refuse_too_large(task)
     fitted = FAMILIES[model.architecture].fit(task)
     refuse_not_finite(fitted.weights)
@@ -86,8 +86,13 @@ def validation_of_ratings(rated: RatedPairs, device: str) -> Validation:
     return Validation("rmse", ask)
 
 
-def refuse_several_processes(model: Model, workers: Workers) -> None:
-    """Refuse several processes to families that are not trained in steps: each would do all of the work."""
+def refuse_several_processes(model: Model, training: Training, workers: Workers) -> None:
+    """Refuse several processes to what they would not share: each would do all of the work, or learn from its own part alone."""
+    if not workers.alone and training.loss.sampling == "InBatch":
+        raise ManifestError(
+            f"spec.training.loss.sampling: is InBatch, and each of {workers.world} processes would see its own part of a batch; set "
+            "Uniform or Popularity, or nodes: 1"
+        )
     if not workers.alone and model.architecture not in WITH_STEPS:
         raise ManifestError(
             f"spec.training.nodes: there are {workers.world} processes, and {model.architecture} is trained in one; set "

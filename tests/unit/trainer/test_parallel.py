@@ -81,6 +81,12 @@ def test_a_family_that_is_not_trained_in_steps_says_so() -> None:
         )
 
 
+def test_negatives_of_the_batch_itself_are_refused_where_nobody_has_the_whole_batch() -> None:
+    settings = training("GMF", loss={"type": "SampledSoftmax", "sampling": "InBatch"})
+    with pytest.raises(ManifestError, match=r"^spec.training.loss.sampling: is InBatch, and each of 2 processes"):
+        fit(model("GMF"), settings, data_for("GMF"), None, "cpu", workers=Workers(Place(0, 2)))
+
+
 def test_who_waits_in_vain_says_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", str(free_port()))
