@@ -18,7 +18,8 @@ import torch  # isort: skip
 from torch import Tensor  # isort: skip
 from torch.nn import functional  # isort: skip
 
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.fitting.losses import Batch, Loss, build_loss
 from recsys_trainer.fitting.pairs import TrainingPairs
 from recsys_trainer.fitting.steps import fit_in_steps

@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recsys_api.recommender_model import Data
+from recsys_api.spec.data import Data
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.snapshot import read_snapshot, write_snapshot
 from recsys_trainer.training_data import build_positives

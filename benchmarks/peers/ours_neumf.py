@@ -11,7 +11,8 @@ import torch
 from benchmarks.held_out import csr
 from benchmarks.peers.data import ml_100k
 from benchmarks.peers.worker import serve, timed
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.fit import fit
 from recsys_trainer.training_data import Positives
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.artifact.export import artifact_model
 from recsys_trainer.fitting.best_epoch import NetworkScorer
 from recsys_trainer.fitting.task import Weights

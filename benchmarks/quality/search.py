@@ -25,7 +25,8 @@ from benchmarks.quality.scoring import network_of, use_threads
 from benchmarks.quality.space import Settings
 from benchmarks.quality.spaces import SPACES
 from benchmarks.quality.temporal_data import Ratings, searching
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.errors import DivergedError
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Questions, rank

@@ -22,7 +22,8 @@ from benchmarks.quality import manifests
 from benchmarks.quality.results import keep
 from benchmarks.quality.scoring import network_of, use_threads
 from benchmarks.quality.temporal_data import Ratings, ratings_of, snapshot_of
-from recsys_api.recommender_model import WITH_RATINGS, Baselines
+from recsys_api.spec.evaluation import Baselines
+from recsys_api.spec.model import WITH_RATINGS
 from recsys_trainer.artifact.export import popularity
 from recsys_trainer.artifact.served import Served
 from recsys_trainer.baselines.build import build_baselines

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from recsys_api.recommender_model import Training
+from recsys_api.spec.training import Training
 
 _CGROUP = Path("/sys/fs/cgroup")
 NO_CUDA = "no CUDA device found: trained on the CPU"

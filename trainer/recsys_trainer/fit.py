@@ -1,6 +1,7 @@
 """Fitting: the family of the manifest finds weights that fit into memory and are numbers."""
 
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.device import free_memory
 from recsys_trainer.errors import OutOfMemoryError

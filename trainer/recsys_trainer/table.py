@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from recsys_api.recommender_model import Evaluation
 from recsys_api.report import EvaluationReport, Metrics
+from recsys_api.spec.evaluation import Evaluation
 
 SHOWN = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
 _UNDECIDED = {"Pass": "would go on", "Hold": "would wait for a person", "Reject": "would be rejected"}

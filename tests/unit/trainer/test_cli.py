@@ -185,7 +185,7 @@ def test_a_terminal_gets_prose(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_table_says_what_an_undecided_gate_would_do(
     fitted_report: dict[str, Any], outcome: str, policy: str, words: str
 ) -> None:
-    from recsys_api.recommender_model import Evaluation
+    from recsys_api.spec.evaluation import Evaluation
 
     gates = [{"name": "g", "outcome": outcome, "message": "m"}]
     report = EvaluationReport.model_validate({**fitted_report, "gates": gates})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_api.recommender_model import Training
+from recsys_api.spec.training import Training
 from recsys_trainer import device
 
 

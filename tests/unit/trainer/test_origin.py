@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys_api.recommender_model import Data
 from recsys_api.run_spec import StableReference
+from recsys_api.spec.data import Data
 from recsys_trainer import cli, stages
 from recsys_trainer.data.origin import observe_origin
 from recsys_trainer.data.preparing import prepare_interactions

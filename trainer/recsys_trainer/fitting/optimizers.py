@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from recsys_api.recommender_model import Training
+from recsys_api.spec.training import Training
 from recsys_trainer.fitting.row_wise import RowGradients, RowWiseAdagrad
 from recsys_trainer.models.base import Recommender
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.errors import DivergedError
 from recsys_trainer.evaluation.ranking import Questions

@@ -1,6 +1,6 @@
 """Alternating least squares on ratings, with the penalty in proportion to a row's ratings (ALS-WR, Zhou et al. 2008)."""
 
-from recsys_api.recommender_model import LeastSquares
+from recsys_api.spec.model import LeastSquares
 from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.models.base import Recommender, dot, embedding
 from recsys_trainer.models.network_family import NetworkFamily
 

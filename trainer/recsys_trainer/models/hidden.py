@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.models.on_cpu import HiddenLayers, rows
 
 Rows = tuple[Tensor, Tensor]

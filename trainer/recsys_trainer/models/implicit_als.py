@@ -4,7 +4,7 @@ Hu et al. 2008; Rendle et al. 2021 (iALS++), 2022 (Revisiting the Performance of
 sum over positives (1 - u·i)^2 + alpha0 x sum over all pairs (u·i)^2 + lambda x sum over rows (n + alpha0 m)^nu |x|^2.
 """
 
-from recsys_api.recommender_model import LeastSquares, Model
+from recsys_api.spec.model import LeastSquares, Model
 from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task

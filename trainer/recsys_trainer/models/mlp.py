@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.models.base import Recommender, embedding
 from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
 from recsys_trainer.models.network_family import NetworkFamily

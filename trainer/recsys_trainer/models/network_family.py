@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from recsys_api.artifact import ArtifactModel
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.fitting.losses import build_loss
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task, Weights

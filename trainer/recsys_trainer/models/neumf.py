@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models import gmf, mlp
 from recsys_trainer.models.base import Recommender, dot, embedding

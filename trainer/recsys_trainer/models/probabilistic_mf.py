@@ -7,7 +7,7 @@ least squares with penalties sigma^2 / sigma_user^2 and sigma^2 / sigma_item^2, 
 import torch
 from torch import Tensor
 
-from recsys_api.recommender_model import LeastSquares, Probabilistic
+from recsys_api.spec.model import LeastSquares, Probabilistic
 from recsys_trainer.fitting.alternating import fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
 from recsys_trainer.fitting.task import Fitted, Task, Weights
