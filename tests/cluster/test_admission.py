@@ -6,19 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.bad_manifests import (
-    ACCEPTED_CASES,
-    ACTION_CASES,
-    MODEL_CASES,
-    UPDATE_CASES,
-    VERSION_CASES,
-    Case,
-    Manifest,
-    good_action,
-    good_model,
-    good_version,
-)
 from tests.cluster.full_statuses import STATUSES
+from tests.manifests.accepted import ACCEPTED_CASES
+from tests.manifests.bad import ACTION_CASES, MODEL_CASES, UPDATE_CASES, VERSION_CASES
+from tests.manifests.case import Case, Manifest
+from tests.manifests.good import good_action, good_model, good_version
 
 from recsys_api.base import Observed
 
