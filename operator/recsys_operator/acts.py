@@ -59,7 +59,6 @@ class Pass:
     versions: dict[str, VersionView]
     resource_versions: dict[str, str] = field(default_factory=dict)
     """uid -> resourceVersion after a write of this pass."""
-    writes: int = 0
 
     @classmethod
     def of(cls, world: World) -> "Pass":
@@ -117,9 +116,7 @@ class ActExecutor:
         Raises:
             OperatorError: the pass ends here.
         """
-        wrote = await self._table[type(act)](run, act)
-        run.writes += wrote
-        return wrote
+        return await self._table[type(act)](run, act)
 
     async def _create_version(self, run: Pass, act: CreateVersion) -> bool:
         world = run.world

@@ -12,7 +12,7 @@ not carry it out twice; the annotation's value is remembered in the model's stat
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from recsys_api.model_action import ModelActionStatus, Verb
@@ -56,6 +56,8 @@ class Answer:
     refused: bool = False
     model: Mapping[str, object] = field(default_factory=dict)
     """Changes of the model's status."""
+    finish: tuple[Act, ...] = ()
+    """Says that it is done: after the record of what it changed, so that nothing is called done that a crash then loses."""
 
 
 def pending_requests(scene: Scene) -> tuple[Request, ...]:
@@ -81,7 +83,7 @@ def decide_request(scene: Scene, request: Request) -> Answer:
     model = dict(answer.model)
     if request.action is None:
         model["last_action"] = scene.model.annotations[ANNOTATION]
-    return Answer(answer.message, (*answer.acts, *_finish(scene, request, answer)), answer.refused, model)
+    return replace(answer, model=model, finish=_finish(scene, request, answer))
 
 
 def _annotated(scene: Scene) -> Request | None:
