@@ -1,6 +1,5 @@
 """Worker: an epoch of our NeuMF on ML-100K, and how fast this machine multiplies matrices of its layers' shapes."""
 
-import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 
 from benchmarks.held_out import csr
 from benchmarks.peers.data import ml_100k
-from benchmarks.peers.worker import serve, timed
+from benchmarks.peers.worker import arguments, serve, timed
 from recsys_api.spec.model import Model
 from recsys_api.spec.training import Training
 from recsys_trainer.fit import fit
@@ -52,10 +51,7 @@ def product_rate(batch: int) -> float:
 
 def main() -> None:
     """Requests: {"batch"}; answers: {"samples", "seconds", "cpuSeconds", "productRate"}."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", type=Path)
-    parser.add_argument("threads", type=int)
-    options = parser.parse_args()
+    options = arguments()
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)  # as the trainer does
     positives, model = positives_of(options.data), Model.model_validate(MODEL)
