@@ -42,6 +42,8 @@ from recsys_operator.resources.kinds import WATCHED, Manifest, labels_of
 KEY = "shop/movies"
 NAME = "movies-0123456789"
 SPEC = version_view().spec
+FOREIGN = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": NAME, "namespace": "shop"}, "spec": {}}
+"""Somebody else's, of a name that ours would have."""
 
 
 async def no_page(url: str) -> str:
@@ -329,13 +331,7 @@ async def test_a_delete_of_another_uid_spares_what_is_there(bench: Bench) -> Non
 
 
 async def test_an_object_of_somebody_else_is_not_touched(bench: Bench) -> None:
-    foreign = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": "shop"},
-        "spec": {},
-    }
-    bench.cluster.put_raw(foreign)
+    bench.cluster.put_raw(FOREIGN)
     with pytest.raises(AlreadyOwned, match="rename or delete it"):
         await bench.act(EnsureServing(NAME, 1))
     assert bench.live("Deployment", NAME)["spec"] == {}  # type: ignore[index]
@@ -359,13 +355,7 @@ async def test_an_event_is_written_once_and_its_failure_is_no_failure(bench: Ben
 
 
 async def test_an_error_is_retried_after_a_growing_back_off_and_told(bench: Bench) -> None:
-    foreign = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": "shop"},
-        "spec": {},
-    }
-    bench.cluster.put_raw(foreign)
+    bench.cluster.put_raw(FOREIGN)
     bench.script = lambda world: Decision(acts=(EnsureServing(NAME, 1),))
     worker = asyncio.create_task(bench.reconciler.work())
     bench.queue.add(KEY)
