@@ -16,6 +16,7 @@ __all__ = ["Cache", "model_of", "version_number"]
 
 T = TypeVar("T")
 TOMBSTONES = 10_000
+_COMPONENTS = frozenset({"prepare", "train", "evaluate", "report", "serving", "route"})
 _MODEL_KINDS = ("ModelVersion", "ModelAction")
 
 
@@ -54,7 +55,7 @@ class Cache:
         known = self._objects.get(uid)
         if uid in self._gone or (known is not None and version_number(known) >= version_number(manifest)):
             return False
-        likeness = manifest["kind"], (metadata.get("labels") or {}).get(LABEL_COMPONENT, "")
+        likeness = _likeness(manifest)
         manifest = self._latest[likeness] = shared(kept_part(manifest), self._latest.get(likeness))
         if known is not None:
             self._unlink(uid, known)
@@ -163,6 +164,12 @@ class Cache:
             if not uids:
                 del self._by_model[metadata.get("namespace", ""), model]
         self._by_kind[kind].discard(uid)
+
+
+def _likeness(manifest: Manifest) -> tuple[str, str]:
+    """What makes two objects much the same. Labels are anybody's: only values of ours count, so that there are few."""
+    component = (manifest["metadata"].get("labels") or {}).get(LABEL_COMPONENT, "")
+    return manifest["kind"], component if component in _COMPONENTS else ""
 
 
 _NOTHING: dict[str, Any] = {"metadata": {"resourceVersion": "0"}}
