@@ -2,7 +2,8 @@
 
 Precedence: the spec's pin, then the newest action, then the automatic. Rollback and Abort go before everything else that
 waits. A request marks the version that it changed, in the same write, so that a crash before the action's own record does
-not carry it out twice; the annotation's value is remembered in the model's status.
+not carry it out twice; the annotation's value is remembered in the model's status. What only that status remembers is
+carried out beside nothing but what takes weight away, and called done after it is written.
 
     Rollback   canary or bake: weight 0, RolledBack; else stable goes back to previous in one route change. Never blocked.
     Abort      weight 0, Superseded, not quarantined      Approve   the running step may be left

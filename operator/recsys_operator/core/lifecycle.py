@@ -88,7 +88,7 @@ def tell_trouble(world: World, now: float, trouble: Trouble) -> tuple[Act, ...]:
 def _decide(scene: Scene) -> Decision:
     requests = pending_requests(scene)
     answer = decide_request(scene, requests[0]) if requests else Answer("")
-    # what only the model's status remembers is written last, and what calls it done after that
+    # what only the model's status remembers is written before it is called done
     early, late = ((), answer.finish) if answer.model else (answer.finish, ())
     steps = [Step((*answer.acts, *early), 0.0 if len(requests) > 1 else None)]
     touched = _touched(answer.acts)
@@ -103,6 +103,9 @@ def _decide(scene: Scene) -> Decision:
     capacity = [serving.decide_keys(scene), *(serving.decide_serving(scene, version) for version in scene.versions)]
     rest = [creation.decide_creation(scene), creation.decide_pruning(scene), cleanup.decide_expired_actions(scene)]
     rest += [cleanup.decide_old_evaluations(scene, version) for version in scene.versions]
+    if answer.model:
+        # it waits for nothing that may be refused, and the rest is decided on it: another pass follows at once
+        steps, capacity, rest = [step for step in steps if step is steps[0] or _is_urgent(step)], [], []
     acts = _ordered(scene, steps, capacity, rest)
     after = min([step.after for step in (*steps, *capacity, *rest) if step.after is not None], default=LONGEST_SECONDS)
     return Decision(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.unit.core.factories import (
+    BAD,
     NOW,
     build_action,
     build_model,
@@ -250,6 +251,23 @@ def test_what_only_the_models_status_remembers_is_there_before_the_action_is_cal
     decision = decide(two_versions(model=model, actions=(action,)), NOW)
     assert kinds(decision)[-2:] == ["RecordModel", "RecordAction"]
     assert not any(may_wait(act) for act in decision.acts)
+
+
+def test_an_answer_that_the_models_status_remembers_waits_for_nothing_that_may_be_refused() -> None:
+    world = two_versions(serving={}, actions=(build_action("Pause"),))
+    assert "EnsureServing" in kinds(decide(two_versions(serving={}), NOW))
+    assert kinds(decide(world, NOW)) == ["RecordModel", "RecordAction"]
+    passed = build_rollout(approvals=("first",), clock_start=NOW - 3000)
+    assert "EnsureRoute" in kinds(decide(passed.world(), NOW, WATCHED))
+    decision = decide(passed.world(actions=(build_action("Pause"),)), NOW, WATCHED)
+    assert kinds(decision) == ["RecordModel", "RecordAction"], "no weight is raised beside a Pause"
+
+
+def test_a_pause_keeps_no_verdict_from_taking_the_users_away() -> None:
+    rollout = build_rollout()
+    decision = decide(rollout.world(own=BAD, actions=(build_action("Pause"),)), NOW, WATCHED)
+    assert kinds(decision) == ["EnsureRoute", "RecordVersion", "RecordModel", "RecordAction"]
+    assert recorded(decision, rollout.candidate.name).phase == "RolledBack"
 
 
 def test_a_status_that_answers_nobody_may_wait() -> None:
