@@ -14,22 +14,23 @@ from typing import Any
 import recsys_trainer  # noqa: F401  first: it sets how torch waits and allocates before torch is loaded
 from benchmarks import detection, large_tables, last_request, preparing, ranking
 from benchmarks.control_plane.measure import Options, measure
+from benchmarks.sizes import Sizes
 
 Row = dict[str, Any]
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "detection": lambda _: detection.rows(),
     "ranking": lambda _: ranking.rows(),
-    "preparing": lambda given: preparing.rows(
-        preparing.Options(given.users, given.items, given.interactions, given.memory_gib)
-    ),
-    "large-tables": lambda given: large_tables.rows(
-        large_tables.Size(given.users, given.items, given.interactions, given.batch, given.seconds)
-    ),
+    "preparing": lambda given: preparing.rows(_sizes(given), given.memory_gib),
+    "large-tables": lambda given: large_tables.rows(_sizes(given), given.batch, given.seconds),
     "last-request": lambda _: last_request.rows(),
     "control-plane": lambda given: asyncio.run(
         measure(Options(given.models, given.rolling, given.rounds, given.idle_seconds, given.phase_seconds))
     ),
 }
+
+
+def _sizes(given: argparse.Namespace) -> Sizes:
+    return Sizes(given.users, given.items, given.interactions)
 
 
 def main() -> None:
@@ -49,10 +50,10 @@ def main() -> None:
     control.add_argument("--phase-seconds", type=int, default=Options.phase_seconds, help="limit of each of the two")
     large = parser.add_argument_group("preparing, large-tables")
     for name in ("users", "items", "interactions"):
-        large.add_argument(f"--{name}", type=int, default=getattr(preparing.Options, name), help="default: %(default)s")
-    large.add_argument("--memory-gib", type=float, default=preparing.Options.memory_gib, help="limit while preparing")
-    large.add_argument("--batch", type=int, default=large_tables.Size.batch, help="training.batchSize")
-    large.add_argument("--seconds", type=float, default=large_tables.Size.seconds, help="to measure; an epoch at most")
+        large.add_argument(f"--{name}", type=int, default=getattr(Sizes, name), help="default: %(default)s")
+    large.add_argument("--memory-gib", type=float, default=preparing.MEMORY_GIB, help="limit while preparing")
+    large.add_argument("--batch", type=int, default=large_tables.BATCH, help="training.batchSize")
+    large.add_argument("--seconds", type=float, default=large_tables.SECONDS, help="to measure; an epoch at most")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose of {', '.join(BENCHMARKS)}")

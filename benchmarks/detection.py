@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from recsys_api.recommender_model import ServiceLevelObjective
+from recsys_api.spec.rollout import ServiceLevelObjective
 from recsys_operator.core.analysis.evidence import Evidence, fold_evidence
 from recsys_operator.core.analysis.objectives import resolve_objectives
 from recsys_operator.core.analysis.verdicts import FAIL_BUDGET, PASS_BUDGET, judge, segment_alpha

@@ -8,7 +8,6 @@ of users is log-normal. Time is that of steps, with negatives and order; drawing
 import contextlib
 import resource
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import recsys_trainer  # noqa: F401  first: it sets OpenMP's wait policy and torch's pages before torch is loaded
@@ -18,7 +17,9 @@ import torch  # isort: skip
 from torch import Tensor  # isort: skip
 from torch.nn import functional  # isort: skip
 
-from recsys_api.recommender_model import Model, Training
+from benchmarks.sizes import Sizes
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.fitting.losses import Batch, Loss, build_loss
 from recsys_trainer.fitting.pairs import TrainingPairs
 from recsys_trainer.fitting.steps import fit_in_steps
@@ -29,18 +30,11 @@ from recsys_trainer.training_data import Positives
 
 Row = dict[str, Any]
 WIDTH, NEGATIVES, WARM_UP, BLOCK = 64, 4, 3, 100_000
+BATCH = 65_536
+"""training.batchSize."""
+SECONDS = 20.0
+"""To measure."""
 PEER = "reading and writing the same rows at random"
-
-
-@dataclass(frozen=True)
-class Size:
-    """What to make and how long to measure."""
-
-    users: int = 100_000
-    items: int = 20_000
-    interactions: int = 1_000_000
-    batch: int = 65_536
-    seconds: float = 20.0
 
 
 class EnoughError(Exception):
@@ -66,44 +60,44 @@ class Timed(Loss):
         return self._loss(network, batch)
 
 
-def synthetic_positives(size: Size) -> Positives:
+def synthetic_positives(sizes: Sizes) -> Positives:
     """A CSR with distinct items in each row, made block by block: its own size is the most that it takes."""
     random, indices, degrees = np.random.default_rng(0), [], []
-    mean = size.interactions / size.users
-    for begin in range(0, size.users, BLOCK):
-        users = min(BLOCK, size.users - begin)
+    mean = sizes.interactions / sizes.users
+    for begin in range(0, sizes.users, BLOCK):
+        users = min(BLOCK, sizes.users - begin)
         activity = random.lognormal(0.0, 1.0, users)
         drawn = np.maximum(1, random.poisson(mean * activity / np.exp(0.5)))
         user = np.repeat(np.arange(users, dtype=np.int64), drawn)
-        rank = (size.items ** random.random(len(user))).astype(np.int64) - 1
-        keys = np.unique(user * size.items + rank * 7_368_787 % size.items)
-        degrees.append(np.bincount(keys // size.items, minlength=users))
-        indices.append((keys % size.items).astype(np.int32))
+        rank = (sizes.items ** random.random(len(user))).astype(np.int64) - 1
+        keys = np.unique(user * sizes.items + rank * 7_368_787 % sizes.items)
+        degrees.append(np.bincount(keys // sizes.items, minlength=users))
+        indices.append((keys % sizes.items).astype(np.int32))
     indptr = np.concatenate(([0], np.cumsum(np.concatenate(degrees)))).astype(np.int64)
-    names = np.arange(size.users, dtype=np.int32), np.arange(size.items, dtype=np.int32)
+    names = np.arange(sizes.users, dtype=np.int32), np.arange(sizes.items, dtype=np.int32)
     return Positives(*names, indptr, np.concatenate(indices), 0)
 
 
-def rows(size: Size) -> list[Row]:
+def rows(sizes: Sizes, batch: int = BATCH, seconds: float = SECONDS) -> list[Row]:
     """The rate, and what the memory allows."""
-    positives = synthetic_positives(size)
+    positives = synthetic_positives(sizes)
     training = Training.model_validate(
-        {"epochs": 1, "batchSize": size.batch, "loss": {"type": "BCE", "negatives": NEGATIVES},
+        {"epochs": 1, "batchSize": batch, "loss": {"type": "BCE", "negatives": NEGATIVES},
          "optimizer": {"type": "RowWiseAdagrad"}}
     )  # fmt: skip
     task = Task(Model(architecture="MatrixFactorization", embedding_dim=WIDTH), training, positives, None, "cpu")
-    network = DotProduct(*(start_factors(each, WIDTH, EMBEDDING_STD) for each in (size.users, size.items)))
-    timed = Timed(build_loss(task), size.seconds)
+    network = DotProduct(*(start_factors(each, WIDTH, EMBEDDING_STD) for each in (sizes.users, sizes.items)))
+    timed = Timed(build_loss(task), seconds)
     with contextlib.suppress(EnoughError):
         fit_in_steps(task, network, timed)
     wall, cpu = time.perf_counter() - timed.began, time.process_time() - timed.cpu_began
     rate = timed.positives / wall
-    limit, limit_cpu = memory_rates(network, size)
+    limit, limit_cpu = memory_rates(network, batch // (1 + NEGATIVES))
     began = time.perf_counter()
     TrainingPairs.of(positives, "cpu").order(0, 1)
     order = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    name = f"MF d={WIDTH}, BCE, {NEGATIVES} negatives, {size.users:,} users x {size.items:,} items"
+    name = f"MF d={WIDTH}, BCE, {NEGATIVES} negatives, {sizes.users:,} users x {sizes.items:,} items"
     return [
         _row(name, f"positives/s ({timed.positives:,} in {wall:.0f} s)", rate, limit),
         _row(f"{name}: of one CPU", "positives/CPU-s", timed.positives / cpu, limit_cpu),
@@ -112,10 +106,15 @@ def rows(size: Size) -> list[Row]:
     ]
 
 
-def memory_rates(network: DotProduct, size: Size) -> tuple[float, float]:
-    """Positives a second, and a CPU-second, whose rows are read and written and nothing else."""
-    batch, generator = size.batch // (1 + NEGATIVES), torch.Generator().manual_seed(0)
-    tables = (network.user_factors.detach(), batch), (network.item_factors.detach(), batch * (1 + NEGATIVES))
+def memory_rates(network: DotProduct, positives: int) -> tuple[float, float]:
+    """Positives a second, and a CPU-second, whose rows are read and written and nothing else.
+
+    Args:
+        positives: of one step; each has its negatives beside it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    users, items = network.user_factors.detach(), network.item_factors.detach()
+    tables = (users, positives), (items, positives * (1 + NEGATIVES))
     walls, cpus = [], []
     for _ in range(7):
         drawn = [(table, torch.randint(len(table), (count,), generator=generator)) for table, count in tables]
@@ -124,7 +123,7 @@ def memory_rates(network: DotProduct, size: Size) -> tuple[float, float]:
             table.index_copy_(0, index, functional.embedding(index, table))
         walls.append(time.perf_counter() - began)
         cpus.append(time.process_time() - cpu)
-    return batch / float(np.median(walls)), batch / float(np.median(cpus))
+    return positives / float(np.median(walls)), positives / float(np.median(cpus))
 
 
 def _row(name: str, unit: str, value: float, peer: float | None) -> Row:

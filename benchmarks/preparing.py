@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recsys_api.recommender_model import Data
+from benchmarks.sizes import Sizes
+from recsys_api.spec.data import Data
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.snapshot import read_snapshot, write_snapshot
 from recsys_trainer.training_data import build_positives
@@ -34,41 +34,33 @@ Row = dict[str, Any]
 PEER = "pyarrow reads the same columns"
 PIECE = 1 << 20
 EXPONENT = 1.05
+MEMORY_GIB = 2.0
+"""That preparing may use."""
 GROUPS = Path("/sys/fs/cgroup/memory")
 COLUMNS = ["user_id", "item_id", "ts"]
 
 
-@dataclass(frozen=True)
-class Options:
-    """Sizes; the defaults take some seconds."""
-
-    users: int = 100_000
-    items: int = 20_000
-    interactions: int = 1_000_000
-    memory_gib: float = 2.0
-
-
-def rows(options: Options) -> list[Row]:
+def rows(sizes: Sizes, memory_gib: float = MEMORY_GIB) -> list[Row]:
     """One row: rows a second, beside the scan's."""
     with tempfile.TemporaryDirectory(prefix="recsys-bench-") as folder:
-        write_interactions(Path(folder) / "data", options)
-        scanned = _child("scan", Path(folder), options)
-        prepared = _child("prepare", Path(folder), options)
-    return [_row(options, prepared, scanned)]
+        write_interactions(Path(folder) / "data", sizes)
+        scanned = _child("scan", Path(folder), memory_gib)
+        prepared = _child("prepare", Path(folder), memory_gib)
+    return [_row(sizes, memory_gib, prepared, scanned)]
 
 
-def write_interactions(folder: Path, options: Options) -> None:
+def write_interactions(folder: Path, sizes: Sizes) -> None:
     """Parquet files of ten pieces each."""
     folder.mkdir()
     random = np.random.default_rng(0)
     schema = pa.schema([(name, pa.int64()) for name in COLUMNS])
-    for number, start in enumerate(range(0, options.interactions, 10 * PIECE)):
+    for number, start in enumerate(range(0, sizes.interactions, 10 * PIECE)):
         with pq.ParquetWriter(folder / f"{number:05}.parquet", schema) as writer:
-            for at in range(start, min(start + 10 * PIECE, options.interactions), PIECE):
-                count = min(PIECE, options.interactions - at)
+            for at in range(start, min(start + 10 * PIECE, sizes.interactions), PIECE):
+                count = min(PIECE, sizes.interactions - at)
                 columns = [
-                    zipf(random, options.users, count),
-                    zipf(random, options.items, count),
+                    zipf(random, sizes.users, count),
+                    zipf(random, sizes.items, count),
                     1_600_000_000 + random.integers(0, 30_000_000, count),
                 ]
                 writer.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))))
@@ -113,9 +105,9 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _child(what: str, folder: Path, options: Options) -> dict[str, Any]:
+def _child(what: str, folder: Path, memory_gib: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.preparing", what, str(folder)]
-    with memory_group(options.memory_gib) as group:
+    with memory_group(memory_gib) as group:
         if group:
             command += ["--group", str(group)]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
@@ -140,17 +132,17 @@ def memory_group(gib: float) -> Iterator[Path | None]:
         group.rmdir()
 
 
-def _row(options: Options, prepared: dict[str, Any], scanned: dict[str, Any]) -> Row:
-    rate, peer = (options.interactions / found["seconds"] for found in (prepared, scanned))
+def _row(sizes: Sizes, memory_gib: float, prepared: dict[str, Any], scanned: dict[str, Any]) -> Row:
+    rate, peer = (sizes.interactions / found["seconds"] for found in (prepared, scanned))
     peak, held = prepared["peakMib"], "groupPeakMib" in prepared
-    limit = f" under {options.memory_gib:g} GiB" if held else ""
-    name = f"preparing {options.interactions:,} of {options.users:,} x {options.items:,}{limit}"
+    limit = f" under {memory_gib:g} GiB" if held else ""
+    name = f"preparing {sizes.interactions:,} of {sizes.users:,} x {sizes.items:,}{limit}"
     return {
         "name": name, "unit": f"rows/s ({prepared['seconds']:.1f} s, {prepared['cpuSeconds']:.1f} s CPU)", "value": round(rate),
         "peer": PEER, "peerValue": round(peer), "ratio": round(peer / rate, 2), "atLeast": None,
         # A group's limit counts the pages of mapped files, and the kernel takes them back; the process's peak counts them
         # too, so that it says little. Who ended in the group kept to its limit.
-        "ok": held or peak <= options.memory_gib * 1024, "details": prepared,
+        "ok": held or peak <= memory_gib * 1024, "details": prepared,
     }  # fmt: skip
 
 
@@ -161,13 +153,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--group", type=Path)
     for name in ("users", "items", "interactions"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Options, name))
+        parser.add_argument(f"--{name}", type=int, default=getattr(Sizes, name))
     options = parser.parse_args()
     if options.group:
         (options.group / "cgroup.procs").write_text(str(os.getpid()))
     data = options.folder / "data"
     if options.what == "generate":
-        write_interactions(data, Options(options.users, options.items, options.interactions))
+        write_interactions(data, Sizes(options.users, options.items, options.interactions))
         return
     print(json.dumps(scan(data) if options.what == "scan" else prepare(data, options.folder / "snapshot")))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.evaluation.bootstrap import with_intervals
 from recsys_trainer.evaluation.metrics import CUTOFFS, metric_values
 from recsys_trainer.evaluation.ranking import Pairs, Questions, Scorer, survey

@@ -4,8 +4,6 @@ Negatives are drawn for every epoch with numpy at once and checked against a set
 batches in the main process (0 workers; others were not measured).
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.held_out import Ints
 from benchmarks.peers.ours_neumf import positives_of
-from benchmarks.peers.worker import serve, timed
+from benchmarks.peers.worker import arguments, serve, timed
 
 NEGATIVES = 4
 
@@ -70,10 +68,7 @@ class PlainNeuMF(nn.Module):
 
 def main() -> None:
     """Requests: {"batch", "workers", "share" of the positives}; answers: {"samples", "seconds", "cpuSeconds"}."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", type=Path)
-    parser.add_argument("threads", type=int)
-    options = parser.parse_args()
+    options = arguments()
     torch.set_num_threads(options.threads)
     positives = positives_of(options.data)
     user = np.repeat(np.arange(positives.users), np.diff(positives.indptr))

@@ -1,16 +1,14 @@
 """Worker, run by implicit's environment: its Bayesian personalized ranking (native code), 63 factors and a bias."""
 
-import argparse
 from typing import Any
 
 from benchmarks.peers.implicit_worker import answer_with
+from benchmarks.peers.worker import arguments
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("threads", type=int)
-    threads = parser.parse_args().threads
+    threads = arguments().threads
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
     def build(settings: dict[str, Any], epochs: int) -> Any:

@@ -3,15 +3,15 @@
 While a search looks, the validation of the trainer itself is the look; its seconds hold it too, so races fit without looking.
 """
 
-import argparse
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.peers.ranks import ndcg
-from benchmarks.peers.worker import serve, timed
-from recsys_api.recommender_model import Model, Training
+from benchmarks.peers.worker import arguments, serve, timed
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.evaluation.ranking import Pairs, Questions
 from recsys_trainer.fit import fit
 from recsys_trainer.training_data import Positives, seen_of
@@ -62,9 +62,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("threads", type=int)
-    torch.set_num_threads(parser.parse_args().threads)
+    torch.set_num_threads(arguments().threads)
     torch.use_deterministic_algorithms(True)  # as the trainer does
     serve(answer)
 

@@ -1,6 +1,5 @@
 """Worker: an epoch of our NeuMF on ML-100K, and how fast this machine multiplies matrices meanwhile."""
 
-import argparse
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +10,9 @@ import torch
 
 from benchmarks.held_out import csr
 from benchmarks.peers.data import ml_100k
-from benchmarks.peers.worker import serve, timed
-from recsys_api.recommender_model import Model, Training
+from benchmarks.peers.worker import arguments, serve, timed
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.pairs import TrainingPairs
 from recsys_trainer.negatives import NegativeSampler
@@ -65,10 +65,7 @@ def product_rate() -> float:
 
 def main() -> None:
     """Requests: {"batch"}; answers: {"samples", "seconds", "cpuSeconds", "multiplyAdds", "productRate"}."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", type=Path)
-    parser.add_argument("threads", type=int)
-    options = parser.parse_args()
+    options = arguments()
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)  # as the trainer does, this and the next
     memory: Any = torch.utils.deterministic

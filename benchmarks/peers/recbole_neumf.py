@@ -3,7 +3,6 @@
 The same net, optimizer and number of negatives as ours; its split, which trains on 80 % of the ratings.
 """
 
-import argparse
 import functools
 import itertools
 import math
@@ -14,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers.worker import serve, timed
+from benchmarks.peers.worker import arguments, serve, timed
 
 CONFIG = {
     "model": "NeuMF", "dataset": "ml-100k", "use_gpu": False, "state": "ERROR", "show_progress": False, "seed": 1,
@@ -39,9 +38,7 @@ class Part:
 
 def main() -> None:
     """Requests: {"batch", "share" of an epoch}; answers: {"samples", "seconds", "cpuSeconds"}."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("threads", type=int)
-    options = parser.parse_args()
+    options = arguments()
     torch.load = functools.partial(torch.load, weights_only=False)  # its files hold more than tensors
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation

@@ -1,5 +1,6 @@
 """One side of a race: a process that gets a request as a JSON line and answers with one. Standard library only: peers import it."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -14,6 +15,14 @@ from typing import Any, Self
 
 Answer = dict[str, Any]
 ROOT = Path(__file__).parents[2]
+
+
+def arguments() -> argparse.Namespace:
+    """What a worker is started with: `[data] threads`, a folder (None where it needs none) and a number."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("threads", type=int)
+    return parser.parse_args()
 
 
 def serve(answer: Callable[[Answer], Answer]) -> None:

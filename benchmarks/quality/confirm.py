@@ -10,7 +10,8 @@ import argparse
 import statistics
 from pathlib import Path
 
-from benchmarks.quality.scoring import use_threads
+import torch
+
 from benchmarks.quality.search import Parts, Trial, Watch, append, load, read_trials, try_settings
 
 
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    use_threads(options.threads)
+    torch.set_num_threads(options.threads)
     parts = load(options.names[0], options.data)
     for trial in best_trials(read_trials(options.trials), options.names, options.best):
         append(options.trials, confirm(trial, parts, range(1, options.seeds + 1)))

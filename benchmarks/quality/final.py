@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from benchmarks.quality import manifests
 from benchmarks.quality.ease import Ease
 from benchmarks.quality.ncf import Ncf, judge, popularity
 from benchmarks.quality.results import keep
-from benchmarks.quality.scoring import scorer_of, use_threads
+from benchmarks.quality.scoring import scorer_of
 from benchmarks.quality.search import read_trials
 from benchmarks.quality.wanted import WANTED
 from recsys_trainer.evaluation.bootstrap import interval
@@ -81,7 +82,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="rows of other names in it are kept")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    use_threads(options.threads)
+    torch.set_num_threads(options.threads)
     data = Ncf.read(options.data)
     parts, regularization = data.judging(), tuned_ease(options.trials)
     figures, of_ease = read_off(Ease(parts[0]).fit(regularization), data, parts[1])

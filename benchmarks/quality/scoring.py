@@ -1,8 +1,6 @@
 """Fitted weights as a scorer over the whole catalogue."""
 
-import torch
-
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.artifact.export import artifact_model
 from recsys_trainer.fitting.best_epoch import NetworkScorer
 from recsys_trainer.fitting.task import Weights
@@ -20,8 +18,3 @@ def network_of(model: Model, positives: Positives, weights: Weights) -> Recommen
 def scorer_of(model: Model, positives: Positives, weights: Weights) -> NetworkScorer:
     """It, for full ranking."""
     return NetworkScorer(network_of(model, positives, weights), positives.items, "cpu")
-
-
-def use_threads(threads: int) -> None:
-    """Of torch; more than there are free cores makes it slower, because they wait for each other."""
-    torch.set_num_threads(threads)

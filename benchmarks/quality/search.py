@@ -21,11 +21,12 @@ import torch
 
 from benchmarks.quality.ease import REGULARIZATIONS, Ease
 from benchmarks.quality.ncf import Ncf
-from benchmarks.quality.scoring import network_of, use_threads
+from benchmarks.quality.scoring import network_of
 from benchmarks.quality.space import Settings
 from benchmarks.quality.spaces import SPACES
 from benchmarks.quality.temporal_data import Ratings, searching
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.errors import DivergedError
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Questions, rank
@@ -169,7 +170,7 @@ def main() -> None:
     parser.add_argument("--trials", type=Path, required=True, help="JSON lines, appended to")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    use_threads(options.threads)
+    torch.set_num_threads(options.threads)
     (search_ease if options.name in EASE else search)(options.name, load(options.name, options.data), options.trials)
 
 

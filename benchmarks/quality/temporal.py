@@ -20,9 +20,10 @@ import torch
 
 from benchmarks.quality import manifests
 from benchmarks.quality.results import keep
-from benchmarks.quality.scoring import network_of, use_threads
+from benchmarks.quality.scoring import network_of
 from benchmarks.quality.temporal_data import Ratings, ratings_of, snapshot_of
-from recsys_api.recommender_model import WITH_RATINGS, Baselines
+from recsys_api.spec.evaluation import Baselines
+from recsys_api.spec.model import WITH_RATINGS
 from recsys_trainer.artifact.export import popularity
 from recsys_trainer.artifact.served import Served
 from recsys_trainer.baselines.build import build_baselines
@@ -141,7 +142,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="rows of other names in it are kept")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    use_threads(options.threads)
+    torch.set_num_threads(options.threads)
     bench = Bench.of(options.data)
     plain, bias = baselines(bench)
     for name, values in plain.items():

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recsys_api.recommender_model import Data, RecommenderModelSpec
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.spec.data import Data
 from recsys_trainer.again import prepare_in_memory
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.data.split import TRAIN, VALIDATION

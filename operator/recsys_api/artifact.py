@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from recsys_api.base import Observed
-from recsys_api.recommender_model import Architecture
+from recsys_api.spec.model import Architecture
 
 ARTIFACT_FILES = (
     "golden.json",

@@ -1,7 +1,9 @@
 """Which settings belong to which model family: what a family would ignore is refused, so that nobody believes in it."""
 
 from recsys_api import predicates as ok
-from recsys_api.recommender_model import (
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.rule_types import Rule
+from recsys_api.spec.model import (
     WITH_LAYERS,
     WITH_LEAST_SQUARES,
     WITH_LOSS,
@@ -9,9 +11,7 @@ from recsys_api.recommender_model import (
     WITH_REGULARIZATION,
     WITH_STEPS,
     Model,
-    RecommenderModelSpec,
 )
-from recsys_api.rule_types import Rule
 
 
 def _names(families: tuple[str, ...]) -> str:

@@ -6,21 +6,13 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from recsys_api import patterns
-from recsys_api.recommender_model import (
-    WITH_LAYERS,
-    Autoscaling,
-    Columns,
-    Data,
-    Gate,
-    Model,
-    RecommenderModelSpec,
-    ServiceLevelIndicator,
-    ServiceLevelObjective,
-    Serving,
-    Split,
-    Step,
-)
+from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import between
+from recsys_api.spec.data import Columns, Data, Split
+from recsys_api.spec.evaluation import Gate
+from recsys_api.spec.model import WITH_LAYERS, Model
+from recsys_api.spec.rollout import ServiceLevelIndicator, ServiceLevelObjective, Step
+from recsys_api.spec.serving import Autoscaling, Serving
 
 MAX_FRACTION_SUM = 0.9
 FALLBACK_OBJECTIVE_PERCENT = 99.5

@@ -1,7 +1,5 @@
 """How each act of a decision is executed. One class for a pass, one method for each act; errors end the pass."""
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,6 +8,7 @@ from typing import Any
 
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.views import view_of_version
+from recsys_operator.children import Children
 from recsys_operator.core import naming
 from recsys_operator.core.decision import (
     Act,
@@ -25,19 +24,17 @@ from recsys_operator.core.decision import (
     StartJob,
 )
 from recsys_operator.core.world import VersionView, World
-from recsys_operator.errors import AlreadyOwned, ApiError, Conflict, NotReady
+from recsys_operator.errors import ApiError, Conflict, NotReady
 from recsys_operator.ports import Cluster, PodReader, TrafficRouter
 from recsys_operator.resources import events, jobs, serving
 from recsys_operator.resources.kinds import (
     KINDS,
     Manifest,
-    contains,
-    is_ours,
     owner_reference,
     owner_uid,
     version_labels,
 )
-from recsys_operator.resources.route import RouteSettings, read_intent
+from recsys_operator.resources.route import RouteSettings
 
 __all__ = ["ActExecutor", "Pass"]
 
@@ -59,7 +56,6 @@ class Pass:
     versions: dict[str, VersionView]
     resource_versions: dict[str, str] = field(default_factory=dict)
     """uid -> resourceVersion after a write of this pass."""
-    writes: int = 0
 
     @classmethod
     def of(cls, world: World) -> "Pass":
@@ -96,7 +92,7 @@ class ActExecutor:
         self._now = now
         self._on_keys = on_keys
         self._random_bytes = random_bytes
-        self._applied: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self._children = Children(cluster, cache)
         self._announced: dict[tuple[str, str, str, str], float] = {}
         self._table: dict[type[Any], Callable[[Pass, Any], Awaitable[bool]]] = {
             CreateVersion: self._create_version,
@@ -117,9 +113,7 @@ class ActExecutor:
         Raises:
             OperatorError: the pass ends here.
         """
-        wrote = await self._table[type(act)](run, act)
-        run.writes += wrote
-        return wrote
+        return await self._table[type(act)](run, act)
 
     async def _create_version(self, run: Pass, act: CreateVersion) -> bool:
         world = run.world
@@ -163,7 +157,7 @@ class ActExecutor:
         spec = run.world.model.spec if run.world.model is not None else None
         job = jobs.build_job(namespace, version, act, spec, self._images, run.versions.get(act.stable))
         if job["spec"]["completions"] > 1:
-            await self._ensure(jobs.build_headless_service(namespace, version, act))
+            await self._children.ensure(jobs.build_headless_service(namespace, version, act))
         self._cache.put(await self._cluster.create(job))
         return True
 
@@ -182,24 +176,12 @@ class ActExecutor:
         model = run.world.model
         scaling = model.spec.serving.autoscaling if model is not None and model.spec is not None else None
         options = serving.ServingOptions(self._images.pull_policy, scaling)
-        wrote = await self._hand_over(namespace, act, options)
-        wrote |= await self._ensure(serving.build_service(namespace, version))
-        wrote |= await self._ensure(serving.build_deployment(namespace, version, act, options))
+        wrote = await self._children.hand_over(namespace, act, options)
+        wrote |= await self._children.ensure(serving.build_service(namespace, version))
+        wrote |= await self._children.ensure(serving.build_deployment(namespace, version, act, options))
         if scaling is not None and serving.has_autoscaler(act, options):
-            return wrote | await self._ensure(serving.build_autoscaler(namespace, version, act, scaling))
-        return wrote | await self._delete_child("HorizontalPodAutoscaler", namespace, act.version, version.uid)
-
-    async def _hand_over(self, namespace: str, act: EnsureServing, options: serving.ServingOptions) -> bool:
-        """Keep the size of a Deployment whose `replicas` we wrote until now and an autoscaler owns from now on."""
-        deployment = self._cache.get("Deployment", namespace, act.version)
-        scaler = self._cache.get("HorizontalPodAutoscaler", namespace, act.version)
-        if not serving.has_autoscaler(act, options) or deployment is None or scaler is not None:
-            return False
-        size = deployment["spec"].get("replicas", 1) or act.replicas
-        await self._cluster.apply(
-            serving.build_handover(namespace, act.version, size), manager="recsys-operator-handover"
-        )
-        return True
+            return wrote | await self._children.ensure(serving.build_autoscaler(namespace, version, act, scaling))
+        return wrote | await self._children.delete("HorizontalPodAutoscaler", namespace, act.version, version.uid)
 
     async def _ensure_route(self, run: Pass, act: EnsureRoute) -> bool:
         namespace, name = run.world.namespace, run.world.name
@@ -211,7 +193,7 @@ class ActExecutor:
         if run.world.model is None or not act.intent.stable:
             return not settled
         service = serving.build_stable_service(namespace, name, run.world.model.uid, act.intent.stable)
-        return await self._ensure(service) or not settled
+        return await self._children.ensure(service) or not settled
 
     async def _require_ready(self, namespace: str, needs: Mapping[str, int]) -> None:
         for version, wanted in needs.items():
@@ -223,7 +205,7 @@ class ActExecutor:
         namespace = run.world.namespace
         await self._require_same_reasons(run, act)
         if act.kind == "Serving":
-            return await self._delete_serving(namespace, run.world.name, act)
+            return await self._children.delete_serving(namespace, run.world.name, act)
         kind = OBJECT_KINDS[act.kind]
         live = await self._cluster.read(kind, namespace, act.name, metadata_only=True)
         if live is None or live["metadata"]["uid"] != act.uid:
@@ -243,29 +225,6 @@ class ActExecutor:
         version = await self._cluster.read("ModelVersion", namespace, act.name, metadata_only=True)
         if version is not None and version["metadata"]["resourceVersion"] != act.version_resource_version:
             raise Conflict(f"delete {act.kind} {act.name}", "its ModelVersion has changed since it was decided")
-
-    async def _delete_serving(self, namespace: str, model: str, act: DeleteObject) -> bool:
-        route = await self._cluster.read("HTTPRoute", namespace, naming.route_name(model))
-        if route is not None and read_intent(route).of(act.name) > 0:
-            raise Conflict(f"delete serving of {act.name}", "the live HTTPRoute still gives it weight")
-        live = await self._cluster.read("Deployment", namespace, act.name, metadata_only=True)
-        if live is None or live["metadata"]["uid"] != act.uid:
-            self._cache.drop(act.uid)
-            return False
-        owner = owner_uid(live)
-        wrote = await self._delete_child("HorizontalPodAutoscaler", namespace, act.name, owner)
-        gone = await self._cluster.delete(
-            "Deployment", namespace, act.name, uid=act.uid, resource_version=act.resource_version
-        )
-        return await self._delete_child("Service", namespace, act.name, owner) or gone or wrote
-
-    async def _delete_child(self, kind: str, namespace: str, name: str, owner: str) -> bool:
-        if self._cache.get(kind, namespace, name) is None:
-            return False
-        live = await self._cluster.read(kind, namespace, name, metadata_only=True)
-        if live is None or owner_uid(live) != owner:
-            return False
-        return await self._cluster.delete(kind, namespace, name, uid=live["metadata"]["uid"], resource_version="")
 
     async def _announce(self, run: Pass, act: Announce) -> bool:
         world = run.world
@@ -315,33 +274,3 @@ class ActExecutor:
         view = view_of_version(manifest)
         if view is not None:
             run.versions[view.name] = view
-
-    async def _ensure(self, wanted: Manifest) -> bool:
-        """Apply what is not so already, never over an object that is not ours; True where it was written."""
-        kind, metadata = wanted["kind"], wanted["metadata"]
-        key = (kind, metadata["namespace"], metadata["name"])
-        live = self._cache.get(*key) or await self._cluster.read(*key)
-        digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-        if live is not None:
-            _check_ours(live, wanted)
-            # quantities come back in canonical form ("0.5" as "500m"): then only the memory of our own write tells
-            if contains(live, wanted) or self._applied.get(key) == (digest, _state(live)):
-                return False
-        made = await self._cluster.apply(wanted)
-        self._applied[key] = (digest, _state(made))
-        if KINDS[kind].watched:
-            self._cache.put(made)
-        return True
-
-
-def _check_ours(live: Manifest, wanted: Manifest) -> None:
-    what = f"apply {wanted['kind']} {wanted['metadata']['name']}"
-    if not is_ours(live):
-        raise AlreadyOwned(what, "an object of that name is not ours; rename or delete it")
-    if live["metadata"].get("deletionTimestamp") or owner_uid(live) != owner_uid(wanted):
-        raise Conflict(what, "an older object of that name is still being deleted")
-
-
-def _state(manifest: Manifest) -> str:
-    metadata = manifest["metadata"]
-    return f"{metadata['uid']}/{metadata.get('generation') or metadata['resourceVersion']}"

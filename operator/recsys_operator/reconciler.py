@@ -10,7 +10,7 @@ from typing import Protocol
 from recsys_operator.acts import ActExecutor, Pass
 from recsys_operator.adapters.metrics.sampler import Sampler
 from recsys_operator.adapters.observer import Observer
-from recsys_operator.core.decision import Announce, Decision, EnsureRoute
+from recsys_operator.core.decision import Announce, Decision, EnsureRoute, may_wait
 from recsys_operator.core.lifecycle import tell_trouble
 from recsys_operator.core.world import Trouble, World
 from recsys_operator.errors import Conflict, OperatorError, policy_of
@@ -63,7 +63,7 @@ class Reconciler:
                 self._queue.done(key)
 
     async def reconcile(self, key: str) -> bool:
-        """One pass; True where something was written.
+        """One pass; True where another has to follow at once, because something was written that decisions rest on.
 
         Raises:
             OperatorError: an act failed; those before it are done.
@@ -73,16 +73,19 @@ class Reconciler:
         world = await self._observer.observe(namespace, name)
         decision = self._decide(world, self._clock.now(), self._memory.get(key))
         self._sampler.watch(namespace, name, decision.sample)
-        run = Pass.of(world)
+        run, moved = Pass.of(world), False
         for act in decision.acts:
+            if moved and may_wait(act):
+                continue
             wrote = await self._executor.execute(run, act)
+            moved = moved or (wrote and not may_wait(act))
             if wrote and isinstance(act, EnsureRoute):
                 self._observe_route(namespace, name, act, begun)
         # what was folded is remembered only when what follows from it is recorded, otherwise it is folded again
         self._remember(key, world, decision)
         if decision.requeue_after is not None:
             self._queue.add_after(key, decision.requeue_after)
-        return run.writes > 0
+        return moved
 
     async def _guarded(self, key: str) -> None:
         begun = self._clock.monotonic()

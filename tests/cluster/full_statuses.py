@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.cluster.bad_manifests import Manifest, good_action, good_model, good_version
+from tests.manifests.case import Manifest
+from tests.manifests.good import good_action, good_model, good_version
 
 from recsys_api.base import Observed
 from recsys_api.model_action import ModelActionStatus

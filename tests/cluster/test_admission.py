@@ -6,19 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.bad_manifests import (
-    ACCEPTED_CASES,
-    ACTION_CASES,
-    MODEL_CASES,
-    UPDATE_CASES,
-    VERSION_CASES,
-    Case,
-    Manifest,
-    good_action,
-    good_model,
-    good_version,
-)
 from tests.cluster.full_statuses import STATUSES
+from tests.manifests.accepted import ACCEPTED_CASES
+from tests.manifests.bad import ACTION_CASES, MODEL_CASES, UPDATE_CASES, VERSION_CASES
+from tests.manifests.case import Case, Manifest
+from tests.manifests.good import good_action, good_model, good_version
+from tests.manifests.policies import image_policy
 
 from recsys_api.base import Observed
 
@@ -38,6 +31,13 @@ def test_example_is_accepted(kubectl: Kubectl, example: Path) -> None:
     """Every file that a user starts from."""
     result = kubectl("create", "--dry-run=server", "--filename", str(example))
     assert result.returncode == 0, result.stderr
+
+
+def test_policy_of_the_security_page_is_accepted(kubectl: Kubectl) -> None:
+    """The API server compiles its expressions, in a dry run too."""
+    for manifest in image_policy():
+        result = _dry_run(kubectl, manifest)
+        assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("case", ACCEPTED_CASES, ids=lambda case: case.name)

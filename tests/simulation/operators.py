@@ -7,7 +7,7 @@ from typing import Any
 from tests.simulation.cluster import Cluster, Refused
 from tests.simulation.invariants import Invariants
 
-from recsys_operator.core.decision import Announce, Decision, EnsureRoute
+from recsys_operator.core.decision import Announce, Decision, EnsureRoute, may_wait
 from recsys_operator.core.lifecycle import decide
 
 MOST_PASSES, STALE_PASSES = 25, 8
@@ -29,6 +29,8 @@ class Operator:
     """Chance that the process is killed after any one act."""
     stale_rate: float = 0.0
     """Chance that a kind is read from an old cache."""
+    patient: bool = True
+    """As the reconciler: what only tells waits for a pass that writes nothing else."""
     memory: object = None
     down_until: float = 0.0
     acts: int = 0
@@ -66,6 +68,8 @@ class Operator:
         self.cluster.watch(decision.sample)
         wrote = False
         for act in decision.acts:
+            if wrote and may_wait(act) and self.patient:
+                continue
             self.log.append(
                 f"{self.cluster.now:.0f} {type(act).__name__} {getattr(act, 'name', getattr(act, 'version', ''))}"
             )

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest
-from recsys_api.recommender_model import Data, RecommenderModelSpec
+from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.report import EvaluationReport
+from recsys_api.spec.data import Data
 from recsys_trainer import stages
 from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.preparing import prepare_interactions

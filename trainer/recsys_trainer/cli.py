@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from recsys_api.artifact import ArtifactManifest
-from recsys_api.recommender_model import WITH_STEPS
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
+from recsys_api.spec.model import WITH_STEPS
 from recsys_trainer import again, stages
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
 from recsys_trainer.html.page import render_page

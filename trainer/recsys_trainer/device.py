@@ -14,7 +14,7 @@ import torch
 from recsys_trainer.parallel import Place
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Training
+    from recsys_api.spec.training import Training
 
 
 ONLY = Place()

@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from recsys_api.recommender_model import WITH_STEPS, Model, Training
+from recsys_api.spec.model import WITH_STEPS, Model
+from recsys_api.spec.training import Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.device import free_memory
 from recsys_trainer.errors import DivergedError, ManifestError, OutOfMemoryError

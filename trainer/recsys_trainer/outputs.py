@@ -41,12 +41,6 @@ def observe_snapshot(store: Store) -> SnapshotManifest | None:
     return _parsed(SnapshotManifest, store, SNAPSHOT)
 
 
-def observe_same_snapshot(store: Store, origin: str) -> SnapshotManifest | None:
-    """The snapshot's manifest if it is complete and was made from just these files with just these settings."""
-    manifest = observe_snapshot(store)
-    return manifest if manifest is not None and origin and manifest.origin == origin else None
-
-
 def observe_training(store: Store) -> TrainingSummary | None:
     """The training's summary if the artifact is complete and the summary is its."""
     if not store.exists(ARTIFACT) or not store.complete("artifact", ARTIFACT_FILES) or not store.exists(TRAINING):
@@ -68,6 +62,15 @@ def fetch_snapshot(store: Store) -> snapshots.Snapshot:
     """
     if (manifest := observe_snapshot(store)) is None:
         raise UnreadableError(f"{store.uri}/{SNAPSHOT}: not complete; run prepare first")
+    return load_snapshot(store, manifest)
+
+
+def load_snapshot(store: Store, manifest: SnapshotManifest) -> snapshots.Snapshot:
+    """The snapshot of a manifest that was read, verified.
+
+    Raises:
+        UnreadableError: the files were changed.
+    """
     with scratch() as folder:
         store.download("snapshot", folder, snapshots.SNAPSHOT_FILES)
         return snapshots.read_snapshot(folder, manifest)
@@ -76,7 +79,8 @@ def fetch_snapshot(store: Store) -> snapshots.Snapshot:
 def copy_snapshot(source: Store, origin: str, store: Store) -> SnapshotManifest | None:
     """Another version's snapshot in `store` too, if it is that of `origin` and unchanged: nothing is read or sorted again."""
     try:
-        if (manifest := observe_same_snapshot(source, origin)) is None:
+        manifest = observe_snapshot(source)
+        if manifest is None or not origin or manifest.origin != origin:
             return None
         with scratch() as folder:
             source.download("snapshot", folder, snapshots.SNAPSHOT_FILES)

@@ -39,8 +39,8 @@ from recsys_trainer.outputs import (
     fetch_snapshot,
     fetch_stable,
     kept_quarantine,
+    load_snapshot,
     observe_report,
-    observe_same_snapshot,
     observe_snapshot,
     observe_training,
     report_name,
@@ -79,12 +79,15 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
 def is_prepared(run: RunSpec, store: Store) -> bool:
     """Whether the store has the snapshot that `prepare` would make, to the bit."""
     try:
-        if observe_snapshot(store) is None:
+        manifest = observe_snapshot(store)
+        if manifest is None or not manifest.origin:
             return False
-        manifest = observe_same_snapshot(store, observe_origin(run.spec.data, run.spec.training.seed))
-        return manifest is not None and fetch_snapshot(store).manifest == manifest
+        if manifest.origin != observe_origin(run.spec.data, run.spec.training.seed):
+            return False
+        load_snapshot(store, manifest)
     except TrainerError:
         return False
+    return True
 
 
 def train(

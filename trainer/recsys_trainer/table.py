@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from recsys_api.recommender_model import Evaluation
 from recsys_api.report import EvaluationReport, Metrics
 from recsys_api.run_spec import MetricValue
+from recsys_api.spec.evaluation import Evaluation
 
 SHOWN = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
 WIDTH = 10

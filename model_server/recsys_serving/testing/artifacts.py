@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, FoldIn, Lineage, artifact_digest
 from recsys_api.idmap import write_idmap
-from recsys_api.recommender_model import Architecture
+from recsys_api.spec.model import Architecture
 
 Floats = NDArray[np.float32]
 

@@ -4,19 +4,19 @@ Events of one name arrive out of order by uid, and a re-list after a 410 tells o
 own uid alone, a deleted uid never comes back, and `drop_absent` is told by our own lists what is still there.
 """
 
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, cast
 
-from recsys_operator.resources.kinds import LABEL_MODEL, LABEL_VERSION, Manifest
+from recsys_operator.adapters.kept import kept_part
+from recsys_operator.adapters.shared import shared
+from recsys_operator.resources.kinds import LABEL_COMPONENT, LABEL_MODEL, LABEL_VERSION, Manifest
 
 __all__ = ["Cache", "model_of", "version_number"]
 
 T = TypeVar("T")
-LONGEST_SHARED = 256
-"""Longer texts are hardly ever the same twice."""
 TOMBSTONES = 10_000
+_COMPONENTS = frozenset({"prepare", "train", "evaluate", "report", "serving", "route"})
 _MODEL_KINDS = ("ModelVersion", "ModelAction")
 
 
@@ -45,6 +45,8 @@ class Cache:
         self._by_kind: dict[str, set[str]] = defaultdict(set)
         self._gone: dict[str, None] = {}
         self._views: dict[str, tuple[str, object]] = {}
+        self._latest: dict[object, Any] = {}
+        """The last object of a kind and component, and the last view that a function made: the next one is much the same."""
 
     def put(self, manifest: Manifest) -> bool:
         """Remember an object unless a newer state of it is known; True where something changed."""
@@ -53,8 +55,8 @@ class Cache:
         known = self._objects.get(uid)
         if uid in self._gone or (known is not None and version_number(known) >= version_number(manifest)):
             return False
-        metadata = {key: value for key, value in metadata.items() if key != "managedFields"}
-        manifest = _with_shared_texts(manifest | {"metadata": metadata})
+        likeness = _likeness(manifest)
+        manifest = self._latest[likeness] = shared(kept_part(manifest), self._latest.get(likeness))
         if known is not None:
             self._unlink(uid, known)
         self._objects[uid] = manifest
@@ -130,7 +132,7 @@ class Cache:
         known = self._views.get(uid)
         if known is not None and known[0] == version:
             return cast(T, known[1])
-        made = make(manifest)
+        made = self._latest[make] = cast(T, shared(make(manifest), self._latest.get(make)))
         if uid in self._objects:
             self._views[uid] = (version, made)
         return made
@@ -164,16 +166,10 @@ class Cache:
         self._by_kind[kind].discard(uid)
 
 
+def _likeness(manifest: Manifest) -> tuple[str, str]:
+    """What makes two objects much the same. Labels are anybody's: only values of ours count, so that there are few."""
+    component = (manifest["metadata"].get("labels") or {}).get(LABEL_COMPONENT, "")
+    return manifest["kind"], component if component in _COMPONENTS else ""
+
+
 _NOTHING: dict[str, Any] = {"metadata": {"resourceVersion": "0"}}
-
-
-def _with_shared_texts(value: Any) -> Any:
-    """A copy whose keys and short texts exist once in the process: most are the same in thousands of objects.
-
-    100 models with their Jobs, pods and versions take 5 MiB so, and 19 as they were decoded.
-    """
-    if isinstance(value, dict):
-        return {sys.intern(key): _with_shared_texts(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_with_shared_texts(each) for each in value]
-    return sys.intern(value) if type(value) is str and len(value) <= LONGEST_SHARED else value

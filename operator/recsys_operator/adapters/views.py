@@ -22,7 +22,7 @@ from recsys_operator.core.world import (
     VersionView,
 )
 from recsys_operator.resources.jobs import ANNOTATION_ATTEMPT, ANNOTATION_KEY
-from recsys_operator.resources.kinds import LABEL_COMPONENT, LABEL_VERSION, Manifest, owner_uid
+from recsys_operator.resources.kinds import INDEX, LABEL_COMPONENT, LABEL_VERSION, Manifest, owner_uid
 from recsys_operator.resources.serving import ANNOTATION_REVISION
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
 ]  # fmt: skip
 
 M = TypeVar("M", bound=BaseModel)
-INDEX = "batch.kubernetes.io/job-completion-index"
 CANNOT_START = frozenset({
     "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
     "CreateContainerError", "RunContainerError", "CrashLoopBackOff",

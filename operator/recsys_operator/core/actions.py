@@ -2,7 +2,8 @@
 
 Precedence: the spec's pin, then the newest action, then the automatic. Rollback and Abort go before everything else that
 waits. A request marks the version that it changed, in the same write, so that a crash before the action's own record does
-not carry it out twice; the annotation's value is remembered in the model's status.
+not carry it out twice; the annotation's value is remembered in the model's status. What only that status remembers is
+carried out beside nothing but what takes weight away, and called done after it is written.
 
     Rollback   canary or bake: weight 0, RolledBack; else stable goes back to previous in one route change. Never blocked.
     Abort      weight 0, Superseded, not quarantined      Approve   the running step may be left
@@ -12,7 +13,7 @@ not carry it out twice; the annotation's value is remembered in the model's stat
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from recsys_api.model_action import ModelActionStatus, Verb
@@ -56,6 +57,8 @@ class Answer:
     refused: bool = False
     model: Mapping[str, object] = field(default_factory=dict)
     """Changes of the model's status."""
+    finish: tuple[Act, ...] = ()
+    """Says that it is done: after the record of what it changed, so that nothing is called done that a crash then loses."""
 
 
 def pending_requests(scene: Scene) -> tuple[Request, ...]:
@@ -81,7 +84,7 @@ def decide_request(scene: Scene, request: Request) -> Answer:
     model = dict(answer.model)
     if request.action is None:
         model["last_action"] = scene.model.annotations[ANNOTATION]
-    return Answer(answer.message, (*answer.acts, *_finish(scene, request, answer)), answer.refused, model)
+    return replace(answer, model=model, finish=_finish(scene, request, answer))
 
 
 def _annotated(scene: Scene) -> Request | None:

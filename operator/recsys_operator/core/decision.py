@@ -39,6 +39,8 @@ class RecordModel:
 
     resource_version: str
     status: RecommenderModelStatus
+    derived: bool = False
+    """It holds nothing but what the next pass would derive again: no answer to what a person asked for."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,15 @@ Act = (
     CreateVersion | RecordVersion | RecordModel | RecordAction | StartJob | EnsureKeys | EnsureServing | EnsureRoute
     | DeleteObject | Announce
 )  # fmt: skip
+
+
+def may_wait(act: Act) -> bool:
+    """Whether no decision rests on what an act writes.
+
+    A pass that writes something else leaves such an act to the pass that follows at once, which derives it anew; where it
+    is all that a pass writes, no other has to follow.
+    """
+    return isinstance(act, RecordModel) and act.derived
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from recsys_api.recommender_model import WITH_LAYERS, Evaluation, RecommenderModelSpec
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.spec.evaluation import Evaluation
+from recsys_api.spec.model import WITH_LAYERS
 
 PREFIX = "h1:"
 NAME_DIGITS = 10

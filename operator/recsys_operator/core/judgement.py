@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from recsys_api.recommender_model import ServiceLevelObjective
+from recsys_api.spec.rollout import ServiceLevelObjective
 from recsys_operator.core.analysis.evidence import Evidence
 from recsys_operator.core.analysis.objectives import Objective, resolve_objectives
 from recsys_operator.core.analysis.verdicts import PASS_BUDGET, Verdict, judge, segment_alpha

@@ -13,7 +13,8 @@ per phase; every wait says when it ends.
 until a person acts; under Disabled the same without the event. Pods that are not ready lose their traffic under all three.
 
 Order within a pass: what people ask for and what takes weight away, then capacity, then everything that raises weight,
-then records that nothing depends on. The reconciler stops at the first act that fails.
+then records that nothing depends on. The reconciler stops at the first act that fails. The model's status is derived anew
+in each pass and written in one that writes nothing else, unless it holds the answer to a person (`decision.may_wait`).
 """
 
 from collections.abc import Callable, Iterable
@@ -87,7 +88,9 @@ def tell_trouble(world: World, now: float, trouble: Trouble) -> tuple[Act, ...]:
 def _decide(scene: Scene) -> Decision:
     requests = pending_requests(scene)
     answer = decide_request(scene, requests[0]) if requests else Answer("")
-    steps = [Step(answer.acts, 0.0 if len(requests) > 1 else None)]
+    # what only the model's status remembers is written before it is called done
+    early, late = ((), answer.finish) if answer.model else (answer.finish, ())
+    steps = [Step((*answer.acts, *early), 0.0 if len(requests) > 1 else None)]
     touched = _touched(answer.acts)
     for version in _in_order(scene):
         if version.name in touched:
@@ -100,10 +103,13 @@ def _decide(scene: Scene) -> Decision:
     capacity = [serving.decide_keys(scene), *(serving.decide_serving(scene, version) for version in scene.versions)]
     rest = [creation.decide_creation(scene), creation.decide_pruning(scene), cleanup.decide_expired_actions(scene)]
     rest += [cleanup.decide_old_evaluations(scene, version) for version in scene.versions]
+    if answer.model:
+        # it waits for nothing that may be refused, and the rest is decided on it: another pass follows at once
+        steps, capacity, rest = [step for step in steps if step is steps[0] or _is_urgent(step)], [], []
     acts = _ordered(scene, steps, capacity, rest)
     after = min([step.after for step in (*steps, *capacity, *rest) if step.after is not None], default=LONGEST_SECONDS)
     return Decision(
-        acts=(*acts, *_record_model(scene, acts, answer)), sample=_sample(scene), memory=scene.memory,
+        acts=(*acts, *_record_model(scene, acts, answer), *late), sample=_sample(scene), memory=scene.memory,
         requeue_after=min(max(0.0, after), LONGEST_SECONDS), observations=_observe(scene),
     )  # fmt: skip
 
@@ -154,7 +160,7 @@ def _record_model(scene: Scene, acts: tuple[Act, ...], answer: Answer) -> tuple[
     status = derive_status(after, weight)
     if status == scene.model.status:
         return ()
-    return (RecordModel(scene.model.resource_version, status),)
+    return (RecordModel(scene.model.resource_version, status, derived=not answer.model),)
 
 
 def _projected(scene: Scene, acts: tuple[Act, ...], answer: Answer) -> Scene:

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 from recsys_api.base import Observed
 from recsys_api.model_status import MAX_EVENTS, RolloutEvent
 from recsys_api.model_version import ModelVersionStatus
-from recsys_api.recommender_model import Rollout, Step
+from recsys_api.spec.rollout import Rollout, Step
 from recsys_operator.core.analysis.evidence import Evidence
 
 MAX_PODS = 64

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recsys_api.recommender_model import Window
+from recsys_api.spec.rollout import Window
 from recsys_operator.core import schedule
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from recsys_api.exit_codes import USER_ERRORS
-from recsys_api.recommender_model import RecommenderModelSpec, Training
+from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import RunSpec, StableReference
+from recsys_api.spec.training import Training
 from recsys_operator.core import naming
 from recsys_operator.core.decision import StartJob
 from recsys_operator.core.world import VersionView

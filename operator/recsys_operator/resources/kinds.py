@@ -11,6 +11,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_MODEL = "recsys.dev/model"
 LABEL_VERSION = "recsys.dev/version"
 LABEL_COMPONENT = "recsys.dev/component"
+INDEX = "batch.kubernetes.io/job-completion-index"
+"""Annotation of a Job's pod."""
 OWNED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from recsys_api.buckets import BUCKET_HEADER, BUCKETS
-from recsys_api.recommender_model import GatewayReference, Rollout
+from recsys_api.spec.rollout import GatewayReference, Rollout
 from recsys_operator.core import naming, weights
 from recsys_operator.core.world import RouteIntent, RouteView
 from recsys_operator.resources.kinds import Manifest, contains, labels_of, owner_reference

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from recsys_api.model_version import ServingTemplate
-from recsys_api.recommender_model import Autoscaling
+from recsys_api.spec.serving import Autoscaling
 from recsys_operator.core import naming
 from recsys_operator.core.decision import EnsureServing
 from recsys_operator.core.world import VersionView

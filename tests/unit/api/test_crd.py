@@ -13,8 +13,9 @@ from recsys_api.crd import DIRECTORIES, crd_files, main, stale_files
 from recsys_api.crd_kinds import KINDS, Kind, build_schema
 from recsys_api.crd_schema import structural_schema
 from recsys_api.model_status import CONDITION_TYPES
-from recsys_api.recommender_model import Model, Rollout
 from recsys_api.rules import RULES
+from recsys_api.spec.model import Model
+from recsys_api.spec.rollout import Rollout
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 
 Schema = dict[str, Any]

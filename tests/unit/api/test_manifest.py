@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.cluster.bad_manifests import MODEL_CASES, Case, good_model
+from tests.manifests.bad import MODEL_CASES
+from tests.manifests.case import Case
+from tests.manifests.good import good_model
 
 from recsys_api.manifest import ManifestError, parse_manifest
 from recsys_api.recommender_model import RecommenderModelSpec

@@ -4,7 +4,10 @@ import json
 import re
 
 import pytest
-from tests.cluster.bad_manifests import ACCEPTED_CASES, MODEL_CASES, Case, good_model
+from tests.manifests.accepted import ACCEPTED_CASES
+from tests.manifests.bad import MODEL_CASES
+from tests.manifests.case import Case
+from tests.manifests.good import good_model
 
 from recsys_api import patterns
 from recsys_api.manifest import parse_manifest

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.bad_manifests import good_model
+from tests.manifests.good import good_model
 
 from recsys_api.manifest import ManifestError, parse_manifest
 

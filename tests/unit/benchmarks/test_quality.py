@@ -13,7 +13,8 @@ from benchmarks.quality.space import Logarithmic
 from benchmarks.quality.spaces import SPACES
 from benchmarks.quality.wanted import Wanted
 
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.progress import EpochProgress
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.unit.core.factories import (
+    BAD,
     NOW,
     build_action,
     build_model,
@@ -30,6 +31,7 @@ from recsys_operator.core.decision import (
     RecordAction,
     RecordModel,
     RecordVersion,
+    may_wait,
 )
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.rollout_state import read_state
@@ -237,6 +239,40 @@ def test_pause_and_resume_are_kept_in_the_models_status() -> None:
     assert model_status(decide(two_versions(model=model, actions=(build_action("Resume"),)), NOW)).paused_by == ""
     rollout = build_rollout(clock_start=NOW - 31)
     assert not [act for act in decide(rollout.world(model=model), NOW, WATCHED).acts if isinstance(act, EnsureRoute)]
+
+
+@pytest.mark.parametrize("verb", ["Pause", "Pin", "Resume", "Unpin"])
+def test_what_only_the_models_status_remembers_is_there_before_the_action_is_called_done(verb: str) -> None:
+    version = build_version(1).name
+    pinned = PinnedState(version=version, phase="Pinned", source="Action")
+    before = {"paused_by": "ann", "pinned": pinned} if verb in ("Resume", "Unpin") else {}
+    model = build_model(status=RecommenderModelStatus(**before))
+    action = build_action(verb, version if verb == "Pin" else None)
+    decision = decide(two_versions(model=model, actions=(action,)), NOW)
+    assert kinds(decision)[-2:] == ["RecordModel", "RecordAction"]
+    assert not any(may_wait(act) for act in decision.acts)
+
+
+def test_an_answer_that_the_models_status_remembers_waits_for_nothing_that_may_be_refused() -> None:
+    world = two_versions(serving={}, actions=(build_action("Pause"),))
+    assert "EnsureServing" in kinds(decide(two_versions(serving={}), NOW))
+    assert kinds(decide(world, NOW)) == ["RecordModel", "RecordAction"]
+    passed = build_rollout(approvals=("first",), clock_start=NOW - 3000)
+    assert "EnsureRoute" in kinds(decide(passed.world(), NOW, WATCHED))
+    decision = decide(passed.world(actions=(build_action("Pause"),)), NOW, WATCHED)
+    assert kinds(decision) == ["RecordModel", "RecordAction"], "no weight is raised beside a Pause"
+
+
+def test_a_pause_keeps_no_verdict_from_taking_the_users_away() -> None:
+    rollout = build_rollout()
+    decision = decide(rollout.world(own=BAD, actions=(build_action("Pause"),)), NOW, WATCHED)
+    assert kinds(decision) == ["EnsureRoute", "RecordVersion", "RecordModel", "RecordAction"]
+    assert recorded(decision, rollout.candidate.name).phase == "RolledBack"
+
+
+def test_a_status_that_answers_nobody_may_wait() -> None:
+    assert [may_wait(act) for act in decide(two_versions(), NOW).acts][-1:] == [True]
+    assert not any(may_wait(act) for act in decide(annotated("Rollback#1"), NOW).acts)
 
 
 def test_a_pin_by_action_holds_until_unpin_and_yields_to_the_spec() -> None:

@@ -14,7 +14,7 @@ from tests.unit.core.factories import (
     with_policy,
 )
 
-from recsys_api.recommender_model import Window
+from recsys_api.spec.rollout import Window
 from recsys_operator.core import clock
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.windows import closed

@@ -130,12 +130,51 @@ def test_texts_that_many_objects_have_exist_once() -> None:
     cache, long = Cache(), "x" * 1000
     for uid in ("a", "b"):
         cache.put(
-            json.loads(json.dumps(pod(uid, 1, name=uid, spec={"nodeName": "node-1", "args": ["--quiet", 7, long]})))
+            json.loads(json.dumps(pod(uid, 1, name=uid, status={"nodeName": f"{uid}-1", "args": ["--quiet", 7, long]})))
+        )
+        cache.put(
+            json.loads(json.dumps(pod(uid + uid, 1, name=uid + uid, status={"nodeName": "b-1", "more": "--quiet"})))
+        )
+    first, second = (cache.get("Pod", "shop", name) for name in ("b", "bb"))
+    assert first is not None
+    assert second is not None
+    assert first["status"] == {"nodeName": "b-1", "args": ["--quiet", 7, long]}
+    assert first["status"]["nodeName"] is second["status"]["nodeName"]
+    assert first["status"]["args"][0] is second["status"]["more"]
+    assert next(iter(first["status"])) is next(iter(second["status"]))
+
+
+def test_equal_parts_of_objects_of_a_kind_exist_once() -> None:
+    cache = Cache()
+    for uid in ("a", "b"):
+        cache.put(
+            json.loads(json.dumps(pod(uid, 1, name=uid, status={"conditions": [{"type": "Ready"}], "podIP": uid})))
         )
     first, second = (cache.get("Pod", "shop", name) for name in ("a", "b"))
     assert first is not None
     assert second is not None
-    assert first["spec"] == {"nodeName": "node-1", "args": ["--quiet", 7, long]}
-    assert first["spec"]["nodeName"] is second["spec"]["nodeName"]
-    assert first["spec"]["args"][0] is second["spec"]["args"][0]
-    assert next(iter(first["spec"])) is next(iter(second["spec"]))
+    assert second["status"] == {"conditions": [{"type": "Ready"}], "podIP": "b"}
+    assert first["status"]["conditions"] is second["status"]["conditions"]
+    assert first["metadata"]["labels"] is second["metadata"]["labels"]
+
+
+def test_what_nobody_reads_of_pods_and_jobs_is_not_kept() -> None:
+    cache = Cache()
+    annotations = {"recsys.dev/run": "{}", "batch.kubernetes.io/job-completion-index": "0"}
+    whole = pod("a", 1, spec={"containers": []}, status={"phase": "Running"})
+    whole["metadata"]["annotations"] = annotations
+    cache.put(whole)
+    cache.put(whole | {"kind": "Job", "metadata": whole["metadata"] | {"uid": "j"}})
+    kept, job = cache.get("Pod", "shop", "p"), cache.get("Job", "shop", "p")
+    assert kept is not None
+    assert job is not None
+    assert ("spec" in kept, kept["status"]) == (False, {"phase": "Running"})
+    assert kept["metadata"]["annotations"] == {"batch.kubernetes.io/job-completion-index": "0"}
+    assert ("spec" in job, job["metadata"]["annotations"]) == (False, annotations)
+    assert whole["metadata"]["annotations"] == annotations, "the event is not changed"
+    deployment = whole | {"kind": "Deployment", "metadata": whole["metadata"] | {"uid": "d"}}
+    deployment["metadata"] |= {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "x"}}
+    cache.put(deployment)
+    found = cache.get("Deployment", "shop", "p")
+    assert found is not None
+    assert (found["spec"], found["metadata"]["annotations"]) == ({"containers": []}, {"mine": "x"})

@@ -42,6 +42,8 @@ from recsys_operator.resources.kinds import WATCHED, Manifest, labels_of
 KEY = "shop/movies"
 NAME = "movies-0123456789"
 SPEC = version_view().spec
+FOREIGN = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": NAME, "namespace": "shop"}, "spec": {}}
+"""Somebody else's, of a name that ours would have."""
 
 
 async def no_page(url: str) -> str:
@@ -184,6 +186,44 @@ async def test_a_status_that_is_the_same_is_not_written(bench: Bench) -> None:
     assert not await bench.act(RecordModel(bench.version_of("RecommenderModel", "movies"), status))
 
 
+async def test_a_status_that_only_tells_is_left_to_the_pass_that_writes_nothing_else(bench: Bench) -> None:
+    bench.script = lambda world: Decision(acts=tell(world, "Warming"))
+    worker = asyncio.create_task(bench.reconciler.work())
+    bench.queue.add(KEY)
+    await settle()
+    worker.cancel()
+    assert [name for _, _, name in bench.cluster.writes] == [NAME, "movies"]
+    assert bench.live("RecommenderModel", "movies")["status"]["reason"] == "Warming"  # type: ignore[index]
+    assert len(bench.worlds) == 2, "after what only tells no other pass has to follow"
+
+
+async def test_a_status_that_answers_a_person_waits_for_nothing(bench: Bench) -> None:
+    acts = (
+        RecordVersion(NAME, bench.version_of("ModelVersion", NAME), ModelVersionStatus(phase="Warming", reason="x")),
+        RecordModel(bench.version_of("RecommenderModel", "movies"), RecommenderModelStatus(paused_by="ann")),
+    )
+    assert await bench.act(*acts)
+    assert bench.live("RecommenderModel", "movies")["status"]["pausedBy"] == "ann"  # type: ignore[index]
+
+
+async def test_a_status_that_only_tells_is_written_though_others_are_as_they_should_be(bench: Bench) -> None:
+    model = bench.version_of("RecommenderModel", "movies")
+    told = RecordModel(model, RecommenderModelStatus(reason="Ok"), derived=True)
+    await bench.act(EnsureServing(NAME, 1))
+    assert not await bench.act(EnsureServing(NAME, 1), told)
+    assert bench.live("RecommenderModel", "movies")["status"]["reason"] == "Ok"  # type: ignore[index]
+
+
+def tell(world: World, reason: str) -> tuple[Act, ...]:
+    """The version gets this reason, and the model's status says so."""
+    (version,) = world.versions
+    assert world.model is not None
+    status = ModelVersionStatus(phase="Warming", reason=reason)
+    record = (RecordVersion(NAME, version.resource_version, status),) if version.status.reason != reason else ()
+    told = RecordModel(world.model.resource_version, RecommenderModelStatus(reason=reason), derived=True)
+    return (*record, told)
+
+
 async def test_a_status_decided_upon_an_older_object_ends_the_pass_before_what_follows(bench: Bench) -> None:
     decided_upon = bench.version_of("ModelVersion", NAME)
     bench.cluster.put_raw(objects.version("shop") | {"status": {"message": "somebody was faster"}})
@@ -291,13 +331,7 @@ async def test_a_delete_of_another_uid_spares_what_is_there(bench: Bench) -> Non
 
 
 async def test_an_object_of_somebody_else_is_not_touched(bench: Bench) -> None:
-    foreign = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": "shop"},
-        "spec": {},
-    }
-    bench.cluster.put_raw(foreign)
+    bench.cluster.put_raw(FOREIGN)
     with pytest.raises(AlreadyOwned, match="rename or delete it"):
         await bench.act(EnsureServing(NAME, 1))
     assert bench.live("Deployment", NAME)["spec"] == {}  # type: ignore[index]
@@ -321,13 +355,7 @@ async def test_an_event_is_written_once_and_its_failure_is_no_failure(bench: Ben
 
 
 async def test_an_error_is_retried_after_a_growing_back_off_and_told(bench: Bench) -> None:
-    foreign = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": "shop"},
-        "spec": {},
-    }
-    bench.cluster.put_raw(foreign)
+    bench.cluster.put_raw(FOREIGN)
     bench.script = lambda world: Decision(acts=(EnsureServing(NAME, 1),))
     worker = asyncio.create_task(bench.reconciler.work())
     bench.queue.add(KEY)

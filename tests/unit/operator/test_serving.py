@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.operator.views import model_spec, version_view
 
-from recsys_api.recommender_model import Autoscaling
+from recsys_api.spec.serving import Autoscaling
 from recsys_operator.core.decision import EnsureServing
 from recsys_operator.resources import serving
 from recsys_operator.resources.kinds import Manifest

@@ -5,8 +5,8 @@ from typing import Any
 
 from tests.unit.operator.views import model_spec, version_view
 
-from recsys_api.recommender_model import Autoscaling
 from recsys_api.run_spec import TrainResult
+from recsys_api.spec.serving import Autoscaling
 from recsys_operator.adapters.views import (
     seconds_of,
     view_of_action,

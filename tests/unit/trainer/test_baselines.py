@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from recsys_api.artifact import ArtifactManifest, SnapshotManifest
-from recsys_api.recommender_model import Baselines
+from recsys_api.spec.evaluation import Baselines
 from recsys_trainer.artifact.served import Served, load_served
 from recsys_trainer.baselines.build import build_baselines
 from recsys_trainer.baselines.history import Histories

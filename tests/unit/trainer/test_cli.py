@@ -213,7 +213,7 @@ def test_a_pod_gets_a_line_of_json_with_loss_speed_and_memory(capsys: pytest.Cap
 def test_the_table_says_what_an_undecided_gate_would_do(
     fitted_report: dict[str, Any], outcome: str, policy: str, words: str
 ) -> None:
-    from recsys_api.recommender_model import Evaluation
+    from recsys_api.spec.evaluation import Evaluation
 
     gates = [{"name": "g", "outcome": outcome, "message": "m"}]
     report = EvaluationReport.model_validate({**fitted_report, "gates": gates})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from recsys_api.recommender_model import Training
+from recsys_api.spec.training import Training
 from recsys_trainer import device
 
 

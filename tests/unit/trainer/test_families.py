@@ -13,15 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from recsys_api.artifact import ArtifactModel
-from recsys_api.recommender_model import (
-    WITH_LAYERS,
-    WITH_LOSS,
-    WITH_RATINGS,
-    WITH_STEPS,
-    Model,
-    Probabilistic,
-    Training,
-)
+from recsys_api.spec.model import WITH_LAYERS, WITH_LOSS, WITH_RATINGS, WITH_STEPS, Model, Probabilistic
+from recsys_api.spec.training import Training
 from recsys_serving.scoring import Scorer
 from recsys_serving.seen import SeenLists
 from recsys_trainer.artifact.export import artifact_model

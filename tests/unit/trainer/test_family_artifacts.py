@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from recsys_api.artifact import ArtifactManifest, SnapshotManifest
-from recsys_api.recommender_model import WITH_LAYERS, WITH_RATINGS, WITH_STEPS, RecommenderModelSpec
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.spec.model import WITH_LAYERS, WITH_RATINGS, WITH_STEPS
 from recsys_serving.loading import load_scorer
 from recsys_trainer import cli
 from recsys_trainer.artifact.served import Served, load_served

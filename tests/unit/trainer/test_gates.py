@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys_api.recommender_model import Gate
 from recsys_api.run_spec import GateResult
+from recsys_api.spec.evaluation import Gate
 from recsys_trainer.errors import ManifestError
 from recsys_trainer.evaluation.evaluate import Evaluated, Paired
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_api.idmap import write_idmap
-from recsys_api.recommender_model import Data
+from recsys_api.spec.data import Data
 from recsys_trainer.data import readers
 from recsys_trainer.data.budget import BUDGET, Budget
 from recsys_trainer.data.idlist import Ids

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_api.recommender_model import LeastSquares, Model, Probabilistic, Training
+from recsys_api.spec.model import LeastSquares, Model, Probabilistic
+from recsys_api.spec.training import Training
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting import ragged, solvers
 from recsys_trainer.fitting.ragged import SparseRows, ragged_batches, sparse_rows

@@ -5,7 +5,8 @@ import pytest
 import torch
 from tests.unit.trainer.test_families import ITEMS, USERS, exported_model, model, questions, training, two_tastes
 
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit

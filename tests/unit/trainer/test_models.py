@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.device import torch_settings
 from recsys_trainer.errors import DataError, DivergedError, OutOfMemoryError
 from recsys_trainer.evaluation.metrics import metric_values

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_api.recommender_model import Model
+from recsys_api.spec.model import Model
 from recsys_trainer.models import on_cpu
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.mlp import MLP

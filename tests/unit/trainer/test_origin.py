@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys_api.recommender_model import Data
 from recsys_api.run_spec import StableReference
+from recsys_api.spec.data import Data
 from recsys_trainer import cli, stages
 from recsys_trainer.data.origin import observe_origin
 from recsys_trainer.data.preparing import prepare_interactions
@@ -108,6 +108,21 @@ def test_fit_into_the_same_folder_reads_only_what_changed(
     fit()
     assert len(reads) == 2
     assert json.loads((tmp_path / "out/snapshot/snapshot.json").read_text())["rows"] < 2900
+
+
+def test_whether_a_snapshot_stands_is_told_by_one_look_at_its_manifest(
+    tmp_path: Path, source: Path, write_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, store = write_manifest(f"file://{source}"), Store(f"file://{tmp_path / 'one'}")
+    prepared(manifest, tmp_path / "one")
+    looks: list[str] = []
+    read = Store.read
+    monkeypatch.setattr(Store, "read", lambda self, name: looks.append(name) or read(self, name))
+    run = read_manifest(manifest, tmp_path / "one", None)
+    assert stages.is_prepared(run, store)
+    assert looks == ["snapshot/snapshot.json"]
+    (tmp_path / "one/snapshot/items.idmap").write_bytes(b"changed")
+    assert not stages.is_prepared(run, store)
 
 
 def test_the_seed_is_of_the_origin_where_it_draws_the_parts(source: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_api.recommender_model import Data
+from recsys_api.spec.data import Data
 from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions, Parts
 from recsys_trainer.data.preparing import prepare_interactions
@@ -170,7 +170,7 @@ def test_filters_repeat_until_all_have_enough_and_leave_the_test_alone(tmp_path:
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 4))
 @settings(max_examples=40, deadline=None)
 def test_after_a_filter_everybody_has_enough_and_no_more_could_stay(seed: int, users: int, items: int) -> None:
-    from recsys_api.recommender_model import Filter
+    from recsys_api.spec.data import Filter
     from recsys_trainer.data.preparing import filtered, without_repeats
 
     random = np.random.default_rng(seed)

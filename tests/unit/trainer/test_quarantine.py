@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys_api.recommender_model import Data
+from recsys_api.spec.data import Data
 from recsys_trainer import cli
 from recsys_trainer.data import quarantine as module
 from recsys_trainer.data.budget import Budget

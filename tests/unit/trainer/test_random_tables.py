@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from recsys_api.recommender_model import WITH_REGULARIZATION
+from recsys_api.spec.model import WITH_REGULARIZATION
 from recsys_trainer import cli
 from recsys_trainer.models.registry import FAMILIES
 

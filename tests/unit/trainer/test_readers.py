@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys_api.recommender_model import Data
+from recsys_api.spec.data import Data
 from recsys_trainer.data.interactions import TRAIN, Interactions
 from recsys_trainer.data.preparing import without_repeats
 from recsys_trainer.data.validation import load_interactions

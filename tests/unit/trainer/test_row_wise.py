@@ -12,7 +12,8 @@ from tests.unit.trainer.test_losses import CHOICES
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from recsys_api.recommender_model import Model, Training
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit, validation_on

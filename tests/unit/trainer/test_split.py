@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_api.recommender_model import Split
+from recsys_api.spec.data import Split
 from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import Interactions
 from recsys_trainer.data.split import TEST, TRAIN, VALIDATION, split_parts

@@ -10,8 +10,8 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, FoldIn, Lineage, artifact_digest
-from recsys_api.recommender_model import WITH_LAYERS, Model
 from recsys_api.run_spec import RunSpec
+from recsys_api.spec.model import WITH_LAYERS, Model
 from recsys_trainer import VERSION
 from recsys_trainer.artifact.golden import write_golden
 from recsys_trainer.artifact.triton import build_config

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from recsys_api.recommender_model import Baselines
+from recsys_api.spec.evaluation import Baselines
 from recsys_trainer.artifact.served import Served
 from recsys_trainer.baselines.history import Histories
 from recsys_trainer.baselines.item_based import ItemBased, ease_weights, item_knn_weights

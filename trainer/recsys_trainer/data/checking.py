@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recsys_api.recommender_model import Columns
+from recsys_api.spec.data import Columns
 from recsys_trainer.data.columns import GroupReader
 from recsys_trainer.data.ids import IdColumn, IdReader, used
 from recsys_trainer.data.interactions import Mask, Rows

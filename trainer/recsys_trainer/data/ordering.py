@@ -6,7 +6,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from recsys_api.recommender_model import Data
+from recsys_api.spec.data import Data
 from recsys_trainer.data.budget import Budget, grouped_rows, new_array
 from recsys_trainer.data.checking import Batch
 from recsys_trainer.data.columns import refuse_many_groups

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from recsys_api.recommender_model import Data
+from recsys_api.spec.data import Data
 from recsys_trainer.data.readers import find_files
 from recsys_trainer.store import reading
 

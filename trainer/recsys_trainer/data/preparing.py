@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from recsys_api.recommender_model import Data, Filter
+from recsys_api.spec.data import Data, Filter
 from recsys_trainer.data.budget import BUDGET, Budget, chosen, count_values, grouped_rows, new_array, slices
 from recsys_trainer.data.interactions import TRAIN, Groups, Interactions, Mask, Parts, Rows
 from recsys_trainer.data.quarantine import Quarantine

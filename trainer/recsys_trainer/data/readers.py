@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from recsys_api.recommender_model import Columns, DataSource
+from recsys_api.spec.data import Columns, DataSource
 from recsys_trainer.data.budget import Budget, slices
 from recsys_trainer.data.lines import read_adjacency, read_user_item
 from recsys_trainer.errors import DataError

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from recsys_api.recommender_model import Split
+from recsys_api.spec.data import Split
 from recsys_trainer.data.budget import BUDGET, Budget, count_values, new_array, slices
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions, Parts
 from recsys_trainer.errors import DataError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import ROUND_UP, Decimal
 
-from recsys_api.recommender_model import Columns, Data
+from recsys_api.spec.data import Columns, Data
 from recsys_trainer.data.budget import BUDGET, Budget
 from recsys_trainer.data.checking import FileReader
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions

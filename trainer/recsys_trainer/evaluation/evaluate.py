@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from recsys_api.artifact import ArtifactManifest
-from recsys_api.recommender_model import Baselines
 from recsys_api.report import ColdItems
 from recsys_api.run_spec import MetricValue
+from recsys_api.spec.evaluation import Baselines
 from recsys_trainer.artifact.served import Served
 from recsys_trainer.baselines.build import build_baselines
 from recsys_trainer.data.ids import rows_of

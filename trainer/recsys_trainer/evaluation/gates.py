@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from recsys_api.recommender_model import Gate
 from recsys_api.run_spec import GateOutcome, GateResult
+from recsys_api.spec.evaluation import Gate
 from recsys_trainer.errors import ManifestError
 from recsys_trainer.evaluation.bootstrap import interval
 from recsys_trainer.evaluation.evaluate import Evaluated, Paired, Values

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from recsys_api.recommender_model import Model, Probabilistic
 from recsys_api.report import RatingUncertainty
+from recsys_api.spec.model import Model, Probabilistic
 from recsys_trainer.artifact.served import Served
 from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot

@@ -17,7 +17,7 @@ from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotProduct, start_factors
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Model
+    from recsys_api.spec.model import Model
 
 START_STD = 0.1
 """Divided by the root of the number of factors, as in Rendle et al. 2022."""

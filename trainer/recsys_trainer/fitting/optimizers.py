@@ -14,7 +14,7 @@ from recsys_trainer.models.base import Recommender
 from recsys_trainer.parallel import Workers
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Training
+    from recsys_api.spec.training import Training
 
 LEARNING_RATES = {"Adam": 0.001, "SGD": 0.001, "RowWiseAdagrad": 0.05}
 Named = Iterable[tuple[str, nn.Parameter]]

@@ -17,7 +17,8 @@ from recsys_trainer.parallel import ALONE, Workers
 from recsys_trainer.progress import EpochProgress, Progress, silent
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Model, Training
+    from recsys_api.spec.model import Model
+    from recsys_api.spec.training import Training
     from recsys_trainer.training_data import Positives
 
 Weights = dict[str, Tensor]

@@ -17,7 +17,7 @@ from recsys_trainer.models.network_family import steps_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Model
+    from recsys_api.spec.model import Model
 
 REGULARIZATION = 0.02
 

@@ -12,7 +12,7 @@ from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Model
+    from recsys_api.spec.model import Model
 
 REGULARIZATION, EXPONENT, SOLVER = 0.05, 1.0, "Cholesky"
 

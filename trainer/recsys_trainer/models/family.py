@@ -11,7 +11,7 @@ from recsys_trainer.models.fold_in import FoldIn
 
 if TYPE_CHECKING:
     from recsys_api.artifact import ArtifactModel
-    from recsys_api.recommender_model import Model
+    from recsys_api.spec.model import Model
 
 UnknownUsers = Literal["Popularity", "FoldIn"]
 

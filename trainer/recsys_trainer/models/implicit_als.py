@@ -16,7 +16,7 @@ from recsys_trainer.models.family import UnknownUsers
 from recsys_trainer.models.fold_in import FoldIn
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Model
+    from recsys_api.spec.model import Model
     from recsys_trainer.training_data import Positives
 
 REGULARIZATION, UNOBSERVED_WEIGHT, EXPONENT = 0.01, 0.1, 1.0

@@ -20,7 +20,7 @@ from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Model, Probabilistic
+    from recsys_api.spec.model import Model, Probabilistic
     from recsys_trainer.training_data import Positives
 
 SOLVER = "Cholesky"

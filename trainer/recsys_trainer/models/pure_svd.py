@@ -18,7 +18,7 @@ from recsys_trainer.models.family import UnknownUsers
 from recsys_trainer.models.fold_in import FoldIn
 
 if TYPE_CHECKING:
-    from recsys_api.recommender_model import Model
+    from recsys_api.spec.model import Model
 
 OVERSAMPLE = 16
 ITERATIONS = 12

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from recsys_api.recommender_model import ServiceLevelObjective
+from recsys_api.spec.rollout import ServiceLevelObjective
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core.world import VersionSecond
 

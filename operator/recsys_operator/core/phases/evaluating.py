@@ -8,8 +8,8 @@ losing its traffic; status says what its gates say now.
 from typing import Any
 
 from recsys_api.model_version import Condition
-from recsys_api.recommender_model import Evaluation
 from recsys_api.run_spec import EvaluateResult, GateResult
+from recsys_api.spec.evaluation import Evaluation
 from recsys_operator.core import clock, identity, reasons
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.phases.stages import Result, StageRun, attempt_of, end_stage, run_stage

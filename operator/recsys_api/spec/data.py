@@ -1,0 +1,96 @@
+"""`spec.data`: where the interactions lie, how they are checked and split."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from recsys_api.base import Contract
+from recsys_api.field_types import ColumnName, Decimal, Uri
+from recsys_api.spec.pods import SecretReference
+
+
+class DataSource(Contract):
+    """Where the interactions lie."""
+
+    uri: Uri
+    """s3://, gs://, az:// or pvc://claim/path; a folder, one file, or a pattern with * as in s3://lake/day=*/."""
+    format: Literal["Parquet", "CSV", "RecBole", "UserItem", "Adjacency"] = "Parquet"
+    """How the files are written. RecBole is the `.inter` text format. Without column names: UserItem has lines of
+    `user item [weight]`, Adjacency has lines of `user item item …`; space or tab between."""
+    credentials_secret_ref: SecretReference | None = None
+    """Keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION; default: the artifacts' Secret."""
+
+
+class Columns(Contract):
+    """Names of the columns in the source."""
+
+    user: ColumnName = "user_id"
+    """Users: strings or integers."""
+    item: ColumnName = "item_id"
+    """Items: strings or integers."""
+    timestamp: ColumnName | None = None
+    """When it happened: seconds since the epoch or a timestamp type. Needed by the Temporal split."""
+    rating: ColumnName | None = None
+    """How much the user liked it: numbers. Needed by ExplicitALS, BiasedMF and ProbabilisticMF; to the others every
+    interaction counts as one."""
+    user_group: ColumnName | None = None
+    """Group of the user, such as a country: the report shows quality by group. The last value in time counts."""
+    item_group: ColumnName | None = None
+    """Group of the item, such as a provider: the report shows each group's share of what is recommended."""
+
+
+class PredefinedSplit(Contract):
+    """Parts that are already apart, each a folder, file or pattern below `data.source.uri`, in its format."""
+
+    train: Uri
+    """What the model learns from."""
+    validation: Uri
+    """What chooses the epoch."""
+    test: Uri
+    """What judges."""
+
+
+class Split(Contract):
+    """How interactions become train, validation and test."""
+
+    strategy: Literal["Temporal", "LeaveOneOut", "Random", "Predefined"] = "Temporal"
+    """Temporal holds out the newest interactions, as production will meet them. Predefined takes the parts as they are."""
+    predefined: PredefinedSplit | None = None
+    """Of strategy Predefined: where the parts lie."""
+    test_fraction: float = Field(0.1, gt=0, lt=0.5)
+    """Share of all interactions, the newest ones, that is held out for the test."""
+    validation_fraction: float = Field(0.1, gt=0, lt=0.5)
+    """Share of all interactions just before the test; early stopping sees these only."""
+    target: Literal["All", "First"] = "All"
+    """Whether all held-out interactions of a user count as relevant or the first one only."""
+
+
+class DataValidation(Contract):
+    """What must hold before a GPU is asked for."""
+
+    min_interactions: int = Field(1000, ge=1, le=10**12)
+    """Fewer valid rows than this are refused."""
+    max_null_fraction: Decimal = "0"
+    """Share of rows without a usable user, item, timestamp or rating that is quarantined; more is refused. The first
+    10,000 such rows are listed in reports/quarantine.csv of the version, refused or not."""
+    on_duplicates: Literal["KeepLast", "Refuse"] = "KeepLast"
+    """What happens to a second row of the same user and item. KeepLast keeps the last one of the earliest part."""
+
+
+class Filter(Contract):
+    """What is left out of the training part, again and again until both hold (k-core). The test stays as it is."""
+
+    min_user_interactions: int = Field(1, ge=1, le=10**6)
+    """Users with fewer training interactions are not learned: the test counts them as cold."""
+    min_item_interactions: int = Field(1, ge=1, le=10**6)
+    """Items with fewer training interactions are not learned and never recommended."""
+
+
+class Data(Contract):
+    """The interactions that a model learns from."""
+
+    source: DataSource
+    columns: Columns = Columns()
+    split: Split = Split()
+    validation: DataValidation = DataValidation()
+    filter: Filter = Filter()

@@ -1,0 +1,93 @@
+"""`spec.model`: the families and their settings."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from recsys_api.base import Contract
+
+Architecture = Literal[
+    "GMF",
+    "MLP",
+    "NeuMF",
+    "MatrixFactorization",
+    "ImplicitALS",
+    "PureSVD",
+    "NMF",
+    "ExplicitALS",
+    "BiasedMF",
+    "ProbabilisticMF",
+]
+WITH_LAYERS = ("MLP", "NeuMF")
+WITH_LOSS = ("GMF", "MLP", "NeuMF", "MatrixFactorization")
+"""Families whose `training.loss` can be chosen; the others define theirs."""
+WITH_STEPS = (*WITH_LOSS, "BiasedMF")
+"""Families that are trained in optimizer steps."""
+WITH_RATINGS = ("ExplicitALS", "BiasedMF", "ProbabilisticMF")
+WITH_REGULARIZATION = ("MatrixFactorization", "ImplicitALS", "ExplicitALS", "NMF", "BiasedMF")
+WITH_LEAST_SQUARES = ("ImplicitALS", "ExplicitALS", "ProbabilisticMF")
+
+
+def default_hidden_layers(model: dict[str, Any]) -> tuple[int, ...]:
+    """Layers of a model that names none: only two families have some."""
+    return (64, 32, 16) if model.get("architecture") in WITH_LAYERS else ()
+
+
+class LeastSquares(Contract):
+    """How each user's and each item's linear system is weighed and solved."""
+
+    unobserved_weight: float | None = Field(None, gt=0, le=1)
+    """ImplicitALS: weight of a pair that did not happen against one that did (alpha0). Default 0.1."""
+    frequency_exponent: float | None = Field(None, ge=0, le=1)
+    """How much more those with much data are regularized (nu): 0 all the same, 1 in proportion. Default 1."""
+    solver: Literal["BlockCoordinate", "ConjugateGradient", "Cholesky"] | None = None
+    """Cholesky is exact; the others improve on the last sweep's factors, in less time for many factors. All reach the
+    same answer. Default ConjugateGradient for ImplicitALS, Cholesky for ratings."""
+
+
+class Probabilistic(Contract):
+    """Standard deviations of the Gaussian model, in units of a rating."""
+
+    sigma: float = Field(0.9, gt=0, le=1000)
+    """Of a rating around its prediction."""
+    sigma_user: float = Field(0.3, gt=0, le=1000)
+    """Of each factor of a user around 0."""
+    sigma_item: float = Field(0.3, gt=0, le=1000)
+    """Of each factor of an item around 0."""
+
+
+class Pretraining(Contract):
+    """GMF and MLP are trained first, each alone, and NeuMF starts from both (He et al. 2017, section 3.4.1)."""
+
+    epochs: int = Field(20, ge=1, le=10000)
+    """Most passes over the data for each of the two; the best by validation is kept."""
+    alpha: float = Field(0.5, ge=0, le=1)
+    """Weight of GMF in the joined output; MLP has the rest."""
+
+
+class Model(Contract):
+    """The model family and its settings."""
+
+    architecture: Architecture = "NeuMF"
+    """Neural Collaborative Filtering (He et al. 2017): GMF, MLP, and NeuMF, which joins both. Dot products:
+    MatrixFactorization with a loss of your choice, ImplicitALS, PureSVD and NMF from interactions; ExplicitALS,
+    BiasedMF and ProbabilisticMF from ratings."""
+    embedding_dim: int = Field(32, ge=1, le=4096)
+    """Factors of each user and item; in MLP and NeuMF also the width of each embedding of the MLP branch."""
+    hidden_layers: tuple[Annotated[int, Field(ge=1, le=16384)], ...] = Field(
+        default_factory=default_hidden_layers, max_length=16
+    )
+    """Widths of the MLP branch's layers, first to last. Default [64, 32, 16] for MLP and NeuMF; no other has any."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of each hidden layer, or of a user's factors, that a training step ignores."""
+    batch_norm: bool = False
+    """Normalize each hidden layer over the batch while training; folded into the weights at export."""
+    pretraining: Pretraining | None = None
+    """NeuMF: train its two branches first."""
+    regularization: float | None = Field(None, gt=0, le=10**6)
+    """L2 penalty of ImplicitALS (default 0.01), ExplicitALS (0.05), NMF (0.01), BiasedMF (0.02) and MatrixFactorization
+    (none): there a user's and an item's factors are penalized once for each of their interactions."""
+    least_squares: LeastSquares | None = None
+    """ImplicitALS, ExplicitALS and ProbabilisticMF."""
+    probabilistic: Probabilistic | None = None
+    """ProbabilisticMF."""

@@ -1,0 +1,85 @@
+"""`spec.training`: how the weights are made."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from recsys_api import patterns
+from recsys_api.base import Contract
+from recsys_api.field_types import ObjectName
+from recsys_api.spec.pods import PodTemplate, Resources
+
+
+class Loss(Contract):
+    """What training minimizes, in GMF, MLP, NeuMF and MatrixFactorization; the other families define theirs."""
+
+    type: Literal["BCE", "BPR", "SampledSoftmax", "CosineContrastive", "CrossEntropy"] | None = None
+    """BCE: binary cross-entropy over positives and negatives. BPR: each positive above its negatives. SampledSoftmax:
+    the positive among negatives that the batch shares, corrected for how often each is drawn. MatrixFactorization only:
+    CosineContrastive (SimpleX) and CrossEntropy over the whole catalogue. Default BCE; MatrixFactorization
+    SampledSoftmax."""
+    negatives: int | None = Field(None, ge=1, le=100000)
+    """Drawn for each positive (default 4, CosineContrastive 64), or for each batch (SampledSoftmax, default 512; InBatch
+    at most so many of the batch's items, default all that fit memory); never a training positive of that user."""
+    sampling: Literal["Uniform", "Popularity", "InBatch"] | None = None
+    """SampledSoftmax: whether items are drawn alike, in proportion to their training interactions, or are those of the
+    batch's other positives. Default Uniform."""
+    temperature: float | None = Field(None, gt=0, le=1000)
+    """SampledSoftmax and CrossEntropy: what scores are divided by. Default 1."""
+    margin: float | None = Field(None, ge=-1, le=1)
+    """CosineContrastive: negatives below this cosine cost nothing. Default 0.4."""
+    negative_weight: float | None = Field(None, gt=0, le=10**6)
+    """CosineContrastive: weight of the negatives' mean against the positive. Default 64."""
+
+
+class Optimizer(Contract):
+    """How training minimizes it, in families that are trained in steps."""
+
+    type: Literal["Adam", "SGD", "RowWiseAdagrad"] | None = None
+    """The algorithm. Default Adam. RowWiseAdagrad is for large tables of users and items: a step costs what its batch
+    touches, and the state is one number for each row. Layers get plain Adagrad with it."""
+    learning_rate: float | None = Field(None, gt=0, le=10)
+    """Step size. Default 0.001, with RowWiseAdagrad 0.05."""
+    schedule: Literal["Constant", "Linear"] | None = None
+    """How the step size goes on: Linear makes it smaller with each epoch, towards 0 after the last. Default Constant."""
+    weight_decay: float | None = Field(None, ge=0, le=1)
+    """L2 penalty on all weights, with RowWiseAdagrad on those that a step touches. Default 0."""
+
+
+class Training(Contract):
+    """How the weights are made."""
+
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    epochs: int = Field(20, ge=1, le=10000)
+    """Most passes over the data; one is all that PureSVD needs."""
+    patience: int = Field(3, ge=1, le=1000)
+    """Epochs without a better validation NDCG@10 (ExplicitALS, BiasedMF, ProbabilisticMF: RMSE) after which training
+    stops and the best weights are kept."""
+    batch_size: int = Field(4096, ge=1, le=2**24)
+    """Examples of one optimizer step; negatives count where each positive has its own."""
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    """Same seed, data and machine type give the same weights."""
+    deterministic: bool = True
+    """Bitwise repeatable, at some cost in speed."""
+    refit: Literal["Never", "TrainPlusValidation", "All"] = "Never"
+    """Data that the served weights learn from after the gates have judged; what is served was then not itself gated."""
+    nodes: int = Field(1, ge=1, le=64)
+    """Pods of the training Job: each takes its share of every batch. Above 1 for families that are trained in steps."""
+    gpus_per_node: int = Field(0, ge=0, le=16)
+    """GPUs (nvidia.com/gpu) of each pod; 0 trains on the CPU."""
+    resources: Resources = Resources()
+    """Of the training pods, GPUs apart."""
+    pod_template: PodTemplate = PodTemplate()
+    """Merged into the pods of the preparing, training and evaluating Jobs."""
+    schedule: Annotated[str, StringConstraints(pattern=patterns.CRON, max_length=100)] | None = None
+    """Trains anew at these times (cron, UTC), as in "0 3 * * *"; new data that equals the old costs no training."""
+    deadline_seconds: int = Field(7200, ge=30, le=2592000)
+    """For each of the version's Jobs."""
+    backoff_limit: int = Field(3, ge=0, le=20)
+    """Attempts after failures that are not the manifest's or the data's fault."""
+    checkpoint_seconds: int = Field(600, ge=1, le=86400)
+    """Training in steps saves its state this often, and on SIGTERM, and goes on from there when it is started again.
+    No part of what a version is; families that are not trained in steps ignore it."""
+    queue_name: ObjectName | None = None
+    """LocalQueue of Kueue that admits the Jobs."""

@@ -1,0 +1,66 @@
+"""The nearest good ones: a rule that refuses too much is as wrong as one that is missing."""
+
+from tests.manifests.case import ABSENT, GATE, POD_METADATA, SLO, STEPS, Case
+from tests.manifests.fragments import als, mf, parts
+
+ACCEPTED_CASES = (
+    Case("name of 40 characters", {"metadata.name": "m" * 40}, ()),
+    Case("a claim", {"spec.data.source.uri": "pvc://claim/folder/x.parquet", "spec.artifacts.uri": "pvc://claim"}, ()),
+    Case("other stores", {"spec.data.source.uri": "gs://bucket/x", "spec.artifacts.uri": "az://container/x"}, ()),
+    Case("random split without times", {"spec.data.columns": {}, "spec.data.split.strategy": "Random"}, ()),
+    Case(
+        "lines in parts",
+        {
+            "spec.data.source": {"uri": "s3://lake/x", "format": "UserItem"},
+            "spec.data.columns": {"rating": "weight"},
+            "spec.data.split": {"strategy": "Predefined", "predefined": parts("s3://lake/x/")},
+            "spec.data.filter": {"minUserInteractions": 5, "minItemInteractions": 5},
+        },
+        (),
+    ),
+    Case("groups", {"spec.data.columns.userGroup": "country", "spec.data.columns.itemGroup": "genre"}, ()),
+    Case("a pattern", {"spec.data.source.uri": "s3://lake/day=2026-*/part-?.parquet"}, ()),
+    Case("largest parts", {"spec.data.split": {"testFraction": 0.45, "validationFraction": 0.44}}, ()),
+    Case("GMF", {"spec.model": {"architecture": "GMF"}}, ()),
+    Case("GMF that says it has no layers", {"spec.model": {"architecture": "GMF", "hiddenLayers": []}}, ()),
+    Case("MLP with default layers", {"spec.model": {"architecture": "MLP"}}, ()),
+    Case("batch norm and pre-training", {"spec.model.batchNorm": True, "spec.model.pretraining": {"alpha": 0.3}}, ()),
+    Case("ImplicitALS", {"spec.model": als(leastSquares={"unobservedWeight": 0.3, "solver": "Cholesky"})}, ()),
+    Case("PureSVD", {"spec.model": {"architecture": "PureSVD"}}, ()),
+    Case(
+        "factorization with a loss of its own",
+        {"spec.model": mf(), "spec.training.loss": {"type": "CosineContrastive", "margin": 0.4, "negativeWeight": 64}},
+        (),
+    ),
+    Case("factorization with the default loss", {"spec.model": mf(), "spec.training.loss.sampling": "Popularity"}, ()),
+    Case(
+        "ratings",
+        {
+            "spec.data.columns.rating": "stars",
+            "spec.model": {"architecture": "ProbabilisticMF", "probabilistic": {"sigma": 0.8}},
+        },
+        (),
+    ),
+    Case("schedule with lists and steps", {"spec.training.schedule": "*/15 3-5,22 1,15 * 0-6/2"}, ()),
+    Case("refit on everything with absolute gates", {"spec.training.refit": "All"}, ()),
+    Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi", "nvidia.com/gpu": "1"}}, ()),
+    Case("amounts in other units", {"spec.serving.resources": {"limits": {"cpu": "1e1", "memory": 2000000000}}}, ()),
+    Case(
+        "labels and annotations of pods",
+        {POD_METADATA: {"labels": {"team": "ml", "x.dev/y": ""}, "annotations": {"note": "any text at all"}}},
+        (),
+    ),
+    Case("limits at the ends", {f"{GATE}.atLeast": "1", "spec.data.validation.maxNullFraction": "1"}, ()),
+    Case("no gates", {"spec.evaluation": {}}, ()),
+    Case("autoscaling", {"spec.serving": {"autoscaling": {"minReplicas": 3, "maxReplicas": 3}}}, ()),
+    Case("one step", {STEPS: [{"name": "all", "weight": 100}]}, ()),
+    Case("default steps", {STEPS: ABSENT}, ()),
+    Case("strictest objective", {f"{SLO}.objectivePercent": "99.999999999", f"{SLO}.tolerance": "1"}, ()),
+    Case(
+        "tight fallback objective",
+        {SLO: {"name": "model", "sli": {"type": "Fallback"}, "objectivePercent": "99.5"}},
+        (),
+    ),
+    Case("pin", {"spec.rollout.pinnedVersion": "movies-0123456789", "spec.rollout.paused": True}, ()),
+    Case("wildcard host and root path", {"spec.rollout.gateway": {"name": "p", "hostname": "*.example.com"}}, ()),
+)

@@ -1,0 +1,72 @@
+"""What is refused in `spec.training` apart from losses, and in what manifests say of pods."""
+
+from tests.manifests.case import GATE, POD_METADATA, Case
+
+JOB_CASES = (
+    Case("hostPath", {"spec.training.podTemplate.volumes": [{"hostPath": {"path": "/"}}]}, ("podTemplate.volumes",)),
+    Case("privileges", {"spec.serving.podTemplate.securityContext": {"privileged": True}}, ("securityContext",)),
+    Case("epochs as text", {"spec.training.epochs": "20"}, ("spec.training.epochs", "integer")),
+    Case(
+        "schedule with names",
+        {"spec.training.schedule": "0 3 * * MON"},
+        ("spec.training.schedule", '"0 3 * * MON" is not a schedule', 'as in "0 3 * * 1-5"'),
+    ),
+    Case("schedule of four fields", {"spec.training.schedule": "0 3 * *"}, ("spec.training.schedule", "write minute")),
+    Case("hour 24", {"spec.training.schedule": "0 24 * * *"}, ("spec.training.schedule", '"0 24 * * *"')),
+    Case("deadline of one second", {"spec.training.deadlineSeconds": 1}, ("spec.training.deadlineSeconds", "30")),
+    Case("too many nodes", {"spec.training.nodes": 65}, ("spec.training.nodes", "64")),
+    Case(
+        "refit on what is compared",
+        {
+            "spec.training.refit": "All",
+            GATE: {"name": "x", "metric": {"name": "NDCG"}, "maxRegressionPercent": "2"},
+        },
+        ("spec.training.refit", "use refit TrainPlusValidation, or atLeast in the gates"),
+    ),
+    Case(
+        "not a quantity",
+        {"spec.training.resources.requests.memory": "4 GB"},
+        ("spec.training.resources.requests", "an amount is not a quantity", "memory: 4Gi"),
+    ),
+    Case(
+        "a negative quantity",
+        {"spec.serving.resources": {"limits": {"cpu": -1}}},
+        ("spec.serving.resources.limits", "not negative"),
+    ),
+    Case(
+        "no CPU",
+        {"spec.serving.resources": {"requests": {"cpu": "0"}}},
+        ("spec.serving.resources.requests", "cpu is 0", "request some"),
+    ),
+    Case(
+        "unknown resource",
+        {"spec.training.resources.limits": {"mem": "1Gi"}},
+        ("spec.training.resources.limits", "a resource is not known", "use cpu, memory"),
+    ),
+    Case(
+        "a name for pods",
+        {POD_METADATA: {"name": {"x": "y"}}},
+        ("spec.training.podTemplate.metadata", "labels and annotations only; remove the rest"),
+    ),
+    Case(
+        "a label of ours",
+        {POD_METADATA: {"labels": {"recsys.dev/model": "x"}}},
+        ("spec.training.podTemplate.metadata", "a key under recsys.dev/", "remove it"),
+    ),
+    Case(
+        "managed-by",
+        {"spec.serving.podTemplate.metadata": {"annotations": {"app.kubernetes.io/managed-by": "x"}}},
+        ("spec.serving.podTemplate.metadata", "app.kubernetes.io/managed-by", "remove it"),
+    ),
+    Case(
+        "a label value with spaces",
+        {POD_METADATA: {"labels": {"team": "my team"}}},
+        ("spec.training.podTemplate.metadata", "use at most 63 letters, digits"),
+    ),
+    Case(
+        "toleration of an unknown effect",
+        {"spec.training.podTemplate.tolerations": [{"key": "x", "effect": "Never"}]},
+        ("spec.training.podTemplate.tolerations[0].effect", "NoSchedule"),
+        only_cluster=True,
+    ),
+)

@@ -1,0 +1,25 @@
+"""Parts of manifests that many cases share."""
+
+from typing import Any
+
+from tests.manifests.case import Manifest
+
+
+def latency(threshold: int) -> Manifest:
+    """An indicator of answers above a threshold."""
+    return {"type": "Latency", "thresholdMilliseconds": threshold}
+
+
+def als(**settings: Any) -> Manifest:
+    """A model of least squares."""
+    return {"architecture": "ImplicitALS", **settings}
+
+
+def mf() -> Manifest:
+    """A model whose loss can be chosen among all."""
+    return {"architecture": "MatrixFactorization"}
+
+
+def parts(folder: str) -> Manifest:
+    """Parts of a predefined split below a folder."""
+    return {part: f"{folder}{part}/" for part in ("train", "validation", "test")}
