@@ -16,7 +16,8 @@ from torch.nn import functional
 from recsys_trainer.models.reads import Reads
 
 SLICE_VALUES = 2**19
-"""Values of the first layer in a slice for each thread (2 MB): of 2^17 to 2^20 the fastest at batch 32,768; smaller ones pay for calls."""
+"""Values of the first layer in a slice for each thread (2 MB): the best of 2^17 to 2^20 at batch 32,768, by
+less than the spread."""
 Grads = tuple[Tensor | None, ...]
 
 
