@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -87,3 +88,20 @@ def test_long_values_are_cut_and_odd_ones_quoted() -> None:
     first, second = list(csv.reader(quarantine.content().decode().splitlines(keepends=True)))[1:]
     assert len(first[3]) == module.MOST_CHARACTERS
     assert second == ["f", "2", "invalidUser nullItem", 'a,"b"\n', ""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        (pa.timestamp("us"), 0, "1970-01-01 00:00:00"),
+        (pa.timestamp("ns"), 1, "1970-01-01 00:00:00.000000001"),
+        (pa.timestamp("s"), 2**62, f"<value out of range: {2**62}>"),
+        (pa.duration("ns"), 1, "1"),
+    ],
+    ids=str,
+)
+def test_times_that_python_has_no_type_for_are_shown(kind: pa.DataType, value: int, shown: str) -> None:
+    found = Quarantine()
+    table = pa.table({"when": pa.array([value], pa.int64()).cast(kind)})
+    found.add("a.parquet", 0, table, {"late": np.array([True])})
+    assert found.content().decode().splitlines()[1] == f"a.parquet,1,late,{shown}"

@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from recsys_trainer.data.interactions import Mask
 
@@ -37,16 +38,25 @@ class Quarantine:
         if not self.rows:
             self._writer.writerow(("file", "row", "problems", *table.column_names))
         self.rows += len(bad)
-        values = table.take(bad).to_pydict()
+        taken = table.take(bad)
+        values = [_values(taken.column(name)) for name in table.column_names]
         for place, at in enumerate(bad.tolist()):
             problems = " ".join(name for name, mask in found.items() if mask[at])
-            self._writer.writerow(
-                (file, before + at + 1, problems, *(_shown(values[name][place]) for name in table.column_names))
-            )
+            self._writer.writerow((file, before + at + 1, problems, *(_shown(column[place]) for column in values)))
 
     def content(self) -> bytes:
         """The file, empty where nothing is wrong."""
         return self._text.getvalue().encode(errors="replace")
+
+
+def _values(column: Any) -> list[Any]:
+    """For a person; Python has no type for some times, such as those with nanoseconds or beyond the year 9999."""
+    for kind in (None, pa.string()):
+        try:
+            return (column if kind is None else column.cast(kind)).to_pylist()  # type: ignore[no-any-return]
+        except (ValueError, OverflowError, NotImplementedError):
+            continue
+    return ["cannot be shown"] * len(column)
 
 
 def _shown(value: Any) -> str:
