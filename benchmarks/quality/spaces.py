@@ -104,6 +104,39 @@ SPACES = {
         trials=1,
         rungs=(),
     ),
+    "ml-1m/BCE": Space(
+        MF,
+        {
+            "epochs": 30,
+            "patience": 30,
+            "batchSize": 36864,
+            "loss": {"type": "BCE", "negatives": 8},
+            "optimizer": {"schedule": "Linear"},
+        },
+        {
+            "model.embeddingDim": OneOf((64, 128)),
+            "training.optimizer.learningRate": Logarithmic(0.003, 0.01),
+            "model.regularization": Logarithmic(0.0006, 0.004),
+        },
+        trials=8,
+        rungs=(10, 20),
+    ),
+    "ml-1m/BCE-wide": Space(
+        {**MF, "embeddingDim": 192},
+        {
+            "epochs": 45,
+            "patience": 45,
+            "batchSize": 36864,
+            "loss": {"type": "BCE", "negatives": 8},
+            "optimizer": {"schedule": "Linear"},
+        },
+        {
+            "training.optimizer.learningRate": Logarithmic(0.004, 0.008),
+            "model.regularization": Logarithmic(0.0018, 0.0027),
+        },
+        trials=2,
+        rungs=(),
+    ),
     "ml-1m/GMF": Space({"architecture": "GMF", "embeddingDim": 32}, NETWORK, NETWORK_DRAWN, trials=6),
     "ml-1m/MLP": Space(
         {"architecture": "MLP", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]}, NETWORK, NETWORK_DRAWN, trials=6
