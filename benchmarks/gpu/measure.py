@@ -21,7 +21,7 @@ from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Speed, Task
 from recsys_trainer.models.base import Shape, embedding
 from recsys_trainer.models.neumf import NeuMF
-from recsys_trainer.negatives import NegativeSampler
+from recsys_trainer.negatives import NegativeSampler, gaps_of
 
 Row = dict[str, Any]
 AT_LEAST = 34e6
@@ -110,25 +110,21 @@ def rows(options: Options, device: str) -> list[Row]:
 
 
 def negatives_rows(options: Options, positives: Positives, device: str) -> list[Row]:
-    """Drawing a step's negatives in both ways that the sampler knows, the order of an epoch, and whether a positive came out."""
+    """Drawing a step's negatives in both ways to search for them, the order of an epoch, and whether a positive came out."""
     pairs = TrainingPairs.of(cast(Any, positives), device)
     batch = min(options.batch // (1 + options.negatives), len(pairs))
     order = pairs.order(0, 1)
     user_B, _, _ = pairs.take(order[:batch])
-    by_user = NegativeSampler.of(positives.indptr, positives.indices, positives.items, device)
-    user_P, position_P = (
-        TrainingPairs.take(pairs, torch.arange(len(pairs), device=device))[0],
-        torch.arange(len(pairs), device=device),
-    )
-    before_P = position_P - positives.indptr[user_P]
-    by_gaps = replace(by_user, gaps=user_P * (positives.items + 1) + positives.indices - before_P)
+    own = NegativeSampler.of(positives.indptr, positives.indices, positives.items, device)
+    all_gaps = gaps_of(positives.indptr, positives.indices, positives.items)
     found, generator = [], torch.Generator(device=device)
-    for what, sampler in (("searching the user's items", replace(by_user, gaps=None)), ("one search for all", by_gaps)):
+    for what, gaps in (("searching the user's items", None), ("one search for all", all_gaps)):
+        sampler = replace(own, gaps=gaps, touched=None)
         milliseconds = 1e3 * median_seconds(
             lambda each=sampler: each.draw(user_B, options.negatives, generator), device
         )
         found.append(_row(f"negatives of a step, {what}", milliseconds, "ms"))
-    drawn = by_user.draw(user_B, options.negatives, generator)
+    drawn = own.draw(user_B, options.negatives, generator)
     wrong = int(contained(positives, user_B, drawn).sum())
     found.append(_row(f"of {drawn.numel():,} negatives are positives", wrong, "pairs") | {"ok": wrong == 0})
     found.append(_row("order of an epoch", 1e3 * median_seconds(lambda: pairs.order(0, 2), device), "ms"))

@@ -89,12 +89,14 @@ def validation_of_ratings(rated: RatedPairs, device: str) -> Validation:
 
 def refuse_several_processes(model: Model, training: Training, workers: Workers) -> None:
     """Refuse several processes to what they would not share: each would do all of the work, or learn from its own part alone."""
-    if not workers.alone and training.loss.sampling == "InBatch":
+    if workers.alone:
+        return
+    if training.loss.sampling == "InBatch":
         raise ManifestError(
             f"spec.training.loss.sampling: is InBatch, and each of {workers.world} processes would see its own part of a batch; set "
             "Uniform or Popularity, or nodes: 1"
         )
-    if not workers.alone and model.architecture not in WITH_STEPS:
+    if model.architecture not in WITH_STEPS:
         raise ManifestError(
             f"spec.training.nodes: there are {workers.world} processes, and {model.architecture} is trained in one; set "
             f"nodes: 1, or model.architecture to one of {', '.join(WITH_STEPS)}"

@@ -52,9 +52,7 @@ class NegativeSampler:
         degree_U = offsets.diff()
         size = touched_bytes(len(degree_U), items)
         if len(indices_P) <= GAP_PAIRS:
-            user_P = torch.repeat_interleave(degree_U)
-            position_P = torch.arange(len(indices_P), device=offsets.device) - offsets[user_P]
-            gaps = (user_P * (items + 1) + indices_P - position_P).to(device)
+            gaps = gaps_of(offsets, indices_P, items).to(device)
         if device == "cpu" and size <= TOUCHED_BYTES:
             touched = _bits(torch.repeat_interleave(degree_U) * items + indices_P, size)
         small = offsets.to(torch.int32 if len(indices_P) < 2**31 else torch.int64)
@@ -103,6 +101,13 @@ class NegativeSampler:
             fits_BC = (item_BC - next_BC < draw_BC).logical_and_(next_BC <= degree_B1)
             found_BC = torch.where(fits_BC, next_BC, found_BC)
         return found_BC
+
+
+def gaps_of(indptr: Tensor, indices: Tensor, items: int) -> Tensor:
+    """What one search over all users' positives needs, int64 [nnz], ascending: user * (I + 1) + p_j - j."""
+    user_P = torch.repeat_interleave(indptr.diff())
+    position_P = torch.arange(len(indices), device=indptr.device) - indptr[user_P]
+    return user_P * (items + 1) + indices - position_P
 
 
 def touched_bytes(users: int, items: int) -> int:

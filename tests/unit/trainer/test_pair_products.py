@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys_trainer.models.on_cpu import values
+from recsys_trainer.models.on_cpu import rows
 from recsys_trainer.models.pair_products import pair_products
 
 SHAPES = [(1, 1, 1), (7, 5, 3), (4, 1, 9), (3, 40, 2)]
@@ -40,6 +40,6 @@ def test_values_of_a_vector_and_their_derivative() -> None:
     index, weight = torch.tensor([[2, 0], [2, 2]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     plain, own = (torch.tensor([0.5, 1.5, 2.5], requires_grad=True) for _ in range(2))
     (plain[index] * weight).sum().backward()  # type: ignore[no-untyped-call]
-    (values(own, index) * weight).sum().backward()  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(values(own, index).detach(), own.detach()[index])
+    (rows(own, index) * weight).sum().backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(rows(own, index).detach(), own.detach()[index])
     torch.testing.assert_close(own.grad, plain.grad)

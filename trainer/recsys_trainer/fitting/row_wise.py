@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_trainer.models.base import look_up
+from recsys_trainer.models import on_cpu
 
 EPSILON = 1e-10
 """As in torch's Adagrad. Gradients of a mean over a batch are small: 1e-8 would shorten the first steps of rare rows."""
@@ -26,7 +26,7 @@ class RowGradients:
 
     def read(self, table: nn.Parameter, index: Tensor) -> Tensor:
         """Rows as a leaf of the graph."""
-        rows = look_up(table.detach(), index).requires_grad_()
+        rows = on_cpu.rows(table.detach(), index).requires_grad_()
         self._read.setdefault(table, []).append((index, rows))
         return rows
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from recsys_trainer.models.on_cpu import rows, values
+from recsys_trainer.models.on_cpu import by_hand, rows
 from recsys_trainer.models.pair_products import pair_products
 from recsys_trainer.models.reads import Reads
 
@@ -55,7 +55,7 @@ class Recommender(nn.Module, ABC):
         if self.reader is not None and torch.is_grad_enabled():
             assert isinstance(table, nn.Parameter), "tables are parameters"
             return self.reader(table, index)
-        return look_up(table, index)
+        return rows(table, index)
 
     def located(self, table: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """The same rows as (matrix, their places in it, shaped as the index): for layers that multiply a row only once."""
@@ -66,14 +66,7 @@ class Recommender(nn.Module, ABC):
 
     def reads(self, table: Tensor, items: Tensor) -> Reads | None:
         """Which rows of an item table the batch reads, where gradients are written by hand: for a CPU and items [B, C]."""
-        if (
-            not torch.is_grad_enabled()
-            or table.device.type != "cpu"
-            or items.dim() != 2
-            or torch.compiler.is_compiling()
-        ):
-            return None
-        return Reads.of(items, len(table))
+        return Reads.of(items, len(table)) if items.dim() == 2 and by_hand(table) else None
 
     @abstractmethod
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
@@ -99,11 +92,6 @@ def embedding(rows: int, width: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(rows, width).normal_(std=EMBEDDING_STD))
 
 
-def look_up(table: Tensor, index: Tensor) -> Tensor:
-    """Rows of a table, or single values where it is a vector."""
-    return rows(table, index) if table.dim() == 2 else values(table, index)
-
-
 def inner(user_BD: Tensor, matrix_RD: Tensor, places: Tensor, reads: Reads | None = None) -> Tensor:
     """Inner products [B, C] with rows of a matrix, places [C] for all users the same or [B, C].
 
@@ -111,7 +99,7 @@ def inner(user_BD: Tensor, matrix_RD: Tensor, places: Tensor, reads: Reads | Non
         reads: of the places, where they are sorted already.
     """
     if places.dim() == 1:
-        return user_BD @ look_up(matrix_RD, places).T
+        return user_BD @ rows(matrix_RD, places).T
     return pair_products(user_BD, matrix_RD, places, reads)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_trainer.models.base import Shape
-from recsys_trainer.models.on_cpu import HiddenLayers, rows
+from recsys_trainer.models.on_cpu import HiddenLayers, by_hand, rows
 from recsys_trainer.models.reads import Reads
 
 Rows = tuple[Tensor, Tensor]
@@ -44,7 +44,7 @@ def mlp_logits(
     items: Rows,
     dropout: float,
     training: bool,
-    reads: Reads | None,
+    reads: Reads | None = None,
 ) -> Tensor:
     """The MLP's part of the logit, [B, C].
 
@@ -55,10 +55,11 @@ def mlp_logits(
         weight_H: the output's weights for the last hidden layer.
         users: table and rows [B].
         items: table and rows, [C] or [B, C].
-        reads: of items [B, C], where gradients are to be written by hand.
+        reads: of items [B, C], where they are sorted already.
     """
-    if reads is not None and len(layers) and not len(norms) and not (dropout and training):
-        return _by_hand(users, items[0], reads, weight_H, layers)
+    plain = len(layers) and not len(norms) and not (dropout and training)
+    if plain and items[1].dim() == 2 and by_hand(items[0]):
+        return _by_hand(users, items[0], reads or Reads.of(items[1], len(items[0])), weight_H, layers)
     user_BE, item = rows(*users), rows(*items)
     width = user_BE.shape[1]
     if not len(layers):

@@ -10,9 +10,10 @@ from torch.nn import functional
 from recsys_trainer.fitting.losses import Batch, Loss, build_loss, loss_type
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
-from recsys_trainer.models.base import EMBEDDING_STD, Recommender, inner, look_up
+from recsys_trainer.models.base import EMBEDDING_STD, Recommender, inner
 from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
 from recsys_trainer.models.network_family import steps_bytes
+from recsys_trainer.models.on_cpu import rows
 
 SHORTEST = 1e-12
 """No length is taken to be less, as in torch's normalize."""
@@ -27,7 +28,7 @@ class Cosine(DotProduct):
         user_BD = functional.dropout(user_BD, self.dropout, self.training)
         matrix_RD, places = self.located(self.item_factors, items)
         length_R = matrix_RD.norm(dim=1).clamp_min(SHORTEST)
-        return inner(user_BD, matrix_RD, places) / look_up(length_R, places)
+        return inner(user_BD, matrix_RD, places) / rows(length_R, places)
 
     def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
         """Normalized."""

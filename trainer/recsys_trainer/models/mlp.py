@@ -24,8 +24,8 @@ class MLP(Recommender):
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Logits [B, C]."""
         users, rows = self.located(self.mlp_user, user_B), self.located(self.mlp_item, items)
-        weight_H, dropout, reads = self.out.weight[0], self.dropout, self.reads(*rows)
-        return mlp_logits(self.mlp, self.mlp_norm, weight_H, users, rows, dropout, self.training, reads) + self.out.bias
+        weight_H, dropout = self.out.weight[0], self.dropout
+        return mlp_logits(self.mlp, self.mlp_norm, weight_H, users, rows, dropout, self.training) + self.out.bias
 
     def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
         """Without batch norms."""

@@ -3,7 +3,8 @@
 A bag of embeddings sums rows of a table with weights, in one pass over the table's rows where they lie. Products of a user with
 its items are the derivative of such a sum by its weights; the derivative by the user is a bag of its items, that by an item is a
 bag of its users, once the pairs are ordered by item. Every sum has a fixed order: the same batch gives the same bits. With copies
-of rows, as [B, C, D], the same takes about ten times as long (d = 64, 9 items for each user).
+of rows, as [B, C, D], a pair's product takes 74 ns and its item's gradient 80, this way 26 and 22 (d = 64, 9 items for each user,
+one thread's CPU time, least of 30).
 
 Shapes: B users, C items for each of them, N = B x C, R rows of a table, D factors.
 """
