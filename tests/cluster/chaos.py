@@ -42,19 +42,26 @@ def signal_pod(pod: Object, word: str, number: signal.Signals) -> int:
     return len(found)
 
 
-def exhaust_memory(pod: Object, word: str) -> None:
+def exhaust_memory(pod: Object, word: str) -> bool:
     """Allocate inside the container's memory group until the kernel kills what runs there: the container ends.
 
     The process that allocates asks the kernel to be spared, so that the container's own processes are chosen; it
     ends when it has what it wanted, which the limit lets it have only once they are gone.
+
+    Returns:
+        False where nothing was done, because no such process runs: the container has not come back from its last end.
     """
-    group, limit = _memory_group(processes_of(pod, word)[0])
+    try:
+        group, limit = _memory_group(processes_of(pod, word)[0])
+    except (IndexError, FileNotFoundError):
+        return False
     subprocess.run([sys.executable, "-c", HOG, str(group), str(limit * 9 // 10)], check=True, timeout=60)
     if not (group / "memory.oom.group").exists():
         # version 2 of control groups ends the whole container, which the kubelet asks for; version 1 one process of it
         for process in (group / "cgroup.procs").read_text().split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(process), signal.SIGKILL)
+    return True
 
 
 @contextlib.contextmanager
