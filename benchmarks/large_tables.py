@@ -49,7 +49,7 @@ class Timed(Loss):
         self.positives, self._steps = 0, 0
         self.began = self.cpu_began = 0.0
 
-    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+    def compared(self, network: Recommender, batch: Batch) -> tuple[Tensor, Tensor]:
         """Counts what the steps before this one have done."""
         self._steps += 1
         if self._steps == WARM_UP:
@@ -57,7 +57,7 @@ class Timed(Loss):
         elif self._steps > WARM_UP and time.perf_counter() - self.began > self._seconds:
             raise EnoughError
         self.positives += len(batch.user_B)
-        return self._loss(network, batch)
+        return self._loss.compared(network, batch)
 
 
 def synthetic_positives(sizes: Sizes) -> Positives:

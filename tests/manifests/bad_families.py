@@ -35,9 +35,9 @@ FAMILY_CASES = (
         ("spec.model.pretraining", "pretraining is for NeuMF only", "set architecture to NeuMF"),
     ),
     Case(
-        "GMF with regularization",
-        {"spec.model": {"architecture": "GMF", "regularization": 0.1}},
-        ("spec.model.regularization", "ImplicitALS, ExplicitALS, NMF and BiasedMF only", "remove regularization"),
+        "PureSVD with regularization",
+        {"spec.model": {"architecture": "PureSVD", "regularization": 0.1}},
+        ("spec.model.regularization", "ImplicitALS, ExplicitALS and NMF only", "remove regularization"),
     ),
     Case(
         "no regularization",

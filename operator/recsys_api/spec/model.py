@@ -24,7 +24,7 @@ WITH_LOSS = ("GMF", "MLP", "NeuMF", "MatrixFactorization")
 WITH_STEPS = (*WITH_LOSS, "BiasedMF")
 """Families that are trained in optimizer steps."""
 WITH_RATINGS = ("ExplicitALS", "BiasedMF", "ProbabilisticMF")
-WITH_REGULARIZATION = ("MatrixFactorization", "ImplicitALS", "ExplicitALS", "NMF", "BiasedMF")
+WITH_REGULARIZATION = (*WITH_STEPS, "ImplicitALS", "ExplicitALS", "NMF")
 WITH_LEAST_SQUARES = ("ImplicitALS", "ExplicitALS", "ProbabilisticMF")
 
 
@@ -85,8 +85,9 @@ class Model(Contract):
     pretraining: Pretraining | None = None
     """NeuMF: train its two branches first."""
     regularization: float | None = Field(None, gt=0, le=10**6)
-    """L2 penalty of ImplicitALS (default 0.01), ExplicitALS (0.05), NMF (0.01), BiasedMF (0.02) and MatrixFactorization
-    (none): there a user's and an item's factors are penalized once for each of their interactions."""
+    """L2 penalty of ImplicitALS (default 0.01), ExplicitALS (0.05), NMF (0.01), BiasedMF (0.02), MatrixFactorization, GMF, MLP
+    and NeuMF (none). Families trained in steps penalize a user's and an item's rows once for each pair that the loss takes of
+    them: interactions, and negatives drawn for one interaction."""
     least_squares: LeastSquares | None = None
     """ImplicitALS, ExplicitALS and ProbabilisticMF."""
     probabilistic: Probabilistic | None = None

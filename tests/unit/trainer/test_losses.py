@@ -17,7 +17,6 @@ from recsys_trainer.fitting.pairs import TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.gmf import GMF
-from recsys_trainer.models.matrix_factorization import Penalized
 from recsys_trainer.models.mlp import MLP
 from recsys_trainer.models.neumf import NeuMF
 from recsys_trainer.models.registry import FAMILIES
@@ -112,14 +111,17 @@ def test_steps_over_users_have_about_as_many_pairs_as_asked_for() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["Adam", "RowWiseAdagrad"])
-@pytest.mark.parametrize("loss", ["BCE", "CrossEntropy"])
-def test_regularization_keeps_factors_of_matrix_factorization_small(loss: str, optimizer: str) -> None:
-    settings = training("MatrixFactorization", loss={"type": loss}, optimizer={"type": optimizer, "learningRate": 0.1})
+@pytest.mark.parametrize(
+    ("family", "loss"), [*CHOICES[:2], CHOICES[4], ("GMF", "BCE"), ("MLP", "BPR"), ("NeuMF", "BCE")]
+)
+def test_regularization_keeps_tables_small(family: str, loss: str, optimizer: str) -> None:
+    settings = training(family, loss={"type": loss}, optimizer={"type": optimizer, "learningRate": 0.1})
     free, held = (
-        fit(model("MatrixFactorization", **given), settings, two_tastes(), None, "cpu").weights
+        fit(model(family, **given), settings, two_tastes(), None, "cpu").weights
         for given in ({}, {"regularization": 0.5})
     )
-    assert all(held[name].norm() < 0.5 * free[name].norm() for name in free)
+    tables = [name for name in free if "user" in name or "item" in name]
+    assert all(held[name].norm() < 0.5 * free[name].norm() for name in tables)
 
 
 @pytest.mark.parametrize(
@@ -143,15 +145,51 @@ def test_pairs_and_users_follow_the_schedule(loss: str, kind: str) -> None:
     assert not torch.equal(weights[0].weights["user_factors"], weights[1].weights["user_factors"])
 
 
-def test_regularization_counts_a_row_once_for_each_of_its_positives() -> None:
-    plain, model_ = build_loss(task({"type": "BCE"})), network()
-    generator = torch.Generator()
-    user_B, item_B = torch.tensor([0, 0, 1]), torch.tensor([2, 4, 3])
-    found = [
-        loss(model_, Batch(user_B, item_B, None, generator.manual_seed(1))) for loss in (plain, Penalized(plain, 0.1))
-    ]
-    size = model_.user_factors[user_B].square().sum() + model_.item_factors[item_B].square().sum()
-    torch.testing.assert_close(found[1] - found[0], 0.1 * size / 3)
+NEURAL = {"GMF": GMF, "MLP": MLP, "NeuMF": NeuMF}
+
+
+@pytest.mark.parametrize("family", ["MatrixFactorization", *NEURAL])
+@pytest.mark.parametrize("loss", ["BCE", "BPR", "SampledSoftmax"])
+def test_regularization_counts_a_row_once_for_each_pair(family: str, loss: str) -> None:
+    """Those of negatives that are one interaction's own are pairs too; those that a batch shares are nobody's."""
+    settings = Training.model_validate({"loss": {"type": loss, "negatives": 2}})
+    shape = Model.model_validate({"architecture": family, "embeddingDim": 4})
+    tables = network() if family == "MatrixFactorization" else NEURAL[family](USERS, ITEMS, shape)
+    found, seen = [], Seen(tables)
+    for penalty in (None, 0.1):
+        asked = shape.model_copy(update={"regularization": penalty})
+        step = Batch(torch.tensor([0, 0, 1]), torch.tensor([2, 4, 3]), None, torch.Generator().manual_seed(1))
+        with seen:
+            found.append(build_loss(Task(asked, settings, two_tastes(), None, "cpu"))(tables, step))
+
+    pairs = list(zip([0, 0, 1], [2, 4, 3], strict=True)) if loss == "SampledSoftmax" else seen.pairs
+    squares = 0.0
+    for user, item in pairs:
+        for name in tables.tables:
+            if (table := getattr(tables, name)) is not None:
+                squares += table[user if "user" in name else item].square().sum()
+    assert len(pairs) == (3 if loss == "SampledSoftmax" else 9)
+    torch.testing.assert_close(found[1] - found[0], 0.1 * squares / len(pairs))
+
+
+class Seen:
+    """Notes the pairs that a network is asked for."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self._network, self.pairs = network, list[tuple[int, int]]()
+
+    def __enter__(self) -> None:
+        self._hook = self._network.register_forward_pre_hook(self._note)
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.remove()
+
+    def _note(self, _: torch.nn.Module, arguments: tuple[torch.Tensor, torch.Tensor]) -> None:
+        user_B, items = arguments
+        if items.dim() == 2:
+            self.pairs = [
+                (user, item) for user, row in zip(user_B.tolist(), items.tolist(), strict=True) for item in row
+            ]
 
 
 @pytest.mark.parametrize("sampling", ["Uniform", "Popularity"])

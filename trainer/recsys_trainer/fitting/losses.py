@@ -42,10 +42,17 @@ class Loss(ABC):
     """Whether it can learn from users who have touched every item: they have no negatives."""
     by_user = False
     """Whether a step takes users with all they did, because a user costs the same however much that is."""
+    penalty: float | None = None
+    """Of the squares of a pair's rows in all tables, mean over the pairs."""
 
-    @abstractmethod
     def __call__(self, network: Recommender, batch: Batch) -> Tensor:
         """A scalar with gradients."""
+        value, item_BC = self.compared(network, batch)
+        return value if self.penalty is None else value + self.penalty * network.squares(batch.user_B, item_BC)
+
+    @abstractmethod
+    def compared(self, network: Recommender, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(a scalar with gradients, items [B, C] that make pairs with the users)."""
 
     def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
         """How many positives (`by_user`: users) make up `training.batchSize` examples.
@@ -64,10 +71,11 @@ class OwnNegatives(Loss):
         self._count, self.scores = count, 1 + count
         self._sampler = NegativeSampler.of(positives.indptr, positives.indices, positives.items, task.device)
 
-    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
-        """Score [positive, negatives] and compare."""
+    def compared(self, network: Recommender, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Score [positive, negatives]; all of them are pairs of the user."""
         negatives = self._sampler.draw(batch.user_B, self._count, batch.generator, batch.part)
-        return self.of_scores(network(batch.user_B, torch.cat((batch.item_B.unsqueeze(1), negatives), dim=1)))
+        item_BC = torch.cat((batch.item_B.unsqueeze(1), negatives), dim=1)
+        return self.of_scores(network(batch.user_B, item_BC)), item_BC
 
     @abstractmethod
     def of_scores(self, scores_BC: Tensor) -> Tensor:
@@ -125,15 +133,15 @@ class SampledSoftmax(Loss):
         """The negatives are shared and count for nothing."""
         return batch_size
 
-    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
-        """Cross-entropy of the positive among the drawn items."""
+    def compared(self, network: Recommender, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the positive among the drawn items; those are no user's own."""
         drawn_N = self._drawn(batch)
         log_chance_I = self._sampler.log_chance_I
         positive_B1 = network(batch.user_B, batch.item_B.unsqueeze(1)) / self._temperature
         negative_BN = network(batch.user_B, drawn_N) / self._temperature - log_chance_I[drawn_N]
         negative_BN = negative_BN.masked_fill(self._known.contain(batch.user_B, drawn_N), -torch.inf)
         scores_BC = torch.cat((positive_B1 - log_chance_I[batch.item_B].unsqueeze(1), negative_BN), dim=1)
-        return functional.cross_entropy(scores_BC, torch.zeros_like(batch.item_B))
+        return functional.cross_entropy(scores_BC, torch.zeros_like(batch.item_B)), batch.item_B.unsqueeze(1)
 
     def _drawn(self, batch: Batch) -> Tensor:
         """Item rows [N]; a batch is in random order, so the first of its items are as good as any."""
@@ -159,14 +167,13 @@ class CrossEntropy(Loss):
         """Users with so many positives; the catalogue counts for nothing, but must fit."""
         return max(1, min(round(batch_size / pairs_of_a_unit), CATALOGUE_SCORES // self.scores))
 
-    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
+    def compared(self, network: Recommender, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the positive."""
         user_V, row_B = torch.unique(batch.user_B, return_inverse=True)
         scores_VI = network(user_V, self._all_I) / self._temperature
         others_VI = scores_VI.masked_fill(self._known.contain(user_V, self._all_I), -torch.inf)
         positive_B, others_B = scores_VI[row_B, batch.item_B], others_VI.logsumexp(dim=1)[row_B]
-        loss: Tensor = (torch.logaddexp(others_B, positive_B) - positive_B).mean()
-        return loss
+        return (torch.logaddexp(others_B, positive_B) - positive_B).mean(), batch.item_B.unsqueeze(1)
 
 
 def loss_type(task: Task) -> str:
@@ -176,7 +183,13 @@ def loss_type(task: Task) -> str:
 
 
 def build_loss(task: Task) -> Loss:
-    """The loss that the manifest asks for."""
+    """The loss that the manifest asks for, with its penalty."""
+    loss = _loss_of_type(task)
+    loss.penalty = task.model.regularization
+    return loss
+
+
+def _loss_of_type(task: Task) -> Loss:
     settings, kind = task.training.loss, loss_type(task)
     temperature = settings.temperature or 1.0
     if kind == "CrossEntropy":

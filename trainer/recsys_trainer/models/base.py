@@ -68,6 +68,23 @@ class Recommender(nn.Module, ABC):
         """Which rows of an item table the batch reads, where gradients are written by hand: for a CPU and items [B, C]."""
         return Reads.of(items, len(table)) if items.dim() == 2 and by_hand(table) else None
 
+    def squares(self, user_B: Tensor, item_BC: Tensor) -> Tensor:
+        """Squares of the rows that a pair reads from all tables, mean over the pairs of users and items.
+
+        A row is penalized once for each pair that it is part of, negatives too, as in Rendle et al. 2020: an item by how often
+        it is drawn and not by its popularity alone. Each is gathered once: popular items are there hundreds of times.
+        """
+        row_V, count_V = torch.unique(item_BC, return_counts=True)
+        total = torch.zeros((), device=item_BC.device)
+        for name in self.tables:
+            if (table := getattr(self, name)) is None:
+                continue
+            if "user" in name:
+                total = total + self.rows(table, user_B).square().sum() * item_BC.shape[1]
+            else:
+                total = total + (self.rows(table, row_V).square().view(len(row_V), -1).sum(1) * count_V).sum()
+        return total / item_BC.numel()
+
     @abstractmethod
     def forward(self, user_B: Tensor, items: Tensor) -> Tensor:
         """Scores [B, C].

@@ -29,21 +29,13 @@ class SquaredError(Loss):
     takes_saturated_users = True
 
     def __init__(self, penalty: float) -> None:
-        self._penalty = penalty
+        self.penalty = penalty
 
-    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
-        """The rows of the batch are penalized once for each of their ratings."""
-        assert isinstance(network, DotProduct), "BiasedMF is one"
+    def compared(self, network: Recommender, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Of the ratings."""
         assert batch.rating_B is not None, "required_ratings has looked"
-        assert network.user_bias is not None, "BiasedMF has biases"
-        assert network.item_bias is not None, "BiasedMF has biases"
-        predicted_B = network(batch.user_B, batch.item_B.unsqueeze(1)).squeeze(1)
-        biases = network.rows(network.user_bias, batch.user_B), network.rows(network.item_bias, batch.item_B)
-        factors = network.rows(network.user_factors, batch.user_B), network.rows(network.item_factors, batch.item_B)
-        rows_BW = torch.cat((*factors, torch.stack(biases, dim=1)), dim=1)
-        error_B = batch.rating_B - predicted_B
-        loss: Tensor = (error_B.square() + self._penalty * rows_BW.square().sum(1)).mean()
-        return loss
+        item_B1 = batch.item_B.unsqueeze(1)
+        return (batch.rating_B - network(batch.user_B, item_B1).squeeze(1)).square().mean(), item_B1
 
 
 class BiasedMF(RatingFamily):

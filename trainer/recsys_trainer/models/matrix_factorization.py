@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_trainer.fitting.losses import Batch, Loss, build_loss, loss_type
+from recsys_trainer.fitting.losses import build_loss, loss_type
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
-from recsys_trainer.models.base import EMBEDDING_STD, Recommender, inner
+from recsys_trainer.models.base import EMBEDDING_STD, inner
 from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
 from recsys_trainer.models.network_family import steps_bytes
 from recsys_trainer.models.on_cpu import rows
@@ -35,32 +35,6 @@ class Cosine(DotProduct):
         return {name: functional.normalize(values, dim=-1) for name, values in super().exported(copies=False).items()}
 
 
-class Penalized(Loss):
-    """A loss and lambda (|u|^2 + |i|^2), mean over positives: rows with much data are penalized more (Rendle et al. 2020)."""
-
-    def __init__(self, loss: Loss, penalty: float) -> None:
-        self._loss, self._penalty = loss, penalty
-        self.scores, self.by_user = loss.scores, loss.by_user
-
-    def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
-        """As without a penalty."""
-        return self._loss.units_of_a_step(batch_size, pairs_of_a_unit)
-
-    def __call__(self, network: Recommender, batch: Batch) -> Tensor:
-        """The rows of the batch are penalized once for each of their positives."""
-        assert isinstance(network, DotProduct), "MatrixFactorization is one"
-        size = _squares(network, network.user_factors, batch.user_B)
-        size = size + _squares(network, network.item_factors, batch.item_B)
-        return self._loss(network, batch) + self._penalty * size / len(batch.user_B)
-
-
-def _squares(network: Recommender, table: Tensor, row_B: Tensor) -> Tensor:
-    """Sum of the rows' squares, each gathered once: popular items are there hundreds of times."""
-    row_V, count_V = torch.unique(row_B, return_counts=True)
-    size: Tensor = (network.rows(table, row_V).square().sum(1) * count_V).sum()
-    return size
-
-
 class MatrixFactorizationFamily(DotFamily):
     """Trained in steps, exported as a dot product."""
 
@@ -71,8 +45,7 @@ class MatrixFactorizationFamily(DotFamily):
         factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
         network = (Cosine if loss_type(task) == "CosineContrastive" else DotProduct)(*factors).to(task.device)
         network.dropout = task.model.dropout
-        loss, penalty = build_loss(task), task.model.regularization
-        return fit_in_steps(task, network, loss if penalty is None else Penalized(loss, penalty))
+        return fit_in_steps(task, network, build_loss(task))
 
     def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and negatives."""
