@@ -13,7 +13,7 @@ from recsys_trainer.evaluation.ranking import Pairs, Questions, rank
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.best_epoch import NetworkScorer
 from recsys_trainer.fitting.losses import BinaryCrossEntropy
-from recsys_trainer.models import base
+from recsys_trainer.models import base, blocks
 from recsys_trainer.models.gmf import GMF
 from recsys_trainer.models.mlp import MLP
 from recsys_trainer.models.neumf import NeuMF
@@ -142,12 +142,28 @@ def test_tables_that_cannot_fit_are_refused_with_both_numbers() -> None:
         fit(model("NeuMF", embeddingDim=4096), training(), huge, None, "cpu")
 
 
-def test_wide_layers_are_scored_in_slices_of_the_catalogue_with_the_same_result(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("layers", [[16], [8, 16]])
+@pytest.mark.parametrize("users", [1, 5, 13])
+def test_hidden_layers_are_scored_in_blocks_with_the_same_result(
+    users: int, layers: list[int], batch_norm: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Blocks that users and items fill, and the remainders of both."""
+    shape = Model(architecture="NeuMF", embedding_dim=4, hidden_layers=layers, batch_norm=batch_norm)
+    network = NeuMF(13, 50, shape)
+    network(torch.arange(13), torch.randint(50, (13, 9)))  # batch norms have seen something
+    network.eval()
+    row, catalogue = torch.arange(users), torch.arange(50)
+    whole = network(row, catalogue)
+    monkeypatch.setattr(blocks, "BLOCK_USERS", 4)
+    monkeypatch.setattr(blocks, "BLOCK_VALUES", 16 * 4 * 7)
+    with torch.no_grad():
+        torch.testing.assert_close(network(row, catalogue), whole)
+
+
+def test_a_catalogue_is_scored_in_slices_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     network = NeuMF(3, 50, Model(architecture="NeuMF", embedding_dim=4, hidden_layers=(16, 8))).eval()
     users, catalogue = torch.arange(3), torch.arange(50)
     whole = network(users, catalogue)
-    monkeypatch.setattr(base, "CACHE_VALUES", 3 * 16 * 7)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(base, "MEMORY_VALUES", 3 * 16 * 7)
     torch.testing.assert_close(base.catalogue_logits(network, users, catalogue), whole)

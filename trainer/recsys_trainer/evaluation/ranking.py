@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from recsys_trainer.errors import DivergedError
+from recsys_trainer.evaluation.threads import in_threads
 
 Ints = npt.NDArray[np.int64]
 DEPTH = 100
 """Positions that are looked at: the largest cut-off of any metric."""
 CHUNK_SCORES = 1_000_000
-"""Scores of one chunk; bounds memory (a hidden layer of width 64 makes 256 MB of them)."""
+"""Scores of one chunk, of which each thread has one; bounds memory (a hidden layer of width 64 makes 256 MB of them)."""
 
 
 class Scorer(Protocol):
@@ -32,7 +33,7 @@ class Scorer(Protocol):
         ...
 
     def scores(self, user_B: Tensor) -> Tensor:
-        """float32 [B, I] for user rows int64 [B]; -1 is a user that the scorer does not know."""
+        """float32 [B, I] for user rows int64 [B]; -1 is a user that the scorer does not know. Threads may ask at once."""
         ...
 
 
@@ -114,9 +115,11 @@ def survey(
     Raises:
         DivergedError: a score is not a number.
     """
-    chunks = [
-        _survey_chunk(questions, scorer, start, end, device, lists, probes) for start, end in _chunks(questions, scorer)
-    ]
+
+    def chunk(bounds: tuple[int, int]) -> tuple[npt.NDArray[np.generic], ...]:
+        return _survey_chunk(questions, scorer, *bounds, device, lists, probes)
+
+    chunks = in_threads(chunk, _chunks(questions, scorer), device)
     nothing = np.zeros(0, dtype=np.int64)
     columns = ((nothing,) * 3 + (np.zeros((0, lists), dtype=np.int32), np.zeros(0, dtype=np.float32)), *chunks)
     user_R, greater_R, tied_R, top_NL, probe_P = (np.concatenate(values) for values in zip(*columns, strict=True))

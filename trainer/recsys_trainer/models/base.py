@@ -122,15 +122,11 @@ def inner(user_BD: Tensor, matrix_RD: Tensor, places: Tensor, reads: Reads | Non
 
 MEMORY_VALUES = 64_000_000
 """Values that are in memory at once (256 MB of float32)."""
-CACHE_VALUES = 2**18
-"""Values of the widest layer for each thread of a CPU: 1 MB, which stays in its cache from one layer to the next. Slices of
-256 MB took three times as long (NeuMF 256-128-64)."""
 
 
 def catalogue_logits(network: Recommender, user_B: Tensor, all_I: Tensor) -> Tensor:
-    """Scores [B, I] over the whole catalogue, item slice by item slice so that wide layers stay within cache or memory."""
+    """Scores [B, I] over the whole catalogue, item slice by item slice so that wide layers stay within memory."""
     widths = [weight.shape[0] for name, weight in network.named_parameters() if name.startswith("mlp.")]
-    values = CACHE_VALUES * torch.get_num_threads() if widths and all_I.device.type == "cpu" else MEMORY_VALUES
-    size = max(1, values // (max(1, len(user_B)) * max(widths, default=1)))
+    size = max(1, MEMORY_VALUES // (max(1, len(user_B)) * max(widths, default=1)))
     slices = [network(user_B, all_I[start : start + size]) for start in range(0, len(all_I), size)]
     return torch.cat(slices, dim=1)

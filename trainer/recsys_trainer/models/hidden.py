@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_trainer.models.base import Shape
+from recsys_trainer.models.blocks import Layer, block_logits, in_blocks
 from recsys_trainer.models.on_cpu import HiddenLayers, by_hand, rows
 from recsys_trainer.models.reads import Reads
 
@@ -62,14 +63,18 @@ def mlp_logits(
         return _by_hand(users, items[0], reads or Reads.of(items[1], len(items[0])), weight_H, layers)
     user_BE, item = rows(*users), rows(*items)
     width = user_BE.shape[1]
+    if len(layers) and items[1].dim() == 1 and not training and in_blocks(item):
+        first, *rest = folded_layers(layers, norms)
+        of_users = functional.linear(user_BE, first[0][:, :width], first[1])
+        return block_logits(of_users, functional.linear(item, first[0][:, width:]), rest, weight_H)
     if not len(layers):
         return (user_BE @ weight_H[:width]).unsqueeze(1) + item @ weight_H[width:]
-    first, *rest = cast("list[nn.Linear]", list(layers))
-    of_users = functional.linear(user_BE, first.weight[:, :width], first.bias).unsqueeze(1)
-    values = of_users + functional.linear(item, first.weight[:, width:])
+    start, *others = cast("list[nn.Linear]", list(layers))
+    of_users = functional.linear(user_BE, start.weight[:, :width], start.bias).unsqueeze(1)
+    values = of_users + functional.linear(item, start.weight[:, width:])
     in_place = not torch.is_grad_enabled()  # scoring needs no second copy of a layer's values
     hidden = functional.relu(_normalized(norms, 0, values), in_place)
-    for number, layer in enumerate(rest, 1):
+    for number, layer in enumerate(others, 1):
         values = layer(functional.dropout(hidden, dropout, training))
         hidden = functional.relu(_normalized(norms, number, values), in_place)
     return functional.dropout(hidden, dropout, training) @ weight_H
@@ -81,6 +86,13 @@ def _by_hand(users: Rows, item_RE: Tensor, items: Reads, weight_H: Tensor, layer
         users[0], item_RE, users[1], items, weight_H, *parameters
     )
     return logits
+
+
+def folded_layers(layers: nn.ModuleList, norms: nn.ModuleList) -> list[Layer]:
+    """Weights and biases that give the same without batch norms."""
+    prefixes = (("mlp.", layers), (NORMS, norms))
+    tensors = fold_norms({prefix + name: each for prefix, of in prefixes for name, each in of.state_dict().items()})
+    return [(tensors[f"mlp.{number}.weight"], tensors[f"mlp.{number}.bias"]) for number in range(len(layers))]
 
 
 def _normalized(norms: nn.ModuleList, number: int, values_BCH: Tensor) -> Tensor:
