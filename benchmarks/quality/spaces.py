@@ -8,12 +8,13 @@ from benchmarks.quality.space import Draw, Logarithmic, OneOf, Space
 
 ALS = {"architecture": "ImplicitALS"}
 MF = {"architecture": "MatrixFactorization"}
-NETWORK = {"epochs": 20, "patience": 2, "batchSize": 32768, "loss": {"type": "BCE", "negatives": 4}}
-NETWORK_DRAWN: dict[str, Draw] = {
-    "training.optimizer.learningRate": Logarithmic(0.002, 0.02),
-    "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-5),
-    "model.dropout": OneOf((0.0, 0.2)),
+PAIRS = {
+    "patience": 100,
+    "batchSize": 36864,
+    "loss": {"type": "BCE", "negatives": 8},
+    "optimizer": {"schedule": "Linear"},
 }
+"""A step size that falls to nothing: the last epochs are the best."""
 SPACES = {
     "ml-1m/ImplicitALS": Space(
         {**ALS, "embeddingDim": 64},
@@ -104,45 +105,26 @@ SPACES = {
         trials=1,
         rungs=(),
     ),
-    "ml-1m/BCE": Space(
+    "ml-1m/BCE-pairs": Space(
         MF,
+        {**PAIRS, "epochs": 30},
         {
-            "epochs": 30,
-            "patience": 30,
-            "batchSize": 36864,
-            "loss": {"type": "BCE", "negatives": 8},
-            "optimizer": {"schedule": "Linear"},
-        },
-        {
-            "model.embeddingDim": OneOf((64, 128)),
-            "training.optimizer.learningRate": Logarithmic(0.003, 0.01),
-            "model.regularization": Logarithmic(0.0006, 0.004),
+            "model.embeddingDim": OneOf((64, 96)),
+            "training.optimizer.learningRate": Logarithmic(0.004, 0.009),
+            "model.regularization": Logarithmic(0.0018, 0.005),
         },
         trials=8,
         rungs=(10, 20),
     ),
-    "ml-1m/BCE-wide": Space(
-        {**MF, "embeddingDim": 192},
+    "ml-1m/GMF": Space(
+        {"architecture": "GMF", "embeddingDim": 64},
+        {**PAIRS, "epochs": 30},
         {
-            "epochs": 45,
-            "patience": 45,
-            "batchSize": 36864,
-            "loss": {"type": "BCE", "negatives": 8},
-            "optimizer": {"schedule": "Linear"},
+            "training.optimizer.learningRate": Logarithmic(0.004, 0.009),
+            "model.regularization": Logarithmic(0.0018, 0.005),
         },
-        {
-            "training.optimizer.learningRate": Logarithmic(0.004, 0.008),
-            "model.regularization": Logarithmic(0.0018, 0.0027),
-        },
-        trials=2,
-        rungs=(),
-    ),
-    "ml-1m/GMF": Space({"architecture": "GMF", "embeddingDim": 32}, NETWORK, NETWORK_DRAWN, trials=6),
-    "ml-1m/MLP": Space(
-        {"architecture": "MLP", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]}, NETWORK, NETWORK_DRAWN, trials=6
-    ),
-    "ml-1m/NeuMF": Space(
-        {"architecture": "NeuMF", "embeddingDim": 32, "hiddenLayers": [64, 32, 16]}, NETWORK, NETWORK_DRAWN, trials=6
+        trials=4,
+        rungs=(10, 20),
     ),
 }
 

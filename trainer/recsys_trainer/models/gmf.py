@@ -24,5 +24,9 @@ class GMF(Recommender):
         user_BD = functional.dropout(self.rows(self.gmf_user, user_B), self.dropout, self.training)
         return inner(user_BD * self.out.weight[0], *self.located(self.gmf_item, items)) + self.out.bias
 
+    def weighed(self, name: str, user_BD: Tensor) -> Tensor:
+        """By the output."""
+        return user_BD * self.out.weight[0]
+
 
 FAMILY = NetworkFamily(GMF)

@@ -39,6 +39,10 @@ class NeuMF(Recommender):
         hidden = mlp_logits(self.mlp, self.mlp_norm, weight_H, users, rows, self.dropout, self.training, reads)
         return factors + hidden + self.out.bias
 
+    def weighed(self, name: str, user_BD: Tensor) -> Tensor:
+        """Factors by the output."""
+        return user_BD * self.out.weight[0, : user_BD.shape[1]] if name == "gmf_user" else user_BD
+
     def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
         """Without batch norms."""
         return fold_norms(super().exported(copies=copies))
