@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import recsys_trainer  # noqa: F401  first: it sets how torch waits and allocates before torch is loaded
-from benchmarks import detection, large_tables, last_request, preparing, ranking
+from benchmarks import detection, large_tables, last_request, preparing, ranking, whole_run
 from benchmarks.control_plane.measure import Options, measure
 from benchmarks.sizes import Sizes
 
@@ -20,7 +20,8 @@ Row = dict[str, Any]
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "detection": lambda _: detection.rows(),
     "ranking": lambda _: ranking.rows(),
-    "preparing": lambda given: preparing.rows(_sizes(given), given.memory_gib),
+    "preparing": lambda given: preparing.rows(_sizes(given), given.memory_gib or preparing.MEMORY_GIB),
+    "whole-run": lambda given: whole_run.rows(_sizes(given), given.memory_gib or whole_run.MEMORY_GIB),
     "large-tables": lambda given: large_tables.rows(_sizes(given), given.batch, given.seconds),
     "last-request": lambda _: last_request.rows(),
     "control-plane": lambda given: asyncio.run(
@@ -48,10 +49,11 @@ def main() -> None:
     control.add_argument("--rounds", type=int, default=Options.rounds, help="rollbacks to measure, twice")
     control.add_argument("--idle-seconds", type=int, default=Options.idle_seconds)
     control.add_argument("--phase-seconds", type=int, default=Options.phase_seconds, help="limit of each of the two")
-    large = parser.add_argument_group("preparing, large-tables")
+    large = parser.add_argument_group("preparing, large-tables, whole-run")
     for name in ("users", "items", "interactions"):
         large.add_argument(f"--{name}", type=int, default=getattr(Sizes, name), help="default: %(default)s")
-    large.add_argument("--memory-gib", type=float, default=preparing.MEMORY_GIB, help="limit while preparing")
+    limits = f"{preparing.MEMORY_GIB:g} while preparing, {whole_run.MEMORY_GIB:g} in a whole run"
+    large.add_argument("--memory-gib", type=float, help=f"limit, default: {limits}")
     large.add_argument("--batch", type=int, default=large_tables.BATCH, help="training.batchSize")
     large.add_argument("--seconds", type=float, default=large_tables.SECONDS, help="to measure; an epoch at most")
     options = parser.parse_args()

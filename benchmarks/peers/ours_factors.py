@@ -24,9 +24,9 @@ def manifest(settings: dict[str, Any], epochs: int, patience: int) -> tuple[Mode
         squares = {"unobservedWeight": settings["unobservedWeight"]}
         model = {"architecture": "ImplicitALS", "regularization": settings["regularization"], "leastSquares": squares}
     else:
-        model = {"architecture": "MatrixFactorization"}
+        model = {"architecture": "MatrixFactorization", "regularization": settings["regularization"]}
         training |= {"batchSize": settings["batchSize"], "loss": {"type": "BPR", "negatives": settings["negatives"]}}
-        training["optimizer"] = {"learningRate": settings["learningRate"], "weightDecay": settings["weightDecay"]}
+        training["optimizer"] = {"learningRate": settings["learningRate"]}
     return Model.model_validate({**model, "embeddingDim": 64}), Training.model_validate(training)
 
 

@@ -73,12 +73,12 @@ SPACES: dict[str, dict[str, Space]] = {
         "ours": Space(
             "ours_factors",
             {
-                "learningRate": Logarithmic(0.0005, 0.02),
-                "weightDecay": Logarithmic(1e-8, 1e-4),
+                "learningRate": Logarithmic(0.003, 0.02),
+                "regularization": Logarithmic(0.0005, 0.02),
                 "batchSize": OneOf((8192, 32768)),
                 "negatives": OneOf((1, 4)),
             },
-            100,
+            60,
         ),
     },
 }

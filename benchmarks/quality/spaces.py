@@ -116,6 +116,17 @@ SPACES = {
         trials=8,
         rungs=(10, 20),
     ),
+    "ml-1m/BCE-pairs-wide": Space(
+        MF,
+        {**PAIRS, "epochs": 32},
+        {
+            "model.embeddingDim": OneOf((128, 192)),
+            "training.optimizer.learningRate": Logarithmic(0.005, 0.008),
+            "model.regularization": Logarithmic(0.0034, 0.0048),
+        },
+        trials=4,
+        rungs=(10, 20),
+    ),
     "ml-1m/GMF": Space(
         {"architecture": "GMF", "embeddingDim": 64},
         {**PAIRS, "epochs": 30},
