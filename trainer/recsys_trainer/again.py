@@ -27,6 +27,7 @@ from recsys_trainer.evaluation.report import build_report
 from recsys_trainer.outputs import fetch_artifact, fetch_snapshot
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
+from recsys_trainer.training import last_trained_part
 
 Floats = npt.NDArray[np.float64]
 ARTIFACT_FOLDER = "artifact"
@@ -154,7 +155,7 @@ def compare_fits(first: Path, second: Path) -> list[Difference]:
     targets = [spec.data.split.target for spec in specs]
     if targets[0] != targets[1]:
         raise ManifestError(f"{first} has data.split.target {targets[0]}, {second} {targets[1]}; fit both with one")
-    last_part = max(stages.last_trained_part(spec) for spec in specs)
+    last_part = max(last_trained_part(spec) for spec in specs)
     with torch_settings(specs[0].training):
         paired = compare(snapshots[0], loaded[1], loaded[0], targets[0], last_part, CUTOFFS, after=None)
     asked = snapshots[0].users.take(paired.user_N)

@@ -21,7 +21,7 @@ from recsys_trainer.data.split import TEST
 from recsys_trainer.models.ratings import predict_ratings
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.progress import silent
-from recsys_trainer.stages import fit_snapshot
+from recsys_trainer.training import fit_snapshot
 
 Manifest = Callable[..., Path]
 ALL = sorted(FAMILIES)

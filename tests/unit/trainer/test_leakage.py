@@ -18,7 +18,7 @@ from recsys_trainer.data.snapshot import Snapshot, read_snapshot
 from recsys_trainer.data.split import TEST
 from recsys_trainer.device import torch_settings
 from recsys_trainer.progress import silent
-from recsys_trainer.stages import fit_snapshot
+from recsys_trainer.training import fit_snapshot
 
 SPEC = RecommenderModelSpec.model_validate(
     {

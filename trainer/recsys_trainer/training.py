@@ -1,0 +1,128 @@
+"""What a training is of a snapshot: the fits, their checkpoints, and the summary that is left of them."""
+
+from collections.abc import Callable
+
+import torch
+
+from recsys_api.artifact import ArtifactManifest
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_trainer import VERSION
+from recsys_trainer.checkpoints import Checkpoints, Identity, run_key
+from recsys_trainer.data import snapshot as snapshots
+from recsys_trainer.data.split import TRAIN, VALIDATION
+from recsys_trainer.device import NO_CUDA, device_name, thread_count
+from recsys_trainer.fit import fit
+from recsys_trainer.fitting.task import Fitted
+from recsys_trainer.parallel import ALONE, Workers
+from recsys_trainer.progress import Progress, peak_memory
+from recsys_trainer.store import Store
+from recsys_trainer.summary import TrainingSummary
+from recsys_trainer.training_data import Positives, build_positives, build_validation, build_validation_ratings
+
+
+def fit_snapshot(
+    spec: RecommenderModelSpec,
+    snapshot: snapshots.Snapshot,
+    device: str,
+    progress: Progress,
+    checkpoints: Checkpoints | None = None,
+    workers: Workers = ALONE,
+) -> tuple[Positives, Fitted]:
+    """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best."""
+    positives = build_positives(snapshot, TRAIN)
+    validation = build_validation(snapshot, positives, spec.data.split.target, spec.training.seed)
+    rated = build_validation_ratings(snapshot, positives)
+    fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints, workers, rated)
+    if spec.training.refit == "Never":
+        return positives, fitted
+    everything = build_positives(snapshot, VALIDATION)
+    again = spec.training.model_copy(update={"epochs": fitted.best_epoch, "patience": fitted.best_epoch + 1})
+    refitted = fit(spec.model, again, everything, None, device, progress, checkpoints, workers)
+    refitted.history = fitted.history + refitted.history
+    refitted.samples, refitted.seconds = refitted.samples + fitted.samples, refitted.seconds + fitted.seconds
+    return everything, refitted
+
+
+OPERATIONAL = frozenset(
+    ("checkpoint_seconds", "nodes", "gpus_per_node", "resources", "pod_template", "schedule", "deadline_seconds",
+     "backoff_limit", "queue_name")
+)  # fmt: skip
+"""Fields of `training` that a checkpoint does not depend on."""
+
+
+def open_checkpoints(
+    spec: RecommenderModelSpec,
+    snapshot: snapshots.Snapshot,
+    device: str,
+    store: Store,
+    tell: Callable[[str], None],
+    workers: Workers = ALONE,
+) -> Checkpoints:
+    """The checkpoints of this version, if they are of the same settings and snapshot."""
+    key = run_key(
+        snapshot=snapshot.manifest.digest,
+        split=spec.data.split.to_dict(),
+        model=spec.model.to_dict(),
+        training=spec.training.model_dump(mode="json", exclude=set(OPERATIONAL)),
+    )
+    environment = {
+        "device": device_name(device), "threads": str(thread_count(spec.training)), "torch": torch.__version__,
+        "trainer": VERSION,
+    }  # fmt: skip
+    if not workers.alone:
+        environment["processes"] = str(workers.world)
+    seconds = spec.training.checkpoint_seconds
+    return Checkpoints(store, Identity(key, environment), seconds, tell, writes=workers.first)
+
+
+def last_trained_part(spec: RecommenderModelSpec) -> int:
+    """Parts 0..this train the weights that are exported."""
+    return TRAIN if spec.training.refit == "Never" else VALIDATION
+
+
+def summarize(
+    spec: RecommenderModelSpec,
+    manifest: ArtifactManifest,
+    positives: Positives,
+    fitted: Fitted,
+    device: str,
+    checkpoints: Checkpoints,
+    workers: Workers = ALONE,
+) -> TrainingSummary:
+    """reports/training.json."""
+    memory = peak_memory()
+    return TrainingSummary(
+        digest=manifest.digest,
+        device=device,
+        device_name=device_name(device),
+        threads=thread_count(spec.training),
+        torch=torch.__version__,
+        epochs=fitted.epochs,
+        best_epoch=fitted.best_epoch,
+        refit=spec.training.refit,
+        seconds=fitted.seconds,
+        samples=fitted.samples,
+        samples_per_second=fitted.samples_per_second,
+        users=positives.users,
+        items=positives.items,
+        parameters=sum(values.numel() for values in fitted.weights.values()),
+        history=fitted.history,
+        resumes=checkpoints.index.resumes,
+        resume_exact=checkpoints.index.exact,
+        processes=workers.world,
+        peak_memory_bytes=memory["memoryBytes"],
+        peak_device_memory_bytes=memory.get("deviceMemoryBytes", 0),
+        message=training_message(spec, device, workers.world),
+    )
+
+
+def training_message(spec: RecommenderModelSpec, device: str, processes: int) -> str:
+    """What a person who reads status would not expect."""
+    notes = []
+    if spec.training.gpus_per_node >= 1 and device == "cpu":
+        notes.append(NO_CUDA)
+    if processes < spec.training.nodes:
+        notes.append(f"trained on {processes} of {spec.training.nodes} nodes")
+    if device == "cuda" and processes < spec.training.nodes * spec.training.gpus_per_node:
+        notes.append(f"trained on {processes} of {spec.training.nodes * spec.training.gpus_per_node} GPUs")
+    return "; ".join(notes)
