@@ -52,6 +52,7 @@ def test_other_devices_and_single_threads_take_turns(device: str) -> None:
 
 
 def test_a_survey_is_the_same_however_many_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "CHUNK_USERS", 3)
     monkeypatch.setattr(ranking, "CHUNK_SCORES", 3 * ITEMS)
     random = np.random.default_rng(0)
     table = torch.from_numpy(random.random((USERS, ITEMS)).astype(np.float32))

@@ -21,7 +21,9 @@ Ints = npt.NDArray[np.int64]
 DEPTH = 100
 """Positions that are looked at: the largest cut-off of any metric."""
 CHUNK_SCORES = 1_000_000
-"""Scores of one chunk, of which each thread has one; bounds memory (a hidden layer of width 64 makes 256 MB of them)."""
+"""Scores of one chunk, of which each thread has one; bounds memory."""
+CHUNK_USERS = 16
+"""At least: reading a large catalogue's factors takes longer than multiplying them with one user's."""
 
 
 class Scorer(Protocol):
@@ -127,7 +129,7 @@ def survey(
 
 
 def _chunks(questions: Questions, scorer: Scorer) -> Iterator[tuple[int, int]]:
-    size = max(1, CHUNK_SCORES // max(1, scorer.items))
+    size = max(CHUNK_USERS, CHUNK_SCORES // max(1, scorer.items))
     for start in range(0, len(questions.user_N), size):
         yield start, min(start + size, len(questions.user_N))
 
