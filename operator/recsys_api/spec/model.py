@@ -63,6 +63,9 @@ class Pretraining(Contract):
     """Most passes over the data for each of the two; the best by validation is kept."""
     alpha: float = Field(0.5, ge=0, le=1)
     """Weight of GMF in the joined output; MLP has the rest."""
+    learning_rate: float | None = Field(None, gt=0, le=10)
+    """Of the two alone. Default: training.optimizer.learningRate, which is the step size of both together: what was found alone
+    is kept by a smaller one."""
 
 
 class Model(Contract):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.unit.trainer.test_families import ITEMS, USERS, exported_model, model, questions, training, two_tastes
 
-from recsys_api.spec.model import Model
+from recsys_api.spec.model import Model, Pretraining
 from recsys_api.spec.training import Training
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import rank
@@ -18,7 +18,7 @@ from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.gmf import GMF
 from recsys_trainer.models.mlp import MLP
-from recsys_trainer.models.neumf import NeuMF
+from recsys_trainer.models.neumf import NeuMF, training_alone
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.negatives import KnownPairs, PopularitySampler
 from recsys_trainer.training_data import Positives
@@ -291,6 +291,14 @@ def test_pretraining_starts_neumf_as_the_weighted_sum_of_its_branches() -> None:
     users, items = torch.arange(USERS), torch.arange(ITEMS)
     expected = 0.3 * parts[0](users, items) + 0.7 * parts[1](users, items)
     torch.testing.assert_close(joined(users, items), expected)
+
+
+def test_branches_have_their_own_epochs_and_step_size() -> None:
+    given = Training.model_validate({"epochs": 5, "optimizer": {"learningRate": 0.001, "schedule": "Linear"}})
+    for learning_rate, expected in ((None, 0.001), (0.01, 0.01)):
+        found = training_alone(given, Pretraining(epochs=3, learning_rate=learning_rate))
+        assert (found.epochs, found.optimizer.learning_rate, found.optimizer.schedule) == (3, expected, "Linear")
+    assert (given.epochs, given.optimizer.learning_rate) == (5, 0.001)
 
 
 def test_pretraining_trains_both_branches_and_is_counted() -> None:

@@ -1,6 +1,9 @@
 """Neural matrix factorization: GMF and MLP with tables of their own (He et al. 2017, section 3.4)."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +14,10 @@ from recsys_trainer.models import gmf, mlp
 from recsys_trainer.models.base import Recommender, Shape, embedding, inner
 from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
 from recsys_trainer.models.network_family import NetworkFamily
+
+if TYPE_CHECKING:
+    from recsys_api.spec.model import Pretraining
+    from recsys_api.spec.training import Training
 
 
 class NeuMF(Recommender):
@@ -66,7 +73,8 @@ class NeuMFFamily(NetworkFamily):
         settings = task.model.pretraining
         if settings is None:
             return super().fit(task)
-        branches = [self._branch(task, family, settings.epochs) for family in (gmf.FAMILY, mlp.FAMILY)]
+        alone = replace(task, training=training_alone(task.training, settings))
+        branches = [family.fit(alone) for family in (gmf.FAMILY, mlp.FAMILY)]
         network = self.build(task)
         assert isinstance(network, NeuMF), "this family builds no other"
         network.join(branches[0].weights, branches[1].weights, settings.alpha)
@@ -75,10 +83,12 @@ class NeuMFFamily(NetworkFamily):
         fitted.samples += sum(branch.samples for branch in branches)
         return fitted
 
-    @staticmethod
-    def _branch(task: Task, family: NetworkFamily, epochs: int) -> Fitted:
-        training = task.training.model_copy(update={"epochs": epochs})
-        return family.fit(replace(task, training=training))
+
+def training_alone(training: Training, settings: Pretraining) -> Training:
+    """How each branch is trained: by the manifest's optimizer, for its own epochs and at its own step size."""
+    rate = settings.learning_rate or training.optimizer.learning_rate
+    optimizer = training.optimizer.model_copy(update={"learning_rate": rate})
+    return training.model_copy(update={"epochs": settings.epochs, "optimizer": optimizer})
 
 
 FAMILY = NeuMFFamily(NeuMF)
