@@ -108,6 +108,13 @@ def test_scoring_chosen_items_equals_scoring_the_catalogue(family: str, layers: 
     torch.testing.assert_close(network(users, items), catalogue.gather(1, items))
 
 
+def test_gmf_starts_as_plain_matrix_factorization() -> None:
+    network = GMF(5, 7, model("GMF"))
+    with torch.no_grad():
+        products = network.gmf_user @ network.gmf_item.T + network.out.bias
+    torch.testing.assert_close(network(torch.arange(5), torch.arange(7)).detach(), products)
+
+
 def test_training_stops_after_patience_epochs_without_gain() -> None:
     positives = two_tastes()
     told: list[EpochProgress] = []
