@@ -1,7 +1,8 @@
 """What is searched, by data set and name; a name that follows another one looks closer where that was good.
 
 A budget is what a search may cost at most; a search that is started again goes on where it stopped. `trials` were not always
-reached: the lines of benchmarks/results/quality-search.jsonl are what was run, those of earlier limits of a space among them.
+reached: the lines of benchmarks/results/quality-search.jsonl are what was run, those of earlier limits of a space and of spaces
+that are gone among them. `byHand` marks settings that nobody drew; NeuMF and MLP on ML-1M have no others.
 """
 
 from benchmarks.quality.space import Draw, Logarithmic, OneOf, Space
