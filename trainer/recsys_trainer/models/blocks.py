@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from recsys_trainer.models.on_cpu import eager_on_cpu
+
 BLOCK_VALUES = 2**19
 """Values of the widest layer in a block for each thread (2 MB)."""
 BLOCK_USERS = 32
@@ -17,8 +19,8 @@ Layer = tuple[Tensor, Tensor]
 
 
 def in_blocks(values: Tensor) -> bool:
-    """Whether scores are computed this way: not while training, and where no compiler looks on."""
-    return not torch.is_grad_enabled() and values.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether scores are computed this way: while nothing is trained."""
+    return not torch.is_grad_enabled() and eager_on_cpu(values)
 
 
 def block_logits(user_BH: Tensor, item_IH: Tensor, layers: Sequence[Layer], weight_L: Tensor) -> Tensor:

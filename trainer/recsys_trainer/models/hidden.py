@@ -62,19 +62,18 @@ def mlp_logits(
     if plain and items[1].dim() == 2 and by_hand(items[0]):
         return _by_hand(users, items[0], reads or Reads.of(items[1], len(items[0])), weight_H, layers)
     user_BE, item = rows(*users), rows(*items)
-    width = user_BE.shape[1]
-    if len(layers) and items[1].dim() == 1 and not training and in_blocks(item):
-        first, *rest = folded_layers(layers, norms)
-        of_users = functional.linear(user_BE, first[0][:, :width], first[1])
-        return block_logits(of_users, functional.linear(item, first[0][:, width:]), rest, weight_H)
     if not len(layers):
+        width = user_BE.shape[1]
         return (user_BE @ weight_H[:width]).unsqueeze(1) + item @ weight_H[width:]
-    start, *others = cast("list[nn.Linear]", list(layers))
-    of_users = functional.linear(user_BE, start.weight[:, :width], start.bias).unsqueeze(1)
-    values = of_users + functional.linear(item, start.weight[:, width:])
+    if items[1].dim() == 1 and not training and in_blocks(item):
+        folded = folded_layers(layers, norms)
+        return block_logits(*_first_layer(user_BE, item, folded[0]), folded[1:], weight_H)
+    first, *rest = cast("list[nn.Linear]", list(layers))
+    of_users, of_items = _first_layer(user_BE, item, (first.weight, first.bias))
+    values = of_users.unsqueeze(1) + of_items
     in_place = not torch.is_grad_enabled()  # scoring needs no second copy of a layer's values
     hidden = functional.relu(_normalized(norms, 0, values), in_place)
-    for number, layer in enumerate(others, 1):
+    for number, layer in enumerate(rest, 1):
         values = layer(functional.dropout(hidden, dropout, training))
         hidden = functional.relu(_normalized(norms, number, values), in_place)
     return functional.dropout(hidden, dropout, training) @ weight_H
@@ -86,6 +85,13 @@ def _by_hand(users: Rows, item_RE: Tensor, items: Reads, weight_H: Tensor, layer
         users[0], item_RE, users[1], items, weight_H, *parameters
     )
     return logits
+
+
+def _first_layer(user_BE: Tensor, item: Tensor, first: Layer) -> tuple[Tensor, Tensor]:
+    """What the first layer makes of users, with its bias, and of items."""
+    weight, bias = first
+    width = user_BE.shape[1]
+    return functional.linear(user_BE, weight[:, :width], bias), functional.linear(item, weight[:, width:])
 
 
 def folded_layers(layers: nn.ModuleList, norms: nn.ModuleList) -> list[Layer]:

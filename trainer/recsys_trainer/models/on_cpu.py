@@ -21,9 +21,14 @@ less than the spread."""
 Grads = tuple[Tensor | None, ...]
 
 
+def eager_on_cpu(table: Tensor) -> bool:
+    """Whether operations written for a CPU may take it: where no compiler looks on."""
+    return table.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def by_hand(table: Tensor) -> bool:
-    """Whether gradients are written by hand: while training on a CPU, and where no compiler looks on."""
-    return torch.is_grad_enabled() and table.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether gradients are written by hand: while training."""
+    return torch.is_grad_enabled() and eager_on_cpu(table)
 
 
 def rows(table: Tensor, index: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from recsys_trainer.models.on_cpu import eager_on_cpu
 from recsys_trainer.models.reads import Reads, sums
 
 SUM = 0
@@ -30,7 +31,7 @@ def pair_products(user_BD: Tensor, item_RD: Tensor, place_BC: Tensor, reads: Rea
         place_BC: rows of it, int64.
         reads: of them, where they are sorted already.
     """
-    if user_BD.device.type != "cpu" or torch.compiler.is_compiling():
+    if not eager_on_cpu(user_BD):
         return (functional.embedding(place_BC, item_RD) * user_BD.unsqueeze(1)).sum(2)
     found: Tensor = _PairProducts.apply(user_BD, item_RD, place_BC, reads)  # type: ignore[no-untyped-call]
     return found
