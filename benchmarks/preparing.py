@@ -8,14 +8,11 @@ columns batch by batch and forgets them.
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.memory_group import join, memory_group, peak_mib
 from benchmarks.sizes import Sizes
 from recsys_api.spec.data import Data
 from recsys_trainer.data.preparing import prepare_interactions
@@ -36,7 +34,6 @@ PIECE = 1 << 20
 EXPONENT = 1.05
 MEMORY_GIB = 2.0
 """That preparing may use."""
-GROUPS = Path("/sys/fs/cgroup/memory")
 COLUMNS = ["user_id", "item_id", "ts"]
 
 
@@ -113,23 +110,8 @@ def _child(what: str, folder: Path, memory_gib: float) -> dict[str, Any]:
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
         found: dict[str, Any] = json.loads(done.stdout)
         if group:
-            found["groupPeakMib"] = int((group / "memory.max_usage_in_bytes").read_text()) / 2**20
+            found["groupPeakMib"] = peak_mib(group)
     return found
-
-
-@contextmanager
-def memory_group(gib: float) -> Iterator[Path | None]:
-    """A memory group with a limit, page cache included; None where none can be made."""
-    group = GROUPS / f"recsys-bench-{os.getpid()}"
-    if os.geteuid() or not (GROUPS / "memory.limit_in_bytes").exists():
-        yield None
-        return
-    group.mkdir()
-    try:
-        (group / "memory.limit_in_bytes").write_text(str(int(gib * 2**30)))
-        yield group
-    finally:
-        group.rmdir()
 
 
 def _row(sizes: Sizes, memory_gib: float, prepared: dict[str, Any], scanned: dict[str, Any]) -> Row:
@@ -156,7 +138,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=getattr(Sizes, name))
     options = parser.parse_args()
     if options.group:
-        (options.group / "cgroup.procs").write_text(str(os.getpid()))
+        join(options.group)
     data = options.folder / "data"
     if options.what == "generate":
         write_interactions(data, Sizes(options.users, options.items, options.interactions))
