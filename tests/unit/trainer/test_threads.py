@@ -35,6 +35,10 @@ def test_pieces_run_beside_each_other_in_their_order_and_alone_in_their_operatio
     assert torch.get_num_threads() == 2
 
 
+def test_a_single_piece_has_all_threads() -> None:
+    assert in_threads(lambda _: torch.get_num_threads(), range(1), "cpu") == [2]
+
+
 def test_the_first_error_is_raised() -> None:
     def work(piece: int) -> None:
         raise DivergedError(f"piece {piece}")

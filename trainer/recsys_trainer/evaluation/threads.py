@@ -14,10 +14,10 @@ def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece], device:
     """What the work gives for each piece, in their order; of several errors the first piece's is raised.
 
     Operations that are shared wait for each other and for sleeping threads: on slices that stay in a cache that costs more than
-    they do. On a device other than a CPU the pieces run one after the other.
+    they do. On a device other than a CPU the pieces run one after the other; a single piece has all threads.
     """
-    threads = torch.get_num_threads()
-    if device != "cpu" or threads == 1:
+    threads, pieces = torch.get_num_threads(), list(pieces)
+    if device != "cpu" or threads == 1 or len(pieces) == 1:
         return [work(piece) for piece in pieces]
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
