@@ -2,15 +2,16 @@
 
 bakeSeconds over and Pass, or promoted       -> Stable
 Undecided                                    -> onUndecidedFinal: Advance | Hold (until holdLimitSeconds) | Rollback
-Fail (watch.py)                              -> all traffic back
+Fail (harm.py)                               -> all traffic back
 """
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
 from recsys_operator.core.phases.canary import elapsed, hold_is_over, left_by
+from recsys_operator.core.phases.holding import bank, hold
 from recsys_operator.core.phases.promotion import make_stable
 from recsys_operator.core.phases.rollback import end_rollout
-from recsys_operator.core.phases.watch import state_of, verdict_of
+from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, first, wait
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import Scene
@@ -28,7 +29,7 @@ def baking(scene: Scene, version: VersionView) -> Step | None:
     left = state.policy.bake_seconds - elapsed(scene, state)
     if left <= 0:
         return None
-    return watch.bank(scene, version) or Step((), max(1.0, left))
+    return bank(scene, version) or Step((), max(1.0, left))
 
 
 def undecided_final(scene: Scene, version: VersionView) -> Step | None:
@@ -86,7 +87,7 @@ def _enough(scene: Scene, state: RolloutState) -> bool:
 
 def _hold_final(scene: Scene, version: VersionView, state: RolloutState, reason: str, message: str) -> Step:
     if not hold_is_over(scene, state) or state.policy.on_hold_limit != "Advance":
-        return watch.hold(scene, version, state, reason, message)
+        return hold(scene, version, state, reason, message)
     if scene.paused:
         return wait(scene, version, scene.paused, "it does not become stable while paused", 60.0)
     return finish_by(scene, version, state, "HoldLimit")

@@ -10,9 +10,10 @@ Weight is raised by `promotion.start_step` alone; the rules of watch.py come fir
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
+from recsys_operator.core.phases.holding import WAITS, bank, hold
 from recsys_operator.core.phases.promotion import start_step
 from recsys_operator.core.phases.rollback import end_rollout
-from recsys_operator.core.phases.watch import state_of, verdict_of
+from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, first, wait
 from recsys_operator.core.rollout_state import Leave, RolloutState
 from recsys_operator.core.scene import Scene
@@ -21,7 +22,7 @@ from recsys_operator.core.world import VersionView
 
 def decide_canary(scene: Scene, version: VersionView) -> Step:
     """One canary pass."""
-    return first((*watch.SAFETY, promoted, *watch.EVIDENCE, passed, overdue, watch.bank, waiting), scene, version)
+    return first((*watch.SAFETY, promoted, *watch.EVIDENCE, passed, overdue, bank, waiting), scene, version)
 
 
 def promoted(scene: Scene, version: VersionView) -> Step | None:
@@ -94,7 +95,7 @@ def advance(scene: Scene, version: VersionView, state: RolloutState, index: int,
         message = f"{scene.needed(state, weight)} ready pods are needed for {weight} %"
         if by == "HoldLimit":
             return _last_wait(scene, version, state, message)
-        return watch.hold(scene, version, state, reasons.SCALING, message)
+        return hold(scene, version, state, reasons.SCALING, message)
     return start_step(scene, version, state, index, left=left_by(scene, version, state, by))
 
 
@@ -112,12 +113,12 @@ def hold_or_end(scene: Scene, version: VersionView, state: RolloutState, reason:
     """A hold that ends at holdLimitSeconds in onHoldLimit."""
     if hold_is_over(scene, state) and state.policy.on_hold_limit == "Advance":
         return advance(scene, version, state, state.next_step, "HoldLimit")
-    return watch.hold(scene, version, state, reason, message)
+    return hold(scene, version, state, reason, message)
 
 
 def hold_is_over(scene: Scene, state: RolloutState) -> bool:
     """Whether a wait for people or pods has lasted holdLimitSeconds."""
-    since = state.hold_since if state.hold_reason in watch.WAITS else None
+    since = state.hold_since if state.hold_reason in WAITS else None
     return since is not None and scene.now - since >= state.policy.hold_limit_seconds
 
 

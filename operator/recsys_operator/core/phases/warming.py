@@ -11,7 +11,7 @@ from recsys_operator.core import reasons
 from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
 from recsys_operator.core.phases.rollback import is_stale
-from recsys_operator.core.phases.watch import state_of
+from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, announce, first, keep, move, wait
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import Scene

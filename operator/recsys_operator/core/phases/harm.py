@@ -1,0 +1,96 @@
+"""What takes the weight away: pods that are not ready, a verdict of Fail, both arms in breach."""
+
+from recsys_operator.core import reasons
+from recsys_operator.core.analysis.verdicts import Verdict
+from recsys_operator.core.phases.holding import BANK_SECONDS, with_evidence
+from recsys_operator.core.phases.rollback import end_rollout, park
+from recsys_operator.core.phases.subject import state_of, verdict_of
+from recsys_operator.core.records import Step, announce, keep
+from recsys_operator.core.rollout_state import RolloutState
+from recsys_operator.core.scene import Scene
+from recsys_operator.core.world import VersionView
+
+
+def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
+    """Fewer ready pods than the weight needs, or one that restarted (its server too) or vanished: weight 0.
+
+    The second time for good.
+    """
+    state = state_of(scene, version)
+    if state.weight == 0:
+        return None
+    harm = _harm(scene, version, state)
+    if not harm:
+        return None
+    if state.strikes == 0:
+        return park(scene, version, state, reasons.CANDIDATE_NOT_READY, harm)
+    return end_rollout(
+        scene, version, "RolledBack", reasons.CANDIDATE_NOT_READY, f"for the second time: {harm}", verdict="Fail"
+    )
+
+
+def failed(scene: Scene, version: VersionView) -> Step | None:
+    """Fail loses all traffic at once; under Manual and Disabled a person decides."""
+    state = state_of(scene, version)
+    if state.weight == 0 or (verdict := verdict_of(scene, version)).kind != "Fail":
+        return None
+    if state.policy.rollback.mode != "Auto":
+        return _wait_for_person(scene, version, state, verdict)
+    return end_rollout(scene, version, "RolledBack", reasons.SLO_FAILED, verdict.message, verdict="Fail")
+
+
+def both_breach(scene: Scene, version: VersionView) -> Step | None:
+    """Both arms breach and no difference is shown: the candidate is the suspect, since stable was healthy before it."""
+    state = state_of(scene, version)
+    if state.weight == 0 or (verdict := verdict_of(scene, version)).kind != "BothBreach":
+        return None
+    if state.policy.rollback.mode != "Auto":
+        return _wait_for_person(scene, version, state, verdict)
+    message = f"{verdict.message}; stable breaches too"
+    if state.breaches == 0:
+        return park(scene, version, state, reasons.BOTH_BREACH, message)
+    return end_rollout(
+        scene, version, "RolledBack", reasons.BOTH_BREACH, f"for the second time: {message}", verdict="BothBreach"
+    )
+
+
+def _harm(scene: Scene, version: VersionView, state: RolloutState) -> str:
+    ready = scene.ready_pods(version.name)
+    needed = scene.needed(state, state.weight)
+    if len(ready) < needed:
+        return f"{len(ready)} of {needed} pods are ready{_words(scene, version)}"
+    known = {pod.uid: pod.restarts for pod in scene.pods(version.name)}
+    for uid, restarts in state.pods.items():
+        if known.get(uid, restarts) > restarts:
+            return f"a pod restarted{_words(scene, version)}"
+    evidence = scene.memory.evidence
+    if evidence is not None and evidence.segment == state.segment and evidence.server_restarts:
+        return "tritonserver restarted in a pod"
+    serving = scene.serving(version.name)
+    if not (serving is not None and serving.has_autoscaler) and any(uid not in known for uid in state.pods):
+        return "a pod vanished"
+    return ""
+
+
+def _words(scene: Scene, version: VersionView) -> str:
+    said = [pod.waiting or pod.last_terminated or pod.unschedulable for pod in scene.pods(version.name)]
+    found = next((words for words in said if words), "")
+    return f" ({found})" if found else ""
+
+
+def _wait_for_person(scene: Scene, version: VersionView, state: RolloutState, verdict: Verdict) -> Step:
+    """Manual tells of it in an event too, once; Disabled only in status. No limit: that is what the mode asks for.
+
+    The message counts events, so it moves every second: it is written anew with the bank, not by itself.
+    """
+    known = version.status.reason == reasons.MANUAL_ROLLBACK
+    due = state.banked_at + BANK_SECONDS - scene.now
+    if known and due > 0:
+        return Step((), due)
+    message = f"{verdict.message}; rollback.mode is {state.policy.rollback.mode}: create a Rollback action"
+    if known and message == version.status.message:
+        return Step((), BANK_SECONDS)
+    done = keep(version, with_evidence(scene, state, verdict), reason=reasons.MANUAL_ROLLBACK, message=message)
+    if known or state.policy.rollback.mode == "Disabled":
+        return Step((done,), BANK_SECONDS)
+    return Step((done, announce(version, reasons.MANUAL_ROLLBACK, message, warning=True)), BANK_SECONDS)
