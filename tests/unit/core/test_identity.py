@@ -1,8 +1,13 @@
 """Golden identities: a change here retrains every model of every user. Add `h2:` instead."""
 
+from collections.abc import Iterator
+
 import pytest
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 from tests.unit.core.factories import SPEC, build_spec
 
+from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_operator.core import identity
 
 GOLDEN = {
@@ -73,10 +78,41 @@ def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object
         build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),
         build_spec(training={"deterministic": False}), build_spec(training={"loss": {"type": "BPR"}}),
         build_spec(model={"batchNorm": True}), build_spec(model={"pretraining": {}}),
+        build_spec(training={"optimizer": {"schedule": "Linear"}}),
     ],
 )  # fmt: skip
 def test_what_changes_the_weights_changes_the_hash(other: object) -> None:
     assert identity.spec_hash(other) != identity.spec_hash(SPEC)  # type: ignore[arg-type]
+
+
+WITHOUT_WEIGHTS = {
+    "data.source.credentialsSecretRef", "data.columns.userGroup", "data.columns.itemGroup",
+    "training.nodes", "training.gpusPerNode", "training.resources", "training.podTemplate", "training.schedule",
+    "training.deadlineSeconds", "training.backoffLimit", "training.checkpointSeconds", "training.queueName",
+}  # fmt: skip
+"""Where a training runs and when, who may read, and what a report tells apart."""
+
+
+def settings(path: str, model: type[BaseModel]) -> Iterator[str]:
+    """Paths of the fields that have no fields of their own, of those in `WITHOUT_WEIGHTS` the field itself."""
+    for name, field in model.model_fields.items():
+        at = f"{path}.{to_camel(name)}".lstrip(".")
+        kinds = getattr(field.annotation, "__args__", None) or (field.annotation,)
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not inner or at in WITHOUT_WEIGHTS or at in dict(identity.PROJECTION):
+            yield at
+        else:
+            yield from settings(at, inner[0])
+
+
+def test_a_setting_is_projected_or_known_to_leave_the_weights_alone() -> None:
+    fields = RecommenderModelSpec.model_fields
+    known = {
+        path
+        for part in ("data", "model", "training")
+        for path in settings(part, fields[part].annotation)  # type: ignore[arg-type]
+    }
+    assert known == WITHOUT_WEIGHTS | set(dict(identity.PROJECTION))
 
 
 MF = {"architecture": "MatrixFactorization"}
@@ -89,6 +125,7 @@ ALS = {"architecture": "ImplicitALS"}
         (build_spec(model=MF), build_spec(model=MF, training={"loss": {"type": "BCE"}})),
         (build_spec(model=MF), build_spec(model=MF, training={"loss": {"negatives": 4}})),
         (build_spec(training={"loss": {"type": "SampledSoftmax"}}), build_spec(training={"loss": {"type": "SampledSoftmax", "negatives": 4}})),
+        (build_spec(model={"pretraining": {}}), build_spec(model={"pretraining": {"learningRate": 0.01}})),
         (build_spec(model=ALS), build_spec(model=ALS | {"regularization": 0.1})),
         (build_spec(model=ALS), build_spec(model=ALS | {"leastSquares": {"solver": "Cholesky"}})),
     ],
