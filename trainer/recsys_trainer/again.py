@@ -23,6 +23,7 @@ from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import LoadedArtifact, compare
 from recsys_trainer.evaluation.gates import decide_gates
 from recsys_trainer.evaluation.metrics import CUTOFFS
+from recsys_trainer.evaluation.questions import build_test_part
 from recsys_trainer.evaluation.report import build_report
 from recsys_trainer.outputs import fetch_artifact, fetch_snapshot
 from recsys_trainer.store import Store
@@ -156,8 +157,10 @@ def compare_fits(first: Path, second: Path) -> list[Difference]:
     if targets[0] != targets[1]:
         raise ManifestError(f"{first} has data.split.target {targets[0]}, {second} {targets[1]}; fit both with one")
     last_part = max(last_trained_part(spec) for spec in specs)
+    most = min((each.evaluation.max_users for each in specs if each.evaluation.max_users), default=None)
+    test = build_test_part(snapshots[0], targets[0], last_part).drawn(most, specs[0].training.seed, snapshots[0])
     with torch_settings(specs[0].training):
-        paired = compare(snapshots[0], loaded[1], loaded[0], targets[0], last_part, CUTOFFS, after=None)
+        paired = compare(snapshots[0], loaded[1], loaded[0], test, last_part, CUTOFFS)
     asked = snapshots[0].users.take(paired.user_N)
     shared = paired.warm_N.copy()
     for each in loaded:

@@ -192,6 +192,7 @@ def evaluate_candidate(
         last_part=last_trained_part(spec),
         cutoffs=wanted_cutoffs([gate.metric.k for gate in spec.evaluation.gates]),
         baselines=spec.evaluation.baselines,
+        max_users=spec.evaluation.max_users,
         seed=spec.training.seed,
     )
 

@@ -42,9 +42,15 @@ def _data(report: EvaluationReport) -> Iterator[str]:
     if training.get("message"):
         yield f"          {training['message']}"
     yield (
-        f"test      {data.get('testUsers')} users: {data.get('warmUsers')} warm, {data.get('coldUsers')} cold "
+        f"test      {asked_users(data)}, {data.get('warmUsers')} warm, {data.get('coldUsers')} cold "
         f"(no training interaction); evaluated in {report.evaluation_seconds:.1f} s"
     )
+
+
+def asked_users(data: Mapping[str, object]) -> str:
+    """Of a report's `data`, for people: how many were asked, and of how many where they were drawn."""
+    asked, every = data.get("testUsers"), data.get("ofTestUsers")
+    return f"{asked} test users" if every in (None, asked) else f"{asked} test users, drawn from {every}"
 
 
 def _metrics(report: EvaluationReport) -> Iterator[str]:

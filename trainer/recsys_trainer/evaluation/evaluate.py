@@ -106,6 +106,7 @@ def evaluate_artifact(
     last_part: int,
     cutoffs: Sequence[int] = CUTOFFS,
     baselines: Baselines | None = None,
+    max_users: int | None = None,
     seed: int = 0,
 ) -> Evaluated:
     """Score the candidate, popularity, and the stable artifact where there is one.
@@ -115,19 +116,21 @@ def evaluate_artifact(
         last_part: parts 0..last_part of the snapshot trained the candidate.
         cutoffs: K of the metrics.
         baselines: their settings.
-        seed: of the sampled negatives.
+        max_users: most test users who are asked; None: everybody.
+        seed: of those users and of the sampled negatives.
 
     Raises:
         DivergedError: a score is not finite.
     """
-    test = build_test_part(snapshot, target, last_part)
+    test = build_test_part(snapshot, target, last_part).drawn(max_users, seed, snapshot)
     served = candidate.served
     questions = build_questions(snapshot, test, served, last_part)
     built = build_baselines(served, snapshot, last_part, baselines or Baselines())
     paired = None
     if stable:
         after = max(candidate.manifest.train_cutoff_timestamp, stable.manifest.train_cutoff_timestamp)
-        paired = compare(snapshot, candidate, stable, target, last_part, cutoffs, after)
+        common = build_test_part(snapshot, target, last_part, after).drawn(max_users, seed, snapshot)
+        paired = compare(snapshot, candidate, stable, common, last_part, cutoffs)
     item_rows = rows_of(snapshot.items, served.item_ids).astype(np.int64)
     popularity = PopularityScorer(served)
     plain: dict[str, Scorer] = {"popularity": popularity, **built.scorers}
@@ -178,18 +181,11 @@ def compare(
     snapshot: Snapshot,
     candidate: LoadedArtifact,
     stable: LoadedArtifact,
-    target: str,
+    test: TestPart,
     last_part: int,
     cutoffs: Sequence[int],
-    after: int | None,
 ) -> Paired:
-    """Both on the test interactions that neither has trained on, both with this snapshot's masks.
-
-    Args:
-        after: seconds since the epoch that test interactions must be later than; None where both were trained on this
-            snapshot.
-    """
-    test = build_test_part(snapshot, target, last_part, after)
+    """Both on test interactions that neither has trained on, both with this snapshot's masks."""
     of_candidate, of_stable = (
         metric_values(rank(build_questions(snapshot, test, served, last_part), served, served.device), cutoffs)
         for served in (candidate.served, stable.served)

@@ -1,6 +1,6 @@
 """What an artifact is asked in the test: users, masks and wanted items of the snapshot in the artifact's rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,18 @@ class TestPart:
     """Distinct users, ascending."""
     warm_N: npt.NDArray[np.bool_]
     """Users with at least one interaction in the data that trained the candidate."""
+    of_users: int
+    """So many have done something in the test; more than `user_N` where some were drawn."""
+
+    def drawn(self, most: int | None, seed: int, snapshot: Snapshot) -> "TestPart":
+        """At most so many of the users, every one as likely, with all they did."""
+        users = len(self.user_N)
+        if most is None or users <= most:
+            return self
+        kept = np.sort(np.random.default_rng(seed).choice(users, most, replace=False))
+        is_kept = inverse(self.user_N[kept], len(snapshot.users)) >= 0
+        chosen = self.chosen_T[is_kept[snapshot.user_I[self.chosen_T]]]
+        return replace(self, chosen_T=chosen, user_N=self.user_N[kept], warm_N=self.warm_N[kept])
 
 
 def build_test_part(snapshot: Snapshot, target: str, last_part: int, after: int | None = None) -> TestPart:
@@ -43,7 +55,7 @@ def build_test_part(snapshot: Snapshot, target: str, last_part: int, after: int 
     users = np.unique(snapshot.user_I[chosen]).astype(np.int64)
     trained = np.zeros(len(snapshot.users), dtype=np.bool_)
     trained[snapshot.user_I[snapshot.part_I <= last_part]] = True
-    return TestPart(chosen, users, trained[users])
+    return TestPart(chosen, users, trained[users], len(users))
 
 
 def build_questions(snapshot: Snapshot, test: TestPart, served: Served, last_part: int) -> Questions:

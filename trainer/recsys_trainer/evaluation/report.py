@@ -97,7 +97,7 @@ def _unknown_users(evaluated: Evaluated, details: Details, seed: int) -> Unknown
 def _data(spec: RecommenderModelSpec, snapshot: Snapshot, evaluated: Evaluated) -> dict[str, object]:
     users = len(evaluated.test.warm_N)
     warm = int(evaluated.test.warm_N.sum())
-    counts = {"testUsers": users, "warmUsers": warm, "coldUsers": users - warm}
+    counts = {"testUsers": users, "ofTestUsers": evaluated.test.of_users, "warmUsers": warm, "coldUsers": users - warm}
     return {**spec.data.to_dict(), "snapshot": snapshot.manifest.to_dict(), **counts}
 
 

@@ -6,7 +6,7 @@ from html import escape
 from recsys_api.report import EvaluationReport, Figure, Metrics
 from recsys_api.run_spec import MetricValue
 from recsys_trainer.html.charts import bar_chart, line_chart
-from recsys_trainer.table import SHOWN
+from recsys_trainer.table import SHOWN, asked_users
 
 _STYLE = """
 body{font:15px/1.5 sans-serif;color:#222;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -35,7 +35,7 @@ def render_page(report: EvaluationReport) -> str:
 def _summary(report: EvaluationReport) -> Iterator[str]:
     data = report.data
     yield (
-        f"<p>{escape(str(data.get('testUsers')))} test users, {escape(str(data.get('warmUsers')))} of them trained on; "
+        f"<p>{escape(asked_users(data))}, {escape(str(data.get('warmUsers')))} of them trained on; "
         f"intervals are 95 %, from {report.bootstrap_resamples:,} resamples of users (seed {report.bootstrap_seed}).</p>"
     )
     if report.gates:
