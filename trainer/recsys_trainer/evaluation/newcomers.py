@@ -17,9 +17,8 @@ from recsys_trainer.baselines.history import Histories
 from recsys_trainer.baselines.item_based import ItemBased
 from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot
-from recsys_trainer.data.split import TEST
 from recsys_trainer.evaluation.metrics import metric_values
-from recsys_trainer.evaluation.questions import TestPart, pairs_of
+from recsys_trainer.evaluation.questions import TestPart, newcomers, pairs_of
 from recsys_trainer.evaluation.ranking import Questions, Scorer, rank
 from recsys_trainer.fitting.ragged import SparseRows
 from recsys_trainer.training_data import inverse
@@ -57,9 +56,8 @@ class _Folded:
 
 def newcomer_questions(snapshot: Snapshot, test: TestPart, served: Served, last_part: int) -> Questions:
     """What is asked about them; `user_N` counts them from 0, `seen` is what they did since the training."""
-    unknown = test.user_N[rows_of(snapshot.users.take(test.user_N), served.users) < 0]
+    unknown, between = newcomers(snapshot, test, served, last_part)
     items = rows_of(snapshot.items, served.item_ids).astype(np.int64)
-    between = np.flatnonzero((snapshot.part_I > last_part) & (snapshot.part_I < TEST))
     found = pairs_of(snapshot, between, inverse(unknown, len(snapshot.users)), items)
     asked = unknown[np.unique(found.user_R)]
     position = inverse(asked, len(snapshot.users))

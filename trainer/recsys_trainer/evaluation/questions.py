@@ -72,6 +72,12 @@ def build_questions(snapshot: Snapshot, test: TestPart, served: Served, last_par
     )
 
 
+def newcomers(snapshot: Snapshot, test: TestPart, served: Served, last_part: int) -> tuple[Ints, Ints]:
+    """(test users whom the artifact does not know, positions in the snapshot between its training and the test)."""
+    unknown = test.user_N[rows_of(snapshot.users.take(test.user_N), served.users) < 0]
+    return unknown, np.flatnonzero((snapshot.part_I > last_part) & (snapshot.part_I < TEST))
+
+
 def pairs_of(snapshot: Snapshot, chosen: Ints, position: Ints, item_rows: Ints) -> Pairs:
     """Interactions as pairs, without users and items that have no position and row.
 

@@ -12,9 +12,8 @@ from recsys_trainer.artifact.served import Served, ServedRatings
 from recsys_trainer.baselines.rating_bias import RatingBias
 from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot
-from recsys_trainer.data.split import TEST
 from recsys_trainer.evaluation.bootstrap import resampled_means
-from recsys_trainer.evaluation.questions import TestPart
+from recsys_trainer.evaluation.questions import TestPart, newcomers
 from recsys_trainer.fitting.ragged import SparseRows
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.fold_in import FoldIn, folded
@@ -59,9 +58,8 @@ def newcomer_rating_errors(
     network = served.network
     assert isinstance(network, DotProduct), "so are all families of ratings"
     assert network.global_bias is not None, "it is the mean of the ratings"
-    unknown = test.user_N[rows_of(snapshot.users.take(test.user_N), served.users) < 0]
+    unknown, between = newcomers(snapshot, test, served, last_part)
     item = rows_of(snapshot.items, served.item_ids).astype(np.int64)
-    between = np.flatnonzero((snapshot.part_I > last_part) & (snapshot.part_I < TEST))
     known = Rated.of(snapshot, between, inverse(unknown, len(snapshot.users)), item)
     told = unknown[np.unique(known.user_R)]
     position = inverse(told, len(snapshot.users))
