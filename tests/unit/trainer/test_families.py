@@ -235,7 +235,7 @@ def test_the_page_of_families_is_what_the_registry_says() -> None:
 
 @pytest.mark.parametrize("family", FOLDING)
 def test_a_newcomer_gets_the_taste_of_what_it_had(family: str) -> None:
-    found, settings = fitted(family), FAMILIES[family].fold_in(model(family))
+    found, settings = fitted(family, epochs=200, patience=200), FAMILIES[family].fold_in(model(family))
     assert settings is not None
     had = [[0, 4, 8, 12], [1, 5, 9], [2]]
     items = found.weights["item_factors"]

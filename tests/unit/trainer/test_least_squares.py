@@ -7,13 +7,15 @@ import torch
 from recsys_api.spec.model import LeastSquares, Model, Probabilistic
 from recsys_api.spec.training import Training
 from recsys_trainer.fit import fit
-from recsys_trainer.fitting import ragged, solvers
+from recsys_trainer.fitting import alternating, ragged, solvers
+from recsys_trainer.fitting.alternating import Ahead, add_singular_vectors
 from recsys_trainer.fitting.ragged import SparseRows, ragged_batches, sparse_rows
 from recsys_trainer.fitting.solvers import SOLVERS
+from recsys_trainer.fitting.spectral import right_vectors
 from recsys_trainer.fitting.sweeps import Penalty, Side
+from recsys_trainer.models import implicit_als
 from recsys_trainer.models.nmf import objective, raise_factors
 from recsys_trainer.models.probabilistic_mf import score_variance
-from recsys_trainer.models.pure_svd import right_factors
 from recsys_trainer.training_data import Positives
 
 USERS, ITEMS, WIDTH = 50, 30, 6
@@ -117,15 +119,62 @@ def test_all_solvers_reach_the_same_fixed_point() -> None:
 
 
 @pytest.mark.parametrize("wanted", [1, 5, 30, 200])
-def test_right_factors_are_those_of_the_singular_value_decomposition(wanted: int) -> None:
+def test_right_vectors_are_those_of_the_singular_value_decomposition(wanted: int) -> None:
     matrix = sparse_rows(some_positives(), None, "cpu")
     torch.manual_seed(0)
-    found, energy = right_factors(matrix, wanted)
+    found, values = right_vectors(matrix, matrix.transposed(), wanted, oversample=16, iterations=12)
     kept = min(wanted, ITEMS)
     _, singular, right = torch.linalg.svd(dense_of(matrix), full_matrices=False)
     assert found.shape == (ITEMS, kept)
     torch.testing.assert_close(found @ found.T, right[:kept].T @ right[:kept], rtol=1e-3, atol=2e-3)
-    assert float(energy) == pytest.approx(float(singular[:kept].square().sum()), rel=1e-4)
+    torch.testing.assert_close(values, singular[:kept], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("wanted", [5, 200])
+def test_a_spectral_start_is_the_best_approximation(wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alternating, "START_ITERATIONS", 60)
+    matrix = sparse_rows(some_positives(), None, "cpu")
+    user, item = torch.zeros(USERS, wanted), torch.zeros(ITEMS, wanted)
+    torch.manual_seed(0)
+    add_singular_vectors(matrix, matrix.transposed(), user, item)
+    kept = min(wanted, ITEMS)
+    left, singular, right = torch.linalg.svd(dense_of(matrix), full_matrices=False)
+    torch.testing.assert_close(user @ item.T, (left * singular)[:, :kept] @ right[:kept], rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(user.square().sum(0), item.square().sum(0), rtol=1e-3, atol=1e-3)
+
+
+def test_a_spectral_start_of_a_matrix_of_lower_rank_is_finite() -> None:
+    matrix = SparseRows.of_ones(torch.arange(0, 4 * 3 + 1, 3), torch.arange(3).repeat(4), 3)  # rank 1
+    user, item = torch.zeros(4, 3), torch.zeros(3, 3)
+    add_singular_vectors(matrix, matrix.transposed(), user, item)
+    torch.testing.assert_close(user @ item.T, torch.ones(4, 3))
+
+
+def test_start_and_momentum_save_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sweeps_to(goal: float | None, **plain: object) -> tuple[int, float]:
+        for name, value in plain.items():
+            monkeypatch.setattr(implicit_als, name, value)
+        model = Model(architecture="ImplicitALS", embedding_dim=WIDTH, regularization=0.002)
+        history = fit(model, Training(epochs=60), some_positives(), None, "cpu").history
+        losses = [each["loss"] for each in history]
+        return next((at for at, loss in enumerate(losses, 1) if goal is None or loss <= goal), 99), losses[-1]
+
+    _, lowest = sweeps_to(None)
+    goal = lowest * 1.001
+    ours, _ = sweeps_to(goal)
+    without, _ = sweeps_to(goal, SPECTRAL=False, MOMENTUM=0.0)
+    assert ours < 0.7 * without < 70
+
+
+def test_after_a_sweep_that_raised_the_objective_the_next_one_starts_where_it_ended() -> None:
+    factors = torch.zeros(2)
+    ahead, starts = Ahead(factors, 0.5), []
+    for end, reached in ((1.0, 9.0), (2.0, 8.0), (3.0, 8.5), (4.0, 7.0), (5.0, 6.0)):
+        ahead.move()
+        starts.append(float(factors[0]))
+        factors.fill_(end)
+        ahead.look(torch.tensor(reached))
+    assert starts == [0.0, 1.5, 2.5, 3.0, 4.5]
 
 
 def test_non_negative_sweeps_only_lower_the_objective_and_stay_non_negative() -> None:

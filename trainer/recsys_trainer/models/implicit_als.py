@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 REGULARIZATION, UNOBSERVED_WEIGHT, EXPONENT = 0.01, 0.1, 1.0
 SOLVER = "ConjugateGradient"
 """Measured on ML-1M with 64 factors on one thread: 0.28 CPU seconds for all users, Cholesky 0.44, BlockCoordinate 0.50."""
+SPECTRAL, MOMENTUM = True, 0.5
+"""Measured on ML-1M with 64 factors: NDCG@10 on the validation part rises as far in 4 sweeps as in 8 without them, and then further.
+A momentum of 0.3 to 0.5 makes no difference there, 0.6 is worse."""
 
 
 class ImplicitALS(DotFamily):
@@ -32,7 +35,8 @@ class ImplicitALS(DotFamily):
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
         penalty = _penalty(task.model)
-        return fit_alternating(task, None, (penalty, penalty), chosen(task.model, "solver", SOLVER))
+        solver = chosen(task.model, "solver", SOLVER)
+        return fit_alternating(task, None, (penalty, penalty), solver, spectral=SPECTRAL, momentum=MOMENTUM)
 
     def fold_in(self, model: Model) -> FoldIn:
         """The users' half of a sweep."""
@@ -40,8 +44,9 @@ class ImplicitALS(DotFamily):
         return FoldIn("LeastSquares", penalty.unobserved, penalty.weight, penalty.exponent)
 
     def needed_bytes(self, task: Task) -> int:
-        """Factors three times, both orders of the matrix with padding, and the largest batch with its systems."""
-        return alternating_bytes(task.model, task.positives)
+        """What alternates, and the factors as they were before the last sweep, twice while they are moved on."""
+        rows = task.positives.users + task.positives.items
+        return alternating_bytes(task.model, task.positives) + 8 * rows * task.model.embedding_dim
 
 
 def _penalty(model: Model) -> Penalty:
@@ -53,7 +58,7 @@ def _penalty(model: Model) -> Penalty:
 
 
 def alternating_bytes(model: Model, positives: Positives) -> int:
-    """For every family that alternates."""
+    """Factors three times, both orders of the matrix with padding, and the largest batch with its systems."""
     width, rows = model.embedding_dim, positives.users + positives.items
     longest = max(positives.users, positives.items)
     return 12 * rows * width + 60 * len(positives.indices) + 8 * longest * width + 8 * width * width
