@@ -2,8 +2,9 @@
 
 A user with d training positives has I - d other items. The r-th of them is r + (number of positives p_j, counted from
 j = 0, with p_j - j <= r): one binary search for each draw, and a positive cannot come out. On a CPU the search is what a draw
-costs; where a bit for each user and item can be kept, an item is drawn from the whole catalogue, and only those that turn out to
-be positives are drawn anew by search. Both are uniform over the rest.
+costs, so there an item is drawn from the whole catalogue, and only those that turn out to be positives are drawn anew by search. A
+bit tells them, one of each user and item where that fits, else one of many that share it by a hash (Bloom 1970, one function): the few
+whose bit is set are looked up. All ways are uniform over the rest.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,14 @@ small. Beyond it every draw searches the items of its user, which lie together."
 
 
 TOUCHED_BYTES = 2**28
-"""Most memory for a bit of each user and item."""
+"""Most memory for bits of users and items."""
+SHARED_BITS = 32
+"""For each pair, where users and items share bits: the chance that an untouched item's bit is set is below 1 / 32, the most for 64
+million pairs."""
+_FACTOR = -7046029254386353131
+"""2^64 over the golden ratio, odd (Knuth's multiplicative hash)."""
+_USERS = 2**18
+"""Whose bits are set at a time, which bounds what that takes."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +51,23 @@ class NegativeSampler:
     rounds: int
     """Halvings that find a place among the positives of any user."""
     touched: Tensor | None
-    """uint8, bits of user * I + item from the lowest on; None: every draw is searched."""
+    """uint8, bits from the lowest on; None: every draw is searched."""
+    shared_bits: int = 0
+    """Power of two: so many are shared by hash. 0: the bit of a pair is user * I + item."""
 
     @classmethod
     def of(cls, indptr: Array, indices: Array, items: int, device: str) -> "NegativeSampler":
         """From a CSR of positives, int64 and int32, with ascending, distinct items in each row."""
         offsets, indices_P, gaps, touched = torch.as_tensor(indptr), torch.as_tensor(indices), None, None
-        degree_U = offsets.diff()
-        size = touched_bytes(len(degree_U), items)
+        degree_U, shared = offsets.diff(), 0
         if len(indices_P) <= GAP_PAIRS:
             gaps = gaps_of(offsets, indices_P, items).to(device)
-        if device == "cpu" and size <= TOUCHED_BYTES:
-            touched = _bits(torch.repeat_interleave(degree_U) * items + indices_P, size)
+        if device == "cpu":
+            shared = shared_bits(len(degree_U), items, len(indices_P))
+            touched = _touched(offsets, indices_P, items, shared)
         small = offsets.to(torch.int32 if len(indices_P) < 2**31 else torch.int64)
         longest = int(degree_U.max()) if len(degree_U) else 0
-        return cls(small.to(device), indices_P.to(device), gaps, items, longest.bit_length(), touched)
+        return cls(small.to(device), indices_P.to(device), gaps, items, longest.bit_length(), touched, shared)
 
     def draw(self, user_B: Tensor, count: int, generator: torch.Generator, part: Part | None = None) -> Tensor:
         """`count` negatives for each user, int64 [B, count]; every user needs at least one choice.
@@ -71,15 +81,29 @@ class NegativeSampler:
         if self.touched is None:
             return self._nth_other(user_B, draws)
         item_BC = draws % self.items
-        bit_BC = (user_B * self.items).unsqueeze(1) + item_BC
+        bit_BC = _bit_of(user_B.unsqueeze(1), item_BC, self.items, self.shared_bits)
         byte_N = self.touched.index_select(0, (bit_BC >> 3).flatten())
         hit_M = (byte_N.bitwise_right_shift_((bit_BC & 7).to(torch.uint8).flatten()) & 1).nonzero().squeeze(1)
         user_M = user_B[hit_M.div(count, rounding_mode="floor")]
+        if self.shared_bits:
+            positive_M = self._are_positives(user_M, item_BC.flatten()[hit_M])
+            hit_M, user_M = hit_M[positive_M], user_M[positive_M]
         again_M1 = (
             draws.flatten()[hit_M].div(self.items, rounding_mode="floor").unsqueeze(1)
         )  # says nothing of the item
         item_BC.view(-1)[hit_M] = self._nth_other(user_M, again_M1).squeeze(1)
         return item_BC
+
+    def _are_positives(self, user_M: Tensor, item_M: Tensor) -> Tensor:
+        """bool [M], by search."""
+        begin_M, end_M = self.indptr[user_M], self.indptr[user_M + 1]
+        last = len(self.indices) - 1
+        for bit in reversed(range(self.rounds)):
+            middle_M = begin_M + (1 << bit)
+            # from the left the first that is not below the item: the one before it is, as long as there is one
+            below_M = (middle_M <= end_M) & (self.indices[(middle_M - 1).clamp_(max=last)] < item_M)
+            begin_M = torch.where(below_M, middle_M, begin_M)
+        return (begin_M < end_M) & (self.indices[begin_M.clamp(max=last)] == item_M)
 
     def _nth_other(self, user_B: Tensor, draws: Tensor) -> Tensor:
         """What the users have not touched, counted from 0 and from the beginning again, [B, C]."""
@@ -110,15 +134,36 @@ def gaps_of(indptr: Tensor, indices: Tensor, items: int) -> Tensor:
     return user_P * (items + 1) + indices - position_P
 
 
-def touched_bytes(users: int, items: int) -> int:
-    """Of a bit for each user and item."""
-    return users * items // 8 + 1
+def shared_bits(users: int, items: int, pairs: int) -> int:
+    """How many bits all pairs share by hash; 0 where each user and item has its own."""
+    if users * items // 8 < TOUCHED_BYTES:
+        return 0
+    return min(8 * TOUCHED_BYTES, 1 << (SHARED_BITS * pairs).bit_length())
 
 
-def _bits(position_P: Tensor, size: int) -> Tensor:
-    """`size` bytes with the bits at distinct positions set."""
-    bit_P = torch.ones_like(position_P, dtype=torch.uint8).bitwise_left_shift_((position_P & 7).to(torch.uint8))
-    return torch.zeros(size, dtype=torch.uint8).index_add_(0, position_P >> 3, bit_P)
+def touched_bytes(users: int, items: int, pairs: int) -> int:
+    """Of the bits that tell which draws are positives."""
+    return (shared_bits(users, items, pairs) or users * items) // 8 + 1
+
+
+def _bit_of(user: Tensor, item: Tensor, items: int, shared: int) -> Tensor:
+    """Position of a pair's bit."""
+    key = user * items + item
+    return key if not shared else (key * _FACTOR).bitwise_right_shift_(24).bitwise_and_(shared - 1)
+
+
+def _touched(indptr: Tensor, indices: Tensor, items: int, shared: int) -> Tensor:
+    """uint8, the bits of all pairs."""
+    users = len(indptr) - 1
+    bytes_ = torch.zeros(touched_bytes(users, items, len(indices)), dtype=torch.uint8)
+    for first in range(0, users, _USERS):
+        bound = indptr[first : first + _USERS + 1]
+        user_P = torch.repeat_interleave(bound.diff()) + first
+        bit_P = _bit_of(user_P, indices[bound[0] : bound[-1]], items, shared)
+        for place in range(8):
+            at_P = bit_P[(bit_P & 7) == place] >> 3
+            bytes_[at_P] |= 1 << place  # pairs that share the bit write the same
+    return bytes_
 
 
 @dataclass(frozen=True)

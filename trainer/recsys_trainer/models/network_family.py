@@ -13,7 +13,7 @@ from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender, Shape
 from recsys_trainer.models.family import Family
-from recsys_trainer.negatives import GAP_PAIRS, TOUCHED_BYTES, touched_bytes
+from recsys_trainer.negatives import GAP_PAIRS, touched_bytes
 
 if TYPE_CHECKING:
     from recsys_api.artifact import ArtifactModel
@@ -32,7 +32,7 @@ def steps_bytes(task: Task, tables: int, rows: int) -> int:
     kind, pairs = task.training.optimizer.type or "Adam", len(task.positives.indices)
     copies = COPIES[kind] + (task.validation is not None and task.training.epochs > 1)
     search = 16 if pairs <= GAP_PAIRS else 4
-    touched = min(touched_bytes(task.positives.users, task.positives.items), TOUCHED_BYTES)
+    touched = touched_bytes(task.positives.users, task.positives.items, pairs)
     return 4 * (copies * tables + (rows if kind == "RowWiseAdagrad" else 0)) + search * pairs + touched
 
 
