@@ -15,11 +15,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from recsys_trainer.background import Background
+from recsys_trainer.device import free_memory
 from recsys_trainer.errors import TrainerError
 from recsys_trainer.tensor_file import file_digest, read_tensors, write_tensors
 
@@ -30,6 +33,10 @@ FOLDER = "checkpoint"
 INDEX = f"{FOLDER}/checkpoint.json"
 FORMAT = "recsys.dev/checkpoint/v2"
 Meta = dict[str, Any]
+BACKGROUND_BYTES = 2**26
+"""A larger state is copied and written while the training goes on: hashed and on disk, a gigabyte takes seconds."""
+MOST_OF_FREE = 0.5
+"""Share of the free memory that the copy may take; a larger state is written where it lies, and the training waits."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Checkpoints:
         self._store, self._seconds, self._tell, self._clock = store, seconds, tell, clock
         self._fit, self._last = -1, clock()
         self._unsaved: dict[int, tuple[Meta, Mapping[str, Tensor]]] = {}
+        self._background = Background()
         self.index = Index("", {}) if identity is None else Index(identity.key, identity.environment)
         if store is not None and identity is not None:
             self._found = self._observe(store, identity)
@@ -117,17 +125,39 @@ class Checkpoints:
         return self._opened(found.current)
 
     def due(self) -> bool:
-        """Whether it is time to save."""
-        return self._writes and self._store is not None and 0 < self._seconds <= self._clock() - self._last
+        """Whether it is time to save; not while a save is going on.
 
-    def save(self, meta: Meta, tensors: Mapping[str, Tensor]) -> None:
-        """Save where the current fit stands, and what the fits before it gave."""
+        Raises:
+            TrainerError: the last save has failed.
+        """
+        if not self._writes or self._store is None or self._background.busy:
+            return False
+        self._background.settle()
+        return 0 < self._seconds <= self._clock() - self._last
+
+    def save(self, meta: Meta, tensors: Mapping[str, Tensor], *, now: bool = False) -> None:
+        """Save where the current fit stands, and what the fits before it gave.
+
+        Args:
+            tensors: may change afterwards.
+            now: on return it is saved, however large; a save that is going on is given up for it.
+        """
         if not self._writes:
             return
+        self._background.cancel()
+        size = sum(values.nbytes for values in tensors.values())
+        if now or size < BACKGROUND_BYTES or size > MOST_OF_FREE * free_memory("cpu"):
+            self._save(meta, tensors)
+        else:
+            copies = {name: values.detach().to("cpu", copy=True) for name, values in tensors.items()}
+            told = deepcopy(meta)  # it holds the run's history, which goes on
+            self._background.start(lambda: self._save(told, copies))
+
+    def _save(self, meta: Meta, tensors: Mapping[str, Tensor]) -> None:
         assert self._store is not None, "due() says no without"
-        for fit, given in sorted(self._unsaved.items()):
-            self.index.finished.append(self._written(f"{fit}-finished", *given))
-        self._unsaved.clear()
+        for fit in sorted(self._unsaved):
+            self.index.finished.append(self._written(f"{fit}-finished", *self._unsaved[fit]))
+            del self._unsaved[fit]
         before, self.index.current = self.index.current, self._written(self._name(meta), meta, tensors)
         self._commit()
         if before is not None and before.file != self.index.current.file:
@@ -140,6 +170,7 @@ class Checkpoints:
         Args:
             weights: must not change afterwards.
         """
+        self._background.settle()
         if self._store is None or not self._writes or len(self.index.finished) > self._fit:
             return
         self._unsaved[self._fit] = meta, weights
@@ -150,6 +181,7 @@ class Checkpoints:
 
     def remove(self) -> None:
         """The run is over."""
+        self._background.cancel()
         if self._store is not None:
             self._store.remove(FOLDER)
 
@@ -161,7 +193,7 @@ class Checkpoints:
         assert self._store is not None, "the caller has looked"
         path = f"{FOLDER}/{name}.safetensors"
         with self._store.writing(path) as file:
-            return Entry(path, write_tensors(file, tensors), meta)
+            return Entry(path, write_tensors(file, tensors, self._background.look), meta)
 
     def _commit(self) -> None:
         assert self._store is not None, "the caller has looked"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
 import torch
@@ -14,8 +14,12 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _CHUNK = 2**24
 
 
-def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor]) -> str:
-    """Write; returns the SHA-256 of the file in hex."""
+def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], look: Callable[[], None] = lambda: None) -> str:
+    """Write; returns the SHA-256 of the file in hex.
+
+    Args:
+        look: is called between pieces; what it raises ends the writing.
+    """
     header, end = {}, 0
     for name, values in tensors.items():
         begin, end = end, end + values.numel() * values.element_size()
@@ -29,6 +33,7 @@ def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor]) -> str:
     for values in tensors.values():
         content = _bytes_of(values.detach().cpu().contiguous())
         for start in range(0, len(content), _CHUNK):
+            look()
             digest.update(content[start : start + _CHUNK])
             file.write(content[start : start + _CHUNK])
     return digest.hexdigest()

@@ -40,17 +40,17 @@ class Mortal(saved.Checkpoints):
         super().__init__(Store(f"file://{folder}"), identity, 1e-9)
         self._life, self._while_writing = life, while_writing
 
-    def save(self, *arguments: Any) -> None:
+    def save(self, *arguments: Any, **options: Any) -> None:
         self._life -= 1
         if self._life == 0 and self._while_writing:
             saved.write_tensors = cut  # the half of a file
-        super().save(*arguments)
+        super().save(*arguments, **options)
         if self._life == 0:
             die()
 
 
-def cut(file: Any, tensors: Any) -> str:
-    digest = write_tensors(file, tensors)
+def cut(file: Any, *arguments: Any) -> str:
+    digest = write_tensors(file, *arguments)
     file.truncate(file.tell() // 2)
     die()
     return digest

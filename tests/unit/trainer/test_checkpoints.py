@@ -14,6 +14,7 @@ import torch
 from tests.unit.trainer.test_families import data_for, model, questions, training
 from tests.unit.trainer.test_jobs import Job, job  # noqa: F401  a fixture
 
+from recsys_trainer import checkpoints
 from recsys_trainer.checkpoints import FOLDER, INDEX, Checkpoints, Identity
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.task import Fitted
@@ -32,8 +33,9 @@ def saving(folder: Path, told: list[str] | None = None, mark: Identity = MARK, c
     saves = iter(range(1, crash_after + 1)) if crash_after else iter(())
 
     class Mortal(Checkpoints):
-        def save(self, *arguments: Any) -> None:
-            super().save(*arguments)
+        def save(self, *arguments: Any, **options: Any) -> None:
+            super().save(*arguments, **options)
+            self._background.settle()
             if next(saves, None) == crash_after:
                 raise CrashError
 
@@ -59,8 +61,12 @@ def run(case: tuple[str, dict[str, object], dict[str, object]], checkpoints: Che
     return fit(model(family, **of_model), settings, positives, questions(positives), "cpu", checkpoints=checkpoints)
 
 
+@pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{len(str(case))}")
-def test_whatever_is_trained_goes_on_bit_by_bit(case: Any, tmp_path: Path) -> None:
+def test_whatever_is_trained_goes_on_bit_by_bit(
+    case: Any, background: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "BACKGROUND_BYTES", 0 if background else 2**40)
     whole, found, told, crashes = run(case, None), None, list[str](), 0
     while found is None:
         try:

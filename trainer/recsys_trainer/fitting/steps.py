@@ -158,7 +158,7 @@ class _Steps:
         saved, workers = self._task.checkpoints, self._task.workers
         asked = workers.any(stop.asked)
         if asked or saved.due():
-            saved.save(self._meta(), self._tensors())
+            saved.save(self._meta(), self._tensors(), now=asked)
             if asked:
                 workers.wait()  # whoever ends first has the others ended by torchrun: not while one is writing
                 raise Terminated
