@@ -30,7 +30,7 @@ def evaluated(values: Floats, paired: tuple[Floats, Floats] | None = None, warm:
             np.ones(len(paired[0]), dtype=np.bool_),
             np.arange(len(paired[0])),
         )
-    part = Part(np.arange(len(values)), np.arange(len(values)), flags)
+    part = Part(np.arange(len(values)), np.arange(len(values)), flags, len(values))
     return Evaluated(
         part,
         {"ndcg@10": values},
