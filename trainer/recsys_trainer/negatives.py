@@ -95,12 +95,11 @@ class NegativeSampler:
         return item_BC
 
     def _are_positives(self, user_M: Tensor, item_M: Tensor) -> Tensor:
-        """bool [M], by search."""
+        """bool [M], by search for the first positive of the user that is not below the item."""
         begin_M, end_M = self.indptr[user_M], self.indptr[user_M + 1]
         last = len(self.indices) - 1
         for bit in reversed(range(self.rounds)):
             middle_M = begin_M + (1 << bit)
-            # from the left the first that is not below the item: the one before it is, as long as there is one
             below_M = (middle_M <= end_M) & (self.indices[(middle_M - 1).clamp_(max=last)] < item_M)
             begin_M = torch.where(below_M, middle_M, begin_M)
         return (begin_M < end_M) & (self.indices[begin_M.clamp(max=last)] == item_M)

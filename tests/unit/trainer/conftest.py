@@ -13,7 +13,9 @@ import pyarrow.parquet as pq  # isort: skip
 import pytest  # isort: skip
 import torch  # isort: skip
 import yaml  # isort: skip
+from recsys_api.artifact import SnapshotManifest  # isort: skip
 from recsys_trainer import cli  # isort: skip
+from recsys_trainer.data.snapshot import Snapshot, read_snapshot  # isort: skip
 
 USERS, ITEMS = 120, 60
 Manifest = Callable[..., Path]
@@ -116,3 +118,10 @@ def fitted_report(fitted: Path) -> dict[str, Any]:
     """Its report.json."""
     report: dict[str, Any] = json.loads((fitted / "report.json").read_text())
     return report
+
+
+@pytest.fixture
+def snapshot(fitted: Path) -> Snapshot:
+    """Its snapshot."""
+    folder = fitted / "snapshot"
+    return read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, SnapshotManifest, artifact_digest
+from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, artifact_digest
 from recsys_trainer.artifact.served import Served, load_served, verify
 from recsys_trainer.artifact.triton import build_config
-from recsys_trainer.data.snapshot import Snapshot, file_digests, read_snapshot
+from recsys_trainer.data.snapshot import Snapshot, file_digests
 from recsys_trainer.errors import UnreadableError
 
 
@@ -24,12 +24,6 @@ def manifest(fitted: Path) -> ArtifactManifest:
 @pytest.fixture
 def served(fitted: Path, manifest: ArtifactManifest) -> Served:
     return load_served(fitted / "artifact", manifest.model)
-
-
-@pytest.fixture
-def snapshot(fitted: Path) -> Snapshot:
-    folder = fitted / "snapshot"
-    return read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))
 
 
 @pytest.fixture

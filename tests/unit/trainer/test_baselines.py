@@ -8,20 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_api.artifact import ArtifactManifest, SnapshotManifest
+from recsys_api.artifact import ArtifactManifest
 from recsys_api.spec.evaluation import Baselines
 from recsys_trainer.artifact.served import Served, load_served
 from recsys_trainer.baselines.build import build_baselines
 from recsys_trainer.baselines.history import Histories
 from recsys_trainer.baselines.item_based import ease_weights, item_knn_weights
 from recsys_trainer.baselines.rating_bias import RatingBias
-from recsys_trainer.data.snapshot import Snapshot, read_snapshot
-
-
-@pytest.fixture
-def snapshot(fitted: Path) -> Snapshot:
-    folder = fitted / "snapshot"
-    return read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))
+from recsys_trainer.data.snapshot import Snapshot
 
 
 @pytest.fixture

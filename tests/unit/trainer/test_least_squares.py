@@ -128,6 +128,7 @@ def test_right_vectors_are_those_of_the_singular_value_decomposition(wanted: int
     assert found.shape == (ITEMS, kept)
     torch.testing.assert_close(found @ found.T, right[:kept].T @ right[:kept], rtol=1e-3, atol=2e-3)
     torch.testing.assert_close(values, singular[:kept], rtol=1e-3, atol=1e-3)
+    assert float(values.square().sum()) == pytest.approx(float(singular[:kept].square().sum()), rel=1e-4)
 
 
 @pytest.mark.parametrize("wanted", [5, 200])

@@ -6,22 +6,16 @@ import numpy as np
 import pytest
 from tests.unit.trainer.conftest import spec
 
-from recsys_api.artifact import ArtifactManifest, SnapshotManifest
+from recsys_api.artifact import ArtifactManifest
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_trainer.artifact.served import load_served
-from recsys_trainer.data.snapshot import Snapshot, read_snapshot
+from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact
 from recsys_trainer.evaluation.questions import build_test_part
 from recsys_trainer.stages import evaluate_candidate
 from recsys_trainer.table import asked_users
 
 MOST = 7
-
-
-@pytest.fixture
-def snapshot(fitted: Path) -> Snapshot:
-    folder = fitted / "snapshot"
-    return read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))
 
 
 @pytest.fixture
