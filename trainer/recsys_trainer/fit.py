@@ -33,11 +33,13 @@ def fit(
     checkpoints: Checkpoints | None = None,
     workers: Workers = ALONE,
     validation_ratings: RatedPairs | None = None,
+    chosen: tuple[int, ...] = (),
 ) -> Fitted:
     """Fit a model; without `validation` every epoch runs and the last weights stay.
 
     Args:
         validation_ratings: judge a family of ratings by these.
+        chosen: epochs that another fit found best (`Fitted.chosen`), for this one to repeat.
 
     Raises:
         ManifestError: the family cannot be trained in several processes.
@@ -48,7 +50,9 @@ def fit(
     asked = validation_on(validation, positives.items, device)
     if validation_ratings is not None and FAMILIES[model.architecture].needs_ratings:
         asked = validation_of_ratings(validation_ratings, device)
-    task = Task(model, training, positives, asked, device, progress, checkpoints or Checkpoints(), workers)
+    task = Task(
+        model, training, positives, asked, device, progress, checkpoints or Checkpoints(), workers, chosen=chosen
+    )
     refuse_several_processes(model, training, workers)
     refuse_too_large(task)
     fitted = FAMILIES[model.architecture].fit(task)

@@ -36,8 +36,9 @@ def fit_snapshot(
     if spec.training.refit == "Never":
         return positives, fitted
     everything = build_positives(snapshot, VALIDATION)
-    again = spec.training.model_copy(update={"epochs": fitted.best_epoch, "patience": fitted.best_epoch + 1})
-    refitted = fit(spec.model, again, everything, None, device, progress, checkpoints, workers)
+    refitted = fit(
+        spec.model, spec.training, everything, None, device, progress, checkpoints, workers, chosen=fitted.chosen
+    )
     refitted.history = fitted.history + refitted.history
     refitted.samples, refitted.seconds = refitted.samples + fitted.samples, refitted.seconds + fitted.seconds
     return everything, refitted

@@ -74,7 +74,7 @@ class _Steps:
             network.compile(**task.speed.compiled)
         self._optimizer = build_optimizer(network, task.training)
         self._seeds = StepSeeds(task.training.seed, task.device, task.workers.rank)
-        self._keeper, self._result = BestEpoch(task.training.patience, compares=task.training.epochs > 1), Fitted()
+        self._keeper, self._result = BestEpoch(task.training.patience, compares=task.last_epoch > 1), Fitted()
         self._epoch, self._step = 1, 0
         """The step that is next."""
         self._total = torch.zeros((), device=task.device)
@@ -85,7 +85,7 @@ class _Steps:
     def run(self, stop: Stop) -> Fitted:
         """The epochs that are left."""
         result, keeper, task = self._result, self._keeper, self._task
-        while self._epoch <= task.training.epochs and not (result.epochs and keeper.exhausted(result.epochs)):
+        while self._epoch <= task.last_epoch and not (result.epochs and keeper.exhausted(result.epochs)):
             self._train(stop)
             self._judge()
             self._save_if_due(stop)
@@ -103,7 +103,7 @@ class _Steps:
             self._seeds.begin(self._epoch, self._step)
             self._total += self._learn(order[start : start + size])
             self._step += 1
-            within(self._task.progress, self._epoch, training.epochs, min(1.0, self._step * size / len(order)))
+            within(self._task.progress, self._epoch, self._task.last_epoch, min(1.0, self._step * size / len(order)))
             self._save_if_due(stop)
 
     def _learn(self, chosen: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ class _Steps:
         judged = task.judged(self._network)
         best = self._keeper.offer(epoch, judged, self._network)
         self._result.record(epoch, mean_loss, judged, len(self._units) * self._loss.scores, self._began)
-        task.progress(self._result.describe(task.training.epochs, best))
+        task.progress(self._result.describe(task.last_epoch, best))
         self._epoch, self._step, self._began = epoch + 1, 0, time.perf_counter()
         self._total.zero_()
 

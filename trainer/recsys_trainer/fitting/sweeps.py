@@ -28,19 +28,19 @@ def fit_in_sweeps(task: Task, network: Recommender, sweep: Callable[[], Tensor])
         DivergedError: an objective is not finite.
     """
     keeper, result, entries = (
-        BestEpoch(task.training.patience, compares=task.training.epochs > 1),
+        BestEpoch(task.training.patience, compares=task.last_epoch > 1),
         Fitted(),
         len(task.positives.indices),
     )
     network.eval().requires_grad_(False)
-    for epoch in range(1, task.training.epochs + 1):
+    for epoch in range(1, task.last_epoch + 1):
         began = time.perf_counter()
         with torch.no_grad():
             loss = finite(float(sweep()) / entries, epoch, FIX)
         judged = task.judged(network)
         best = keeper.offer(epoch, judged, network)
         result.record(epoch, loss, judged, entries, began)
-        task.progress(result.describe(task.training.epochs, best))
+        task.progress(result.describe(task.last_epoch, best))
         if keeper.exhausted(epoch):
             break
     result.weights, result.best_epoch = keeper.chosen(network), keeper.epoch

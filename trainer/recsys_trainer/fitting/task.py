@@ -59,6 +59,14 @@ class Task:
     workers: Workers = ALONE
     """Who else trains the same network."""
     speed: Speed = field(default_factory=Speed)
+    chosen: tuple[int, ...] = ()
+    """Epochs of each part of the training, as another fit found them best (`Fitted.chosen`); empty: up to training.epochs.
+    The step sizes stay those of training.epochs: it is the same training, stopped where it was best."""
+
+    @property
+    def last_epoch(self) -> int:
+        """The last that may run; of the last part, where there are several."""
+        return self.chosen[-1] if self.chosen else self.training.epochs
 
     def judged(self, network: Recommender) -> dict[str, float]:
         """What the validation part says of the network as it is by now; nothing where nobody can be asked."""
@@ -79,10 +87,17 @@ class Fitted:
     """Epochs that were run."""
     best_epoch: int = 0
     """Epoch whose weights these are, from 1."""
+    before: list[int] = field(default_factory=list)
+    """Best epochs of what was trained first, alone: NeuMF's branches."""
     seconds: float = 0.0
     samples: int = 0
     """Scores that training looked at: positives and negatives, or interactions once for each sweep."""
     history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """Epochs that a fit on other data takes to repeat this one."""
+        return (*self.before, self.best_epoch)
 
     @property
     def samples_per_second(self) -> float:

@@ -30,7 +30,7 @@ def steps_bytes(task: Task, tables: int, rows: int) -> int:
         rows: of all tables; row-wise Adagrad keeps a number for each.
     """
     kind, pairs = task.training.optimizer.type or "Adam", len(task.positives.indices)
-    copies = COPIES[kind] + (task.validation is not None and task.training.epochs > 1)
+    copies = COPIES[kind] + (task.validation is not None and task.last_epoch > 1)
     search = 16 if pairs <= GAP_PAIRS else 4
     touched = touched_bytes(task.positives.users, task.positives.items, pairs)
     return 4 * (copies * tables + (rows if kind == "RowWiseAdagrad" else 0)) + search * pairs + touched

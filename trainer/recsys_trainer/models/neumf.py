@@ -73,12 +73,16 @@ class NeuMFFamily(NetworkFamily):
         settings = task.model.pretraining
         if settings is None:
             return super().fit(task)
-        alone = replace(task, training=training_alone(task.training, settings))
-        branches = [family.fit(alone) for family in (gmf.FAMILY, mlp.FAMILY)]
+        alone, families = training_alone(task.training, settings), (gmf.FAMILY, mlp.FAMILY)
+        branches = [
+            family.fit(replace(task, training=alone, chosen=task.chosen[at : at + 1]))
+            for at, family in enumerate(families)
+        ]
         network = self.build(task)
         assert isinstance(network, NeuMF), "this family builds no other"
         network.join(branches[0].weights, branches[1].weights, settings.alpha)
-        fitted = self.train(task, network)
+        fitted = self.train(replace(task, chosen=task.chosen[len(families) :]), network)
+        fitted.before = [branch.best_epoch for branch in branches]
         fitted.seconds += sum(branch.seconds for branch in branches)
         fitted.samples += sum(branch.samples for branch in branches)
         return fitted
