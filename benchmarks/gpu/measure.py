@@ -19,7 +19,7 @@ from recsys_trainer.fitting.losses import build_loss
 from recsys_trainer.fitting.pairs import TrainingPairs
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Speed, Task
-from recsys_trainer.models.base import Shape, embedding
+from recsys_trainer.models.hidden import mlp_embedding_width
 from recsys_trainer.models.neumf import NeuMF
 from recsys_trainer.negatives import NegativeSampler, gaps_of
 
@@ -41,21 +41,10 @@ class Options:
     batch: int = 2**20
     """Samples of a step: positives with their negatives."""
     negatives: int = 4
-    factors: int = 64
-    """Of the GMF branch; the MLP branch has those of Model."""
     model: Model = field(default_factory=Model)
     epochs: int = 3
     """Measured; one more comes before."""
     speed: Speed = field(default_factory=Speed)
-
-
-class Wide(NeuMF):
-    """NeuMF whose two branches have embeddings of different widths."""
-
-    def __init__(self, users: int, items: int, model: Shape, factors: int) -> None:
-        super().__init__(users, items, model)
-        self.gmf_user, self.gmf_item = embedding(users, factors), embedding(items, factors)
-        self.out = nn.Linear(factors + self.out.in_features - model.embedding_dim, 1)
 
 
 def synthetic(options: Options, device: str, seed: int = 0) -> Positives:
@@ -77,11 +66,11 @@ def synthetic(options: Options, device: str, seed: int = 0) -> Positives:
     return Positives(indptr, (keys % options.items).int(), options.items)
 
 
-def fitted(options: Options, positives: Positives, device: str) -> tuple[Fitted, Wide]:
+def fitted(options: Options, positives: Positives, device: str) -> tuple[Fitted, NeuMF]:
     """One epoch to compile and three to measure."""
     training = Training(1 + options.epochs, options.batch, loss=Loss(negatives=options.negatives))
     torch.manual_seed(training.seed)
-    network = Wide(options.users, options.items, options.model, options.factors).to(device)
+    network = NeuMF(options.users, options.items, options.model).to(device)
     # what the manifest's types have beyond these, fitting in steps does not read
     task = Task(cast(Any, options.model), cast(Any, training), cast(Any, positives), None, device, speed=options.speed)
     return fit_in_steps(task, network, build_loss(task)), network
@@ -96,7 +85,8 @@ def rows(options: Options, device: str) -> list[Row]:
     samples = sum(epoch["seconds"] * epoch["samplesPerSecond"] for epoch in measured)
     bandwidth = copied_bytes_per_second(COPIED_BYTES[device], device)
     limit = options.batch / (step_bytes(options, network) / bandwidth)
-    name = f"NeuMF {options.factors} + {options.model.embedding_dim}, {options.users:,} x {options.items:,}, batch {options.batch:,}"
+    widths = f"{options.model.embedding_dim} + {mlp_embedding_width(options.model)}"
+    name = f"NeuMF {widths}, {options.users:,} x {options.items:,}, batch {options.batch:,}"
     gpu = device == "cuda"
     whole = _row(f"{name}: samples/s", samples / seconds, "samples/s", limit, AT_LEAST if gpu else None)
     return [
@@ -143,7 +133,7 @@ def contained(positives: Positives, user_B: Tensor, item_BC: Tensor) -> Tensor:
 def step_bytes(options: Options, network: nn.Module) -> float:
     """What a step cannot avoid to move."""
     values = sum(each.numel() for each in network.parameters())
-    row = options.factors + options.model.embedding_dim
+    row = options.model.embedding_dim + mlp_embedding_width(options.model)
     return 32 * values + 16 * row * options.batch * (1 + 1 / (1 + options.negatives))
 
 

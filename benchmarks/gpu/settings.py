@@ -43,7 +43,8 @@ class Training:
 class Model:
     """`model`: NVIDIA's layers. The first of the four widths that they name is that of the concatenated embeddings."""
 
-    embedding_dim: int = 128
+    embedding_dim: int = 64
+    mlp_embedding_dim: int | None = 128
     hidden_layers: tuple[int, ...] = (256, 128, 64)
     dropout: float = 0.5
     batch_norm: bool = False

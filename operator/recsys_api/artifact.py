@@ -59,6 +59,8 @@ class ArtifactModel(Observed):
     architecture: Architecture
     embedding_dim: int
     """Factors of the exported tensors: fewer than asked for where the data has fewer."""
+    mlp_embedding_dim: int | None = None
+    """Width of each embedding of NeuMF's MLP branch, where it is another."""
     hidden_layers: tuple[int, ...] = ()
     users: int
     items: int

@@ -138,6 +138,7 @@ FAMILY_RULES: tuple[Rule, ...] = (
         field="batchNorm",
     ),
     _only("pretraining", "pretraining", ("NeuMF",)),
+    _only("mlpEmbeddingDim", "mlp_embedding_dim", ("NeuMF",)),
     _only("regularization", "regularization", WITH_REGULARIZATION),
     _only("leastSquares", "least_squares", WITH_LEAST_SQUARES),
     _only("probabilistic", "probabilistic", ("ProbabilisticMF",)),

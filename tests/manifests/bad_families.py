@@ -55,6 +55,11 @@ FAMILY_CASES = (
         ("spec.model.leastSquares", "ImplicitALS, ExplicitALS and ProbabilisticMF only", "remove leastSquares"),
     ),
     Case(
+        "an MLP branch that is not there",
+        {"spec.model": {"architecture": "GMF", "mlpEmbeddingDim": 16}},
+        ("spec.model.mlpEmbeddingDim", "mlpEmbeddingDim is for NeuMF only", "remove mlpEmbeddingDim"),
+    ),
+    Case(
         "unknown solver",
         {"spec.model": als(leastSquares={"solver": "QR"})},
         ("spec.model.leastSquares.solver", "QR", "Cholesky"),

@@ -76,7 +76,9 @@ class Model(Contract):
     MatrixFactorization with a loss of your choice, ImplicitALS, PureSVD and NMF from interactions; ExplicitALS,
     BiasedMF and ProbabilisticMF from ratings."""
     embedding_dim: int = Field(32, ge=1, le=4096)
-    """Factors of each user and item; in MLP and NeuMF also the width of each embedding of the MLP branch."""
+    """Factors of each user and item; in MLP the width of each embedding."""
+    mlp_embedding_dim: int | None = Field(None, ge=1, le=4096)
+    """NeuMF: the width of each embedding of the MLP branch. Default embeddingDim."""
     hidden_layers: tuple[Annotated[int, Field(ge=1, le=16384)], ...] = Field(
         default_factory=default_hidden_layers, max_length=16
     )

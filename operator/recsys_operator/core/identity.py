@@ -40,6 +40,7 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("data.filter.minItemInteractions", 1),
     ("model.architecture", "NeuMF"),
     ("model.embeddingDim", 32),
+    ("model.mlpEmbeddingDim", None),
     ("model.hiddenLayers", [64, 32, 16]),
     ("model.dropout", 0.0),
     ("model.batchNorm", False),

@@ -13,7 +13,7 @@ from benchmarks.gpu.measure import Model, Options, contained, fitted, negatives_
 
 from recsys_trainer.fitting.task import Speed
 
-SMALL = Options(80, 50, 900, batch=200, epochs=2, model=Model(8, (16, 8)), factors=4)
+SMALL = Options(80, 50, 900, batch=200, epochs=2, model=Model(4, 8, (16, 8)))
 
 
 def test_interactions_are_distinct_and_as_many_as_asked_for() -> None:

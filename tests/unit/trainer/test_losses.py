@@ -7,6 +7,9 @@ from tests.unit.trainer.test_families import ITEMS, USERS, exported_model, model
 
 from recsys_api.spec.model import Model, Pretraining
 from recsys_api.spec.training import Training
+from recsys_serving.scoring import Scorer
+from recsys_serving.seen import SeenLists
+from recsys_trainer.artifact.export import artifact_model
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit
@@ -299,6 +302,19 @@ def test_branches_have_their_own_epochs_and_step_size() -> None:
         found = training_alone(given, Pretraining(epochs=3, learning_rate=learning_rate))
         assert (found.epochs, found.optimizer.learning_rate, found.optimizer.schedule) == (3, expected, "Linear")
     assert (given.epochs, given.optimizer.learning_rate) == (5, 0.001)
+
+
+def test_the_branches_of_neumf_have_widths_of_their_own() -> None:
+    """NVIDIA's example has 64 factors beside embeddings of 128; each branch is pre-trained in its own width."""
+    settings = model("NeuMF", embeddingDim=4, mlpEmbeddingDim=6, pretraining={"epochs": 1})
+    positives = two_tastes()
+    found = fit(settings, training("NeuMF", epochs=1), positives, None, "cpu").weights
+    assert [found[name].shape[1] for name in ("gmf_user", "gmf_item", "mlp_user", "mlp_item")] == [4, 4, 6, 6]
+    assert (found["mlp.0.weight"].shape[1], found["out.weight"].shape[1]) == (12, 4 + 8)
+    network = FAMILIES["NeuMF"].load(artifact_model(settings, positives, found), found).eval()
+    server = Scorer(found, SeenLists(positives.indptr, positives.indices), torch.device("cpu"))
+    expected = network(torch.arange(USERS), torch.arange(ITEMS))
+    torch.testing.assert_close(server.scores(np.arange(USERS, dtype=np.int32)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_pretraining_trains_both_branches_and_is_counted() -> None:

@@ -56,6 +56,7 @@ def artifact_model(model: Model, positives: Positives, weights: dict[str, Tensor
     return ArtifactModel(
         architecture=model.architecture,
         embedding_dim=model.embedding_dim if factors is None else factors.shape[1],
+        mlp_embedding_dim=model.mlp_embedding_dim,
         hidden_layers=model.hidden_layers if model.architecture in WITH_LAYERS else (),
         users=positives.users,
         items=positives.items,

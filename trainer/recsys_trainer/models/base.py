@@ -27,6 +27,11 @@ class Shape(Protocol):
         ...
 
     @property
+    def mlp_embedding_dim(self) -> int | None:
+        """Width of each embedding of the MLP branch, where it is another."""
+        ...
+
+    @property
     def hidden_layers(self) -> tuple[int, ...]:
         """Widths, first to last."""
         ...

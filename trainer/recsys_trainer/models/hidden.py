@@ -21,9 +21,14 @@ NORMS = "mlp_norm."
 """Prefix of the batch norms' tensors: they live in training alone, the export folds them into the layers."""
 
 
+def mlp_embedding_width(model: Shape) -> int:
+    """Of each user and item in the MLP."""
+    return model.mlp_embedding_dim or model.embedding_dim
+
+
 def hidden_layers(model: Shape) -> nn.ModuleList:
     """The layers between concat(user, item) and the output."""
-    widths = (2 * model.embedding_dim, *model.hidden_layers)
+    widths = (2 * mlp_embedding_width(model), *model.hidden_layers)
     return nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
 
 
@@ -34,7 +39,7 @@ def batch_norms(model: Shape) -> nn.ModuleList:
 
 def mlp_width(model: Shape) -> int:
     """Width of what the hidden layers give to the output."""
-    return model.hidden_layers[-1] if model.hidden_layers else 2 * model.embedding_dim
+    return model.hidden_layers[-1] if model.hidden_layers else 2 * mlp_embedding_width(model)
 
 
 def mlp_logits(

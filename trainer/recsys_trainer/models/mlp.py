@@ -3,7 +3,14 @@
 from torch import Tensor, nn
 
 from recsys_trainer.models.base import Recommender, Shape, embedding
-from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
+from recsys_trainer.models.hidden import (
+    batch_norms,
+    fold_norms,
+    hidden_layers,
+    mlp_embedding_width,
+    mlp_logits,
+    mlp_width,
+)
 from recsys_trainer.models.network_family import NetworkFamily
 
 
@@ -14,8 +21,8 @@ class MLP(Recommender):
 
     def __init__(self, users: int, items: int, model: Shape) -> None:
         super().__init__()
-        self.mlp_user = embedding(users, model.embedding_dim)
-        self.mlp_item = embedding(items, model.embedding_dim)
+        width = mlp_embedding_width(model)
+        self.mlp_user, self.mlp_item = embedding(users, width), embedding(items, width)
         self.mlp = hidden_layers(model)
         self.mlp_norm = batch_norms(model)
         self.out = nn.Linear(mlp_width(model), 1)

@@ -41,6 +41,7 @@ class ExportedShape:
     """Of a network that is served: dropout and batch norms live in training alone."""
 
     embedding_dim: int
+    mlp_embedding_dim: int | None
     hidden_layers: tuple[int, ...]
     dropout: float = 0.0
     batch_norm: bool = False
@@ -69,7 +70,7 @@ class NetworkFamily(Family):
 
     def load(self, model: ArtifactModel, weights: Weights) -> Recommender:
         """The network in the exported shape."""
-        shape = ExportedShape(model.embedding_dim, model.hidden_layers)
+        shape = ExportedShape(model.embedding_dim, model.mlp_embedding_dim, model.hidden_layers)
         with torch.device("meta"):
             network = self._network(model.users, model.items, shape)
         try:

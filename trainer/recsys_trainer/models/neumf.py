@@ -12,7 +12,14 @@ from torch.nn import functional
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models import gmf, mlp
 from recsys_trainer.models.base import Recommender, Shape, embedding, inner
-from recsys_trainer.models.hidden import batch_norms, fold_norms, hidden_layers, mlp_logits, mlp_width
+from recsys_trainer.models.hidden import (
+    batch_norms,
+    fold_norms,
+    hidden_layers,
+    mlp_embedding_width,
+    mlp_logits,
+    mlp_width,
+)
 from recsys_trainer.models.network_family import NetworkFamily
 
 if TYPE_CHECKING:
@@ -29,8 +36,8 @@ class NeuMF(Recommender):
         super().__init__()
         self.gmf_user = embedding(users, model.embedding_dim)
         self.gmf_item = embedding(items, model.embedding_dim)
-        self.mlp_user = embedding(users, model.embedding_dim)
-        self.mlp_item = embedding(items, model.embedding_dim)
+        width = mlp_embedding_width(model)
+        self.mlp_user, self.mlp_item = embedding(users, width), embedding(items, width)
         self.mlp = hidden_layers(model)
         self.mlp_norm = batch_norms(model)
         self.out = nn.Linear(model.embedding_dim + mlp_width(model), 1)
