@@ -1,6 +1,7 @@
-"""`recsys-trainer`: `fit`, `evaluate --artifact` and `compare` on a machine; the others in the Jobs of a cluster."""
+"""`recsys-trainer`: `fit`, `evaluate --artifact`, `compare` and `recommend` on a machine; the others in the Jobs of a cluster."""
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ from recsys_trainer.outputs import (
 )
 from recsys_trainer.parallel import Place, place_of_process
 from recsys_trainer.progress import lines, notes
+from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.stopping import terminate
 from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render
@@ -61,7 +63,7 @@ def _on_this_machine(arguments: argparse.Namespace) -> Callable[[argparse.Namesp
     """The command, where it is not a Job's."""
     if arguments.command == "evaluate" and arguments.artifact is not None:
         return run_evaluate
-    return {"fit": run_fit, "compare": run_compare}.get(arguments.command)
+    return {"fit": run_fit, "compare": run_compare, "recommend": run_recommend}.get(arguments.command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     both = commands.add_parser("compare", help="two output folders of fit on the same users")
     both.add_argument("first", type=Path, metavar="A")
     both.add_argument("second", type=Path, metavar="B")
+    answers = commands.add_parser("recommend", help="the answers that serving gives from an artifact")
+    answers.add_argument("--artifact", type=Path, required=True, help="an artifact, or an output folder of fit")
+    answers.add_argument("--user", action="append", required=True, metavar="ID", help="may be given several times")
+    answers.add_argument(
+        "--seen", action="append", default=[], metavar="ID", help="item that the user has had beside its history"
+    )
+    answers.add_argument("-k", type=int, default=10, help="items for each user, default: %(default)s")
+    answers.add_argument("--json", action="store_true", help="one JSON line for each user")
     report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
     report.add_argument("stage", choices=VERBS)
     return parser
@@ -154,6 +164,14 @@ def run_compare(arguments: argparse.Namespace) -> int:
     """Two fits side by side."""
     found = again.compare_fits(arguments.first, arguments.second)
     print(again.render_differences(found, arguments.first, arguments.second))
+    return 0
+
+
+def run_recommend(arguments: argparse.Namespace) -> int:
+    """Answers for some users."""
+    found = recommend(arguments.artifact, arguments.user, arguments.seen, arguments.k)
+    for each in found:
+        print(json.dumps(each.to_dict(), ensure_ascii=False) if arguments.json else render_answer(each))
     return 0
 
 

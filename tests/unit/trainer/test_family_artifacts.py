@@ -1,5 +1,6 @@
 """Every family from a manifest to the model server: fitted by the CLI, exported, loaded with its golden answers."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from recsys_trainer.data.split import TEST
 from recsys_trainer.models.ratings import predict_ratings
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.progress import silent
+from recsys_trainer.recommend import recommend
 from recsys_trainer.training import fit_snapshot
 
 Manifest = Callable[..., Path]
@@ -69,6 +71,21 @@ def test_the_model_server_loads_the_artifact_with_its_golden_answers(
     scorer = load_scorer(outputs(family) / "artifact", manifest.digest, CPU)
     assert (scorer.users, scorer.items) == (len(served.users), len(served.item_ids))
     assert manifest.model.architecture == family
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_recommend_repeats_the_golden_answers(family: str, outputs: Callable[[str], Path]) -> None:
+    golden = json.loads((outputs(family) / "artifact/golden.json").read_text())
+    for asked in golden[:3] + golden[-4:]:
+        (found,) = recommend(outputs(family), [asked["user"]], asked["seen"], 50)
+        known = asked["row"] >= 0
+        assert found.items == asked["items"]
+        assert found.fallback_reason == ("None" if known else "UnknownUser")
+        assert found.source == ("Model" if asked["scores"] else "Popularity")
+        if asked["scores"]:
+            np.testing.assert_allclose(found.scores, asked["scores"], rtol=1e-5)
+        assert len(found.deviations) == (len(found.items) if known and family == "ProbabilisticMF" else 0)
+        assert (found.deviations > 0.9).all(), "a rating spreads by probabilistic.sigma at least"
 
 
 @pytest.mark.parametrize("family", ALL)

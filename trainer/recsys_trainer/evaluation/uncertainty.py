@@ -1,6 +1,7 @@
 """Whether a family that says how sure it is of a rating is right about that."""
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from recsys_api.report import RatingUncertainty
@@ -14,6 +15,8 @@ from recsys_trainer.models.probabilistic_mf import score_variance
 from recsys_trainer.models.ratings import predict_ratings
 from recsys_trainer.training_data import Positives
 
+Rows = npt.NDArray[np.integer]
+Floats = npt.NDArray[np.float64]
 MOST_PAIRS = 20_000
 SPAN = 1.959964
 """Standard deviations that 95 % of a normal distribution lie within."""
@@ -32,13 +35,11 @@ def rating_uncertainty(
     if not len(chosen):
         return None
     rows = [torch.from_numpy(each[chosen]) for each in (asked.user_R, asked.item_R)]
-    sigmas = model.probabilistic or Probabilistic()
-    weights = {name: values.detach().cpu() for name, values in served.network.state_dict().items()}
-    variance = score_variance(weights, _positives(served), sigmas, *rows).double().numpy()
-    deviation = np.sqrt(variance + sigmas.sigma**2)
+    deviation = rating_deviations(model, served, asked.user_R[chosen], asked.item_R[chosen])
+    assert deviation is not None, "it is this family"
     predicted = predict_ratings(served.network, *(each.to(served.device) for each in rows)).double().cpu().numpy()
     error = np.abs(predicted - asked.rating_R[chosen])
-    surer = np.argsort(variance, kind="stable")
+    surer = np.argsort(deviation, kind="stable")
     halves = np.array_split(error[surer], 2)
     return RatingUncertainty(
         deviation=float(deviation.mean()),
@@ -47,6 +48,17 @@ def rating_uncertainty(
         rmse_other_half=_root_mean_square(halves[1]),
         n=len(chosen),
     )
+
+
+def rating_deviations(model: Model, served: Served, user_R: Rows, item_R: Rows) -> Floats | None:
+    """Standard deviation [R] of the rating of pairs of the artifact's rows; None of families that do not know it."""
+    if model.architecture != "ProbabilisticMF":
+        return None
+    sigmas = model.probabilistic or Probabilistic()
+    weights = {name: values.detach().cpu() for name, values in served.network.state_dict().items()}
+    rows = (torch.from_numpy(each.astype(np.int64)) for each in (user_R, item_R))
+    variance = score_variance(weights, _positives(served), sigmas, *rows).double().numpy()
+    return np.sqrt(variance + sigmas.sigma**2)
 
 
 def _root_mean_square(error: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
