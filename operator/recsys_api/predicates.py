@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from recsys_api import patterns
-from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import between
 from recsys_api.spec.data import Columns, Data, Split
 from recsys_api.spec.evaluation import Gate
@@ -120,12 +119,6 @@ def mlp_has_layers(model: Model) -> bool:
 def others_have_no_layers(model: Model) -> bool:
     """Every other family is a product of embeddings."""
     return model.architecture in WITH_LAYERS or len(model.hidden_layers) == 0
-
-
-def comparison_sees_unseen_data(spec: RecommenderModelSpec) -> bool:
-    """A stable version that was refitted on everything has seen the test data."""
-    regression = any(gate.max_regression_percent is not None for gate in spec.evaluation.gates)
-    return spec.training.refit != "All" or not regression
 
 
 def quantities_are_quantities(quantities: Mapping[str, str | int]) -> bool:

@@ -173,15 +173,6 @@ RULES: tuple[Rule, ...] = (
     ),
     *FAMILY_RULES,
     Rule(
-        ("spec",),
-        "self.training.refit != 'All' || !has(self.evaluation.gates) || "
-        "!self.evaluation.gates.exists(g, has(g.maxRegressionPercent))",
-        "training.refit All lets a version learn from the test data that evaluation.gates[].maxRegressionPercent "
-        "compares on; use refit TrainPlusValidation, or atLeast in the gates",
-        ok.comparison_sees_unseen_data,
-        field="training.refit",
-    ),
-    Rule(
         _QUANTITIES,
         "self.all(k, type(self[k]) == int ? self[k] >= 0 : (isQuantity(self[k]) && !self[k].startsWith('-')))",
         'an amount is not a quantity; write a number with a unit, not negative, as in cpu: "500m" or memory: 4Gi',

@@ -62,8 +62,9 @@ class Training(Contract):
     """Same seed, data and machine type give the same weights."""
     deterministic: bool = True
     """Bitwise repeatable, at some cost in speed."""
-    refit: Literal["Never", "TrainPlusValidation", "All"] = "Never"
-    """Data that the served weights learn from after the gates have judged; what is served was then not itself gated."""
+    refit: Literal["Never", "TrainPlusValidation"] = "Never"
+    """TrainPlusValidation fits again on both parts, for the number of epochs that was best. It comes before the export:
+    the gates judge the refitted weights, which have not seen the test part."""
     nodes: int = Field(1, ge=1, le=64)
     """Pods of the training Job: each takes its share of every batch. Above 1 for families that are trained in steps."""
     gpus_per_node: int = Field(0, ge=0, le=16)

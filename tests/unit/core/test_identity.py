@@ -16,9 +16,9 @@ GOLDEN = {
     "tuned": (
         build_spec(
             model={"embeddingDim": 64, "hiddenLayers": [256, 128], "dropout": 0.2},
-            training={"epochs": 5, "seed": 7, "optimizer": {"learningRate": 0.01}, "refit": "All"},
+            training={"epochs": 5, "seed": 7, "optimizer": {"learningRate": 0.01}, "refit": "TrainPlusValidation"},
         ),
-        "h1:f8d5c5623c55d282c64c96603391d04ffefef83bf4cd207af939196d8ff199c9",
+        "h1:22f62c7046551a296c0d220ff899c26ed190dd338c953d36d8a91b6530ca3b25",
     ),
 }  # fmt: skip
 

@@ -144,7 +144,7 @@ def test_a_stable_that_is_not_there_is_not_comparable(
         ("prepare", 64, {"data.source.uri": "file:///data/"}, "spec.data.source.uri: file:///data/: file:// works in"),
         ("prepare", 64, {"training.epochs": 0}, "spec.training.epochs: 0 is too small; use 1 or more"),
         ("prepare", 64, {"trainin": {}}, "spec.trainin: is not a field; did you mean training?"),
-        ("prepare", 64, {"training.refit": "All"}, "spec.training.refit: All would serve weights that saw the test"),
+        ("prepare", 64, {"training.refit": "All"}, 'spec.training.refit: "All" is not one of the allowed values; use'),
         (
             "prepare",
             64,
