@@ -7,13 +7,12 @@ from typing import Any, Protocol
 
 from recsys_api import patterns
 from recsys_api.rule_types import between
-from recsys_api.spec.data import Columns, Data, Split
+from recsys_api.spec.data import Columns, Data
 from recsys_api.spec.evaluation import Gate
 from recsys_api.spec.model import WITH_LAYERS, Model
 from recsys_api.spec.rollout import ServiceLevelIndicator, ServiceLevelObjective, Step
 from recsys_api.spec.serving import Autoscaling, Serving
 
-MAX_FRACTION_SUM = 0.9
 FALLBACK_OBJECTIVE_PERCENT = 99.5
 RESERVED_LABEL = "app.kubernetes.io/managed-by"
 
@@ -66,27 +65,6 @@ def weights_rise(steps: Sequence[Step]) -> bool:
 def last_weight_is_all(steps: Sequence[Step]) -> bool:
     """A rollout ends with everybody."""
     return not steps or steps[-1].weight == 100
-
-
-def something_to_train_on(split: Split) -> bool:
-    """Test and validation leave interactions for training."""
-    return split.test_fraction + split.validation_fraction < MAX_FRACTION_SUM
-
-
-def order_has_timestamp(data: Data) -> bool:
-    """Newest and last need times."""
-    return data.split.strategy in ("Random", "Predefined") or data.columns.timestamp is not None
-
-
-def predefined_has_parts(split: Split) -> bool:
-    """Parts are named where they are used, and only there."""
-    return (split.strategy == "Predefined") == (split.predefined is not None)
-
-
-def parts_lie_below_source(data: Data) -> bool:
-    """The parts are in the place that credentials and claims are for."""
-    parts, folder = data.split.predefined, data.source.uri.rstrip("/") + "/"
-    return parts is None or all(uri.startswith(folder) for uri in (parts.train, parts.validation, parts.test))
 
 
 def lines_have_no_columns(data: Data) -> bool:

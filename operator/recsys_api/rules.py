@@ -11,6 +11,7 @@ from recsys_api import predicates as ok
 from recsys_api.family_rules import FAMILY_RULES
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem, Rule, between, quote
+from recsys_api.split_rules import SPLIT_RULES
 
 _METADATA = ("spec.training.podTemplate.metadata", "spec.serving.podTemplate.metadata")
 _RESOURCES = ("spec.training.resources", "spec.serving.resources")
@@ -96,38 +97,7 @@ RULES: tuple[Rule, ...] = (
         "the last step's weight must be 100; add a step with weight: 100",
         ok.last_weight_is_all,
     ),
-    Rule(
-        ("spec.data.split",),
-        f"self.testFraction + self.validationFraction < {ok.MAX_FRACTION_SUM}",
-        "testFraction + validationFraction must stay below 0.9, so that something is left to train on; lower one",
-        ok.something_to_train_on,
-    ),
-    Rule(
-        ("spec.data",),
-        "self.split.strategy in ['Random', 'Predefined'] || has(self.columns.timestamp)",
-        "columns.timestamp is needed by split.strategy Temporal (the default) and LeaveOneOut; name the column, or set "
-        "split.strategy to Random",
-        ok.order_has_timestamp,
-        field="columns.timestamp",
-    ),
-    Rule(
-        ("spec.data.split",),
-        "(self.strategy == 'Predefined') == has(self.predefined)",
-        "predefined and strategy Predefined belong together; set predefined: {train, validation, test}, or remove it "
-        "and choose another strategy",
-        ok.predefined_has_parts,
-        field="predefined",
-    ),
-    Rule(
-        ("spec.data",),
-        "!has(self.split.predefined) || [self.split.predefined.train, self.split.predefined.validation, "
-        "self.split.predefined.test].all(u, u.startsWith(self.source.uri.endsWith('/') ? self.source.uri : "
-        "self.source.uri + '/'))",
-        "split.predefined must lie below source.uri, where credentials and claims point; set source.uri to the folder "
-        "that holds train, validation and test",
-        ok.parts_lie_below_source,
-        field="split.predefined",
-    ),
+    *SPLIT_RULES,
     Rule(
         ("spec.data",),
         "!(self.source.format in ['UserItem', 'Adjacency']) || !(has(self.columns.timestamp) || "

@@ -7,7 +7,11 @@ ACCEPTED_CASES = (
     Case("name of 40 characters", {"metadata.name": "m" * 40}, ()),
     Case("a claim", {"spec.data.source.uri": "pvc://claim/folder/x.parquet", "spec.artifacts.uri": "pvc://claim"}, ()),
     Case("other stores", {"spec.data.source.uri": "gs://bucket/x", "spec.artifacts.uri": "az://container/x"}, ()),
-    Case("random split without times", {"spec.data.columns": {}, "spec.data.split.strategy": "Random"}, ()),
+    Case(
+        "random split without times",
+        {"spec.data.columns": {}, "spec.data.split": {"strategy": "Random", "seed": 5}},
+        (),
+    ),
     Case(
         "lines in parts",
         {

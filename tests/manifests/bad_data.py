@@ -99,6 +99,11 @@ DATA_CASES = (
         {"spec.data.split": {"testFraction": 0.49, "validationFraction": 0.45}},
         ("spec.data.split", "testFraction + validationFraction must stay below 0.9"),
     ),
+    Case(
+        "a seed where nothing is drawn",
+        {"spec.data.split.seed": 1},
+        ("spec.data.split.seed", "seed is for Random only; remove seed, or set strategy to Random"),
+    ),
     Case("test is half", {"spec.data.split.testFraction": 0.5}, ("spec.data.split.testFraction", "less than")),
     Case(
         "null share above one",

@@ -61,6 +61,9 @@ class Split(Contract):
     """Share of all interactions, the newest ones, that is held out for the test."""
     validation_fraction: float = Field(0.1, gt=0, lt=0.5)
     """Share of all interactions just before the test; early stopping sees these only."""
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    """Of strategy Random: draws the parts, whatever `training.seed` is, so that versions are judged on the same test.
+    Default 0."""
     target: Literal["All", "First"] = "All"
     """Whether all held-out interactions of a user count as relevant or the first one only."""
 

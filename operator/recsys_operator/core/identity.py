@@ -31,6 +31,7 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("data.split.strategy", "Temporal"),
     ("data.split.testFraction", 0.1),
     ("data.split.validationFraction", 0.1),
+    ("data.split.seed", 0),
     ("data.split.target", "All"),
     ("data.split.predefined", None),
     ("data.validation.minInteractions", 1000),

@@ -63,7 +63,7 @@ def config(folder: Path, format_: str, **changes: Any) -> Data:
 def outcome(data: Data, folder: Path, budget: Budget) -> tuple[Any, str]:
     """(snapshot, "") or (None, why it was refused)."""
     try:
-        manifest = write_snapshot(folder, *prepare_interactions(data, 3, budget))
+        manifest = write_snapshot(folder, *prepare_interactions(data, budget))
     except DataError as error:
         return None, error.line
     return read_snapshot(folder, manifest), ""

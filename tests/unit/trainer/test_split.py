@@ -23,24 +23,24 @@ def data(users: list[int], times: list[int]) -> Interactions:
 
 
 def test_temporal_takes_shares_of_all_interactions_in_time_order() -> None:
-    parts = split_parts(data([0] * 100, list(range(100))), Split(test_fraction=0.1, validation_fraction=0.2), 0)
+    parts = split_parts(data([0] * 100, list(range(100))), Split(test_fraction=0.1, validation_fraction=0.2))
     assert parts.tolist() == [TRAIN] * 70 + [VALIDATION] * 20 + [TEST] * 10
 
 
 def test_ties_at_a_boundary_go_to_the_earlier_part() -> None:
     times = [*range(85), *[85] * 7, *[92] * 3, *range(95, 100)]
-    parts = split_parts(data([0] * 100, times), Split(), 0)
+    parts = split_parts(data([0] * 100, times), Split())
     assert set(parts[85:92]) == {VALIDATION}
     assert parts.tolist().count(TEST) == 8
     times[88:93] = [88] * 5
-    assert set(split_parts(data([0] * 100, sorted(times)), Split(), 0)[88:93]) == {VALIDATION}
+    assert set(split_parts(data([0] * 100, sorted(times)), Split())[88:93]) == {VALIDATION}
 
 
 @given(st.lists(st.integers(0, 30), min_size=10, max_size=200))
 def test_temporal_parts_follow_each_other_in_time(times: list[int]) -> None:
     known = data([0] * len(times), times)
     try:
-        parts = split_parts(known, Split(test_fraction=0.2, validation_fraction=0.2), 0)
+        parts = split_parts(known, Split(test_fraction=0.2, validation_fraction=0.2))
     except DataError:
         return  # too many ties: test_an_empty_part_is_refused_with_the_fix
     by_part = [known.timestamp_I[parts == part] for part in (TRAIN, VALIDATION, TEST)]
@@ -49,13 +49,13 @@ def test_temporal_parts_follow_each_other_in_time(times: list[int]) -> None:
 
 
 def test_leave_one_out_tests_each_users_last_and_validates_the_one_before() -> None:
-    parts = split_parts(data([0, 1, 0, 0, 1, 1, 2, 2], list(range(8))), Split(strategy="LeaveOneOut"), 0)
+    parts = split_parts(data([0, 1, 0, 0, 1, 1, 2, 2], list(range(8))), Split(strategy="LeaveOneOut"))
     assert parts.tolist() == [TRAIN, TRAIN, VALIDATION, TEST, VALIDATION, TEST, TRAIN, TRAIN]
 
 
 def test_random_is_drawn_with_the_seed() -> None:
     known = data([0] * 1000, list(range(1000)))
-    first, again, other = (split_parts(known, Split(strategy="Random"), seed) for seed in (1, 1, 2))
+    first, again, other = (split_parts(known, Split(strategy="Random", seed=seed)) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
     assert np.bincount(first).tolist() == [800, 100, 100]
@@ -71,4 +71,4 @@ def test_random_is_drawn_with_the_seed() -> None:
 )
 def test_an_empty_part_is_refused_with_the_fix(strategy: str, times: list[int], fix: str) -> None:
     with pytest.raises(DataError, match=fix):
-        split_parts(data([0] * len(times), times), Split.model_validate({"strategy": strategy}), 0)
+        split_parts(data([0] * len(times), times), Split.model_validate({"strategy": strategy}))

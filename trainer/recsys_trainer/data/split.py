@@ -13,13 +13,13 @@ from recsys_trainer.errors import DataError
 __all__ = ["TEST", "TRAIN", "VALIDATION", "Parts", "refuse_empty_parts", "split_parts"]
 
 
-def split_parts(data: Interactions, split: Split, seed: int, budget: Budget = BUDGET) -> Parts:
+def split_parts(data: Interactions, split: Split, budget: Budget = BUDGET) -> Parts:
     """The part of every interaction: 0 train, 1 validation, 2 test, uint8 [I].
 
     Raises:
         DataError: a part would be empty.
     """
-    parts = _STRATEGIES[split.strategy](data, split, seed, budget)
+    parts = _STRATEGIES[split.strategy](data, split, budget)
     refuse_empty_parts(parts, split.strategy)
     return parts
 
@@ -37,7 +37,7 @@ def refuse_empty_parts(parts: Parts, strategy: str) -> None:
             )
 
 
-def _temporal(data: Interactions, split: Split, seed: int, budget: Budget) -> Parts:
+def _temporal(data: Interactions, split: Split, budget: Budget) -> Parts:
     """The newest interactions of all, ties at a boundary to the earlier part."""
     total = len(data)
     test_from = _boundary(data.timestamp_I, total - round(total * split.test_fraction))
@@ -56,7 +56,7 @@ def _boundary(times: npt.NDArray[np.int64], at: int) -> int:
     return int(np.searchsorted(times, times[at - 1], side="right")) if at > 0 else 0
 
 
-def _leave_one_out(data: Interactions, split: Split, seed: int, budget: Budget) -> Parts:
+def _leave_one_out(data: Interactions, split: Split, budget: Budget) -> Parts:
     """Each user's last interaction tests, the one before validates; users with fewer than three only train."""
     size = len(data.users)
     enough = count_values(data.user_I, size, budget) >= 3
@@ -75,13 +75,13 @@ def _leave_one_out(data: Interactions, split: Split, seed: int, budget: Budget) 
     return parts
 
 
-def _random(data: Interactions, split: Split, seed: int, budget: Budget) -> Parts:
-    """Shares drawn with the training seed."""
+def _random(data: Interactions, split: Split, budget: Budget) -> Parts:
+    """Shares drawn with the split's own seed."""
     total = len(data)
     order = new_array(total, np.int32 if total < 2**31 else np.int64, budget)
     for piece in slices(total, budget.batch_rows):
         order[piece] = np.arange(piece.start, piece.stop)
-    np.random.default_rng(seed).shuffle(order)
+    np.random.default_rng(split.seed or 0).shuffle(order)
     test = round(total * split.test_fraction)
     validation = round(total * split.validation_fraction)
     parts = new_array(total, np.uint8, budget)
@@ -91,13 +91,13 @@ def _random(data: Interactions, split: Split, seed: int, budget: Budget) -> Part
     return parts
 
 
-def _predefined(data: Interactions, split: Split, seed: int, budget: Budget) -> Parts:
+def _predefined(data: Interactions, split: Split, budget: Budget) -> Parts:
     """As they were found."""
     assert data.part_I is not None, "the reader knows the parts"
     return data.part_I
 
 
-_STRATEGIES: dict[str, Callable[[Interactions, Split, int, Budget], Parts]] = {
+_STRATEGIES: dict[str, Callable[[Interactions, Split, Budget], Parts]] = {
     "Temporal": _temporal,
     "LeaveOneOut": _leave_one_out,
     "Random": _random,

@@ -1,0 +1,71 @@
+"""What `spec.data.split` needs and allows: a setting that its strategy would ignore is refused."""
+
+from recsys_api.rule_kinds import only
+from recsys_api.rule_types import Rule
+from recsys_api.spec.data import Data, Split
+
+MAX_FRACTION_SUM = 0.9
+
+
+def _something_to_train_on(split: Split) -> bool:
+    """Test and validation leave interactions for training."""
+    return split.test_fraction + split.validation_fraction < MAX_FRACTION_SUM
+
+
+def _order_has_timestamp(data: Data) -> bool:
+    """Newest and last need times."""
+    return data.split.strategy in ("Random", "Predefined") or data.columns.timestamp is not None
+
+
+def _predefined_has_parts(split: Split) -> bool:
+    """Parts are named where they are used, and only there."""
+    return (split.strategy == "Predefined") == (split.predefined is not None)
+
+
+def _parts_lie_below_source(data: Data) -> bool:
+    """The parts are in the place that credentials and claims are for."""
+    parts, folder = data.split.predefined, data.source.uri.rstrip("/") + "/"
+    return parts is None or all(uri.startswith(folder) for uri in (parts.train, parts.validation, parts.test))
+
+
+def _only(field: str, strategies: tuple[str, ...]) -> Rule:
+    """`spec.data.split.<field>` is absent with every other strategy."""
+    return only("spec.data.split", "strategy", strategies, field)
+
+
+SPLIT_RULES: tuple[Rule, ...] = (
+    Rule(
+        ("spec.data.split",),
+        f"self.testFraction + self.validationFraction < {MAX_FRACTION_SUM}",
+        "testFraction + validationFraction must stay below 0.9, so that something is left to train on; lower one",
+        _something_to_train_on,
+    ),
+    Rule(
+        ("spec.data",),
+        "self.split.strategy in ['Random', 'Predefined'] || has(self.columns.timestamp)",
+        "columns.timestamp is needed by split.strategy Temporal (the default) and LeaveOneOut; name the column, or set "
+        "split.strategy to Random",
+        _order_has_timestamp,
+        field="columns.timestamp",
+    ),
+    Rule(
+        ("spec.data.split",),
+        "(self.strategy == 'Predefined') == has(self.predefined)",
+        "predefined and strategy Predefined belong together; set predefined: {train, validation, test}, or remove it "
+        "and choose another strategy",
+        _predefined_has_parts,
+        field="predefined",
+    ),
+    Rule(
+        ("spec.data",),
+        "!has(self.split.predefined) || [self.split.predefined.train, self.split.predefined.validation, "
+        "self.split.predefined.test].all(u, u.startsWith(self.source.uri.endsWith('/') ? self.source.uri : "
+        "self.source.uri + '/'))",
+        "split.predefined must lie below source.uri, where credentials and claims point; set source.uri to the folder "
+        "that holds train, validation and test",
+        _parts_lie_below_source,
+        field="split.predefined",
+    ),
+    _only("seed", ("Random",)),
+)
+"""In the order in which they are reported."""
