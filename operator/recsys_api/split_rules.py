@@ -2,14 +2,14 @@
 
 from recsys_api.rule_kinds import only
 from recsys_api.rule_types import Rule
-from recsys_api.spec.data import Data, Split
+from recsys_api.spec.data import DEFAULT_FRACTION, WITH_FRACTIONS, Data, Split
 
 MAX_FRACTION_SUM = 0.9
 
 
 def _something_to_train_on(split: Split) -> bool:
     """Test and validation leave interactions for training."""
-    return split.test_fraction + split.validation_fraction < MAX_FRACTION_SUM
+    return sum(split.fractions) < MAX_FRACTION_SUM
 
 
 def _order_has_timestamp(data: Data) -> bool:
@@ -33,10 +33,14 @@ def _only(field: str, strategies: tuple[str, ...]) -> Rule:
     return only("spec.data.split", "strategy", strategies, field)
 
 
+def _cel_fraction(field: str) -> str:
+    return f"(has(self.{field}) ? self.{field} : {DEFAULT_FRACTION})"
+
+
 SPLIT_RULES: tuple[Rule, ...] = (
     Rule(
         ("spec.data.split",),
-        f"self.testFraction + self.validationFraction < {MAX_FRACTION_SUM}",
+        f"{_cel_fraction('testFraction')} + {_cel_fraction('validationFraction')} < {MAX_FRACTION_SUM}",
         "testFraction + validationFraction must stay below 0.9, so that something is left to train on; lower one",
         _something_to_train_on,
     ),
@@ -66,6 +70,8 @@ SPLIT_RULES: tuple[Rule, ...] = (
         _parts_lie_below_source,
         field="split.predefined",
     ),
+    _only("testFraction", WITH_FRACTIONS),
+    _only("validationFraction", WITH_FRACTIONS),
     _only("seed", ("Random",)),
 )
 """In the order in which they are reported."""

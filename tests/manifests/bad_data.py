@@ -99,6 +99,15 @@ DATA_CASES = (
         {"spec.data.split": {"testFraction": 0.49, "validationFraction": 0.45}},
         ("spec.data.split", "testFraction + validationFraction must stay below 0.9"),
     ),
+    *(
+        Case(
+            f"{field} of {split['strategy']}",
+            {"spec.data.split": split | {field: 0.1}},
+            (f"spec.data.split.{field}", f"{field} is for Temporal and Random only; remove {field}"),
+        )
+        for split in ({"strategy": "LeaveOneOut"}, {"strategy": "Predefined", "predefined": parts("s3://lake/x/")})
+        for field in ("testFraction", "validationFraction")
+    ),
     Case(
         "a seed where nothing is drawn",
         {"spec.data.split.seed": 1},

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_api.idmap import write_idmap
-from recsys_api.spec.data import Data
+from recsys_api.spec.data import WITH_FRACTIONS, Data
 from recsys_trainer.data import readers
 from recsys_trainer.data.budget import BUDGET, Budget
 from recsys_trainer.data.idlist import Ids
@@ -97,7 +97,9 @@ def test_a_snapshot_does_not_depend_on_how_much_is_held_at_once(
                 pa.csv.write_csv(content, folder / f"data/{part}/{number}.csv")
             else:
                 pq.write_table(content, folder / f"data/{part}/{number}.parquet", row_group_size=13)
-    split: dict[str, Any] = {"strategy": strategy, "testFraction": 0.3, "validationFraction": 0.3}
+    split: dict[str, Any] = {"strategy": strategy}
+    if strategy in WITH_FRACTIONS:
+        split |= {"testFraction": 0.3, "validationFraction": 0.3}
     if strategy == "Predefined":
         split |= {"predefined": {part: f"file://{folder}/data/{part}" for part in parts}}
     columns = {"rating": "stars", "userGroup": "country", "itemGroup": "country"}

@@ -1,5 +1,7 @@
 """Splits: what is where, and that nothing leaks."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,6 +27,14 @@ def data(users: list[int], times: list[int]) -> Interactions:
 def test_temporal_takes_shares_of_all_interactions_in_time_order() -> None:
     parts = split_parts(data([0] * 100, list(range(100))), Split(test_fraction=0.1, validation_fraction=0.2))
     assert parts.tolist() == [TRAIN] * 70 + [VALIDATION] * 20 + [TEST] * 10
+
+
+@pytest.mark.parametrize("strategy", ["Temporal", "Random"])
+def test_a_tenth_is_held_out_for_each_part_where_no_share_is_given(strategy: Literal["Temporal", "Random"]) -> None:
+    known, shares = data([0] * 100, list(range(100))), {"test_fraction": 0.1, "validation_fraction": 0.1}
+    parts = split_parts(known, Split(strategy=strategy))
+    assert np.bincount(parts).tolist() == [80, 10, 10]
+    assert parts.tolist() == split_parts(known, Split(strategy=strategy, **shares)).tolist()
 
 
 def test_ties_at_a_boundary_go_to_the_earlier_part() -> None:

@@ -39,11 +39,9 @@ def refuse_empty_parts(parts: Parts, strategy: str) -> None:
 
 def _temporal(data: Interactions, split: Split, budget: Budget) -> Parts:
     """The newest interactions of all, ties at a boundary to the earlier part."""
-    total = len(data)
-    test_from = _boundary(data.timestamp_I, total - round(total * split.test_fraction))
-    validation_from = _boundary(
-        data.timestamp_I, total - round(total * (split.test_fraction + split.validation_fraction))
-    )
+    total, (test, validation) = len(data), split.fractions
+    test_from = _boundary(data.timestamp_I, total - round(total * test))
+    validation_from = _boundary(data.timestamp_I, total - round(total * (test + validation)))
     parts = new_array(total, np.uint8, budget)
     parts[:] = TRAIN
     parts[validation_from:] = VALIDATION
@@ -82,8 +80,7 @@ def _random(data: Interactions, split: Split, budget: Budget) -> Parts:
     for piece in slices(total, budget.batch_rows):
         order[piece] = np.arange(piece.start, piece.stop)
     np.random.default_rng(split.seed or 0).shuffle(order)
-    test = round(total * split.test_fraction)
-    validation = round(total * split.validation_fraction)
+    test, validation = (round(total * share) for share in split.fractions)
     parts = new_array(total, np.uint8, budget)
     parts[:] = TRAIN
     parts[order[:test]] = TEST
