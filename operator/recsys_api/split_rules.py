@@ -12,6 +12,17 @@ def _something_to_train_on(split: Split) -> bool:
     return sum(split.fractions) < MAX_FRACTION_SUM
 
 
+def _both_durations(split: Split) -> bool:
+    """One end of the validation part alone says nothing."""
+    return (split.test_seconds is None) == (split.validation_seconds is None)
+
+
+def _durations_or_shares(split: Split) -> bool:
+    """The parts are cut in one way."""
+    durations, shares = (split.test_seconds, split.validation_seconds), (split.test_fraction, split.validation_fraction)
+    return durations == (None, None) or shares == (None, None)
+
+
 def _order_has_timestamp(data: Data) -> bool:
     """Newest and last need times."""
     return data.split.strategy in ("Random", "Predefined") or data.columns.timestamp is not None
@@ -72,6 +83,23 @@ SPLIT_RULES: tuple[Rule, ...] = (
     ),
     _only("testFraction", WITH_FRACTIONS),
     _only("validationFraction", WITH_FRACTIONS),
+    _only("testSeconds", ("Temporal",)),
+    _only("validationSeconds", ("Temporal",)),
+    Rule(
+        ("spec.data.split",),
+        "has(self.testSeconds) == has(self.validationSeconds)",
+        "testSeconds and validationSeconds belong together; set both, or remove both to cut by shares",
+        _both_durations,
+        field="validationSeconds",
+    ),
+    Rule(
+        ("spec.data.split",),
+        "!(has(self.testSeconds) || has(self.validationSeconds)) || "
+        "!(has(self.testFraction) || has(self.validationFraction))",
+        "testSeconds and validationSeconds exclude testFraction and validationFraction; remove the ones or the others",
+        _durations_or_shares,
+        field="testSeconds",
+    ),
     _only("seed", ("Random",)),
 )
 """In the order in which they are reported."""

@@ -24,6 +24,7 @@ ACCEPTED_CASES = (
     ),
     Case("groups", {"spec.data.columns.userGroup": "country", "spec.data.columns.itemGroup": "genre"}, ()),
     Case("a pattern", {"spec.data.source.uri": "s3://lake/day=2026-*/part-?.parquet"}, ()),
+    Case("a week and a day", {"spec.data.split": {"testSeconds": 604800, "validationSeconds": 86400}}, ()),
     Case("one share", {"spec.data.split.testFraction": 0.49}, ()),
     Case("last of each user", {"spec.data.split": {"strategy": "LeaveOneOut"}}, ()),
     Case("largest parts", {"spec.data.split": {"testFraction": 0.45, "validationFraction": 0.44}}, ()),

@@ -108,6 +108,29 @@ DATA_CASES = (
         for split in ({"strategy": "LeaveOneOut"}, {"strategy": "Predefined", "predefined": parts("s3://lake/x/")})
         for field in ("testFraction", "validationFraction")
     ),
+    *(
+        Case(
+            f"{field} of {strategy}",
+            {"spec.data.split": {"strategy": strategy, "testSeconds": 60, "validationSeconds": 60}},
+            (f"spec.data.split.{field}", f"{field} is for Temporal only; remove {field}, or set strategy to Temporal"),
+        )
+        for strategy in ("LeaveOneOut", "Random")
+        for field in ("testSeconds", "validationSeconds")
+    ),
+    *(
+        Case(
+            f"{field} alone",
+            {f"spec.data.split.{field}": 60},
+            ("spec.data.split", "testSeconds and validationSeconds belong together; set both"),
+        )
+        for field in ("testSeconds", "validationSeconds")
+    ),
+    Case(
+        "durations and shares",
+        {"spec.data.split": {"testSeconds": 60, "validationSeconds": 60, "validationFraction": 0.1}},
+        ("spec.data.split.testSeconds", "exclude testFraction and validationFraction; remove the ones or the others"),
+    ),
+    Case("no time", {"spec.data.split": {"testSeconds": 0, "validationSeconds": 60}}, ("testSeconds", "1")),
     Case(
         "a seed where nothing is drawn",
         {"spec.data.split.seed": 1},

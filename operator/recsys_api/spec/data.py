@@ -68,6 +68,11 @@ class Split(Contract):
     validation_fraction: float | None = Field(None, gt=0, lt=0.5)
     """Of strategies Temporal and Random: share of all interactions, Temporal's just before the test; early stopping sees
     these only. Default 0.1."""
+    test_seconds: int | None = Field(None, ge=1, le=10**10)
+    """Of strategy Temporal, instead of shares: the test is what happened in this time before the last interaction, as in
+    604800 for a week."""
+    validation_seconds: int | None = Field(None, ge=1, le=10**10)
+    """Together with testSeconds: the time just before the test that is held out for validation."""
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     """Of strategy Random: draws the parts, whatever `training.seed` is, so that versions are judged on the same test.
     Default 0."""

@@ -31,6 +31,8 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("data.split.strategy", "Temporal"),
     ("data.split.testFraction", 0.1),
     ("data.split.validationFraction", 0.1),
+    ("data.split.testSeconds", None),
+    ("data.split.validationSeconds", None),
     ("data.split.seed", 0),
     ("data.split.target", "All"),
     ("data.split.predefined", None),

@@ -74,6 +74,7 @@ def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object
     [
         build_spec(data={"source": {"uri": "s3://lake/other/"}}), build_spec(data={"split": {"testFraction": 0.2}}),
         build_spec(data={"split": {"strategy": "Random", "seed": 1}}),
+        build_spec(data={"split": {"testSeconds": 60, "validationSeconds": 60}}),
         build_spec(data={"filter": {"minUserInteractions": 5}}), build_spec(data={"filter": {"minItemInteractions": 5}}),
         build_spec(model={"embeddingDim": 33}), build_spec(model={"architecture": "MLP"}),
         build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),

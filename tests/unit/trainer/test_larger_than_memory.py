@@ -73,6 +73,7 @@ def outcome(data: Data, folder: Path, budget: Budget) -> tuple[Any, str]:
     seed=st.integers(0, 2**32),
     format_=st.sampled_from(["Parquet", "CSV"]),
     strategy=st.sampled_from(["Temporal", "LeaveOneOut", "Random", "Predefined"]),
+    by_seconds=st.booleans(),
     least=st.integers(1, 3),
     timed=st.booleans(),
     budget=BUDGETS,
@@ -83,6 +84,7 @@ def test_a_snapshot_does_not_depend_on_how_much_is_held_at_once(
     seed: int,
     format_: str,
     strategy: str,
+    by_seconds: bool,
     least: int,
     timed: bool,
     budget: Budget,
@@ -98,7 +100,9 @@ def test_a_snapshot_does_not_depend_on_how_much_is_held_at_once(
             else:
                 pq.write_table(content, folder / f"data/{part}/{number}.parquet", row_group_size=13)
     split: dict[str, Any] = {"strategy": strategy}
-    if strategy in WITH_FRACTIONS:
+    if strategy == "Temporal" and by_seconds:
+        split |= {"testSeconds": 2, "validationSeconds": 2}
+    elif strategy in WITH_FRACTIONS:
         split |= {"testFraction": 0.3, "validationFraction": 0.3}
     if strategy == "Predefined":
         split |= {"predefined": {part: f"file://{folder}/data/{part}" for part in parts}}

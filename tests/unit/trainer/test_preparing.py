@@ -148,6 +148,16 @@ def test_a_predefined_part_with_nothing_new_is_refused(tmp_path: Path, changed: 
         prepare_interactions(config(tmp_path, "Adjacency", split=predefined(tmp_path, ".txt")))
 
 
+def test_a_test_of_repeats_alone_is_explained_by_durations_and_span(tmp_path: Path) -> None:
+    times = {"user_id": [1, 1, 1], "item_id": [7, 8, 7], "ts": [0, 50, 100]}
+    split = {"testSeconds": 10, "validationSeconds": 60}
+    data = config(written(tmp_path, times), "Parquet", columns={"timestamp": "ts"}, split=split)
+    with pytest.raises(
+        DataError, match=r"test part of 2 .* testSeconds is 10, .* spans 50 seconds.*; raise testSeconds"
+    ):
+        prepare_interactions(data)
+
+
 def test_filters_repeat_until_all_have_enough_and_leave_the_test_alone(tmp_path: Path) -> None:
     # c has one user; without it user 3 has one item, and without 3 item b still has two users.
     texts = {"train": "1 a b\n2 a b\n3 b c\n", "validation": "3 a\n", "test": "1 c\n3 d\n"}
@@ -207,11 +217,21 @@ def written(folder: Path, table: dict[str, Any]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("strategy", ["Temporal", "LeaveOneOut", "Predefined"])
-def test_whatever_the_test_holds_the_other_parts_are_the_same(tmp_path: Path, strategy: str) -> None:
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"strategy": "Temporal"},
+        {"strategy": "Temporal", "testSeconds": 20, "validationSeconds": 20},
+        {"strategy": "LeaveOneOut"},
+        {"strategy": "Predefined"},
+    ],
+    ids=lambda split: split["strategy"] + " by seconds" * ("testSeconds" in split),
+)
+def test_whatever_the_test_holds_the_other_parts_are_the_same(tmp_path: Path, split: dict[str, Any]) -> None:
+    strategy = split["strategy"]
     random = np.random.default_rng(0)
     columns = {name: random.integers(0, 15, ROWS) for name in ("user_id", "item_id")} | {"ts": np.arange(ROWS)}
-    split = predefined(tmp_path / "x") if strategy == "Predefined" else {"strategy": strategy}
+    split = predefined(tmp_path / "x") if strategy == "Predefined" else split
     data = config(
         tmp_path / "x", "Parquet", columns={"timestamp": "ts"}, split=split, filter={"minItemInteractions": 2}
     )

@@ -58,6 +58,44 @@ def test_temporal_parts_follow_each_other_in_time(times: list[int]) -> None:
     assert by_part[1].max() < by_part[2].min()
 
 
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(1, 20), st.integers(1, 20))
+def test_durations_cut_at_times_before_the_last_interaction(times: list[int], test: int, validation: int) -> None:
+    last = max(times)
+    expected = [
+        TEST if last - time < test else VALIDATION if last - time < test + validation else TRAIN
+        for time in sorted(times)
+    ]
+    split = Split(test_seconds=test, validation_seconds=validation)
+    if len(set(expected)) < 3:
+        with pytest.raises(DataError, match=r"part of .* is empty: testSeconds is"):
+            split_parts(data([0] * len(times), times), split)
+    else:
+        assert split_parts(data([0] * len(times), times), split).tolist() == expected
+
+
+def test_a_tie_at_a_durations_end_goes_to_the_earlier_part() -> None:
+    split = Split(test_seconds=10, validation_seconds=5)
+    parts = split_parts(data([0] * 7, [80, 85, 85, 86, 90, 91, 100]), split)
+    assert parts.tolist() == [TRAIN] * 3 + [VALIDATION] * 2 + [TEST] * 2
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds", "words"),
+    [
+        ([0, 50, 100], (60, 41), "the training part of 3 .* lower testSeconds and validationSeconds to at most 100"),
+        ([0, 50, 100], (60, 10), "the validation part of 3 .* raise validationSeconds"),
+        ([0, 1, 1], (1, 1), "the training part of 3 .* spans 1 seconds.* use finer timestamps"),
+        ([0, 50, 100], (7, 99), "testSeconds is 7, validationSeconds 99, and the data spans 100 seconds, from 1970-01"),
+    ],
+)
+def test_an_empty_part_is_explained_by_durations_and_span(
+    times: list[int], seconds: tuple[int, int], words: str
+) -> None:
+    split = Split(test_seconds=seconds[0], validation_seconds=seconds[1])
+    with pytest.raises(DataError, match=rf"^data\.split: .*{words}"):
+        split_parts(data([0] * len(times), times), split)
+
+
 def test_leave_one_out_tests_each_users_last_and_validates_the_one_before() -> None:
     parts = split_parts(data([0, 1, 0, 0, 1, 1, 2, 2], list(range(8))), Split(strategy="LeaveOneOut"))
     assert parts.tolist() == [TRAIN, TRAIN, VALIDATION, TEST, VALIDATION, TEST, TRAIN, TRAIN]

@@ -39,7 +39,7 @@ def prepare_interactions(
     found, parts = without_repeats(found, parts, budget)
     found, parts = filtered(found, parts, data.filter, budget)
     refuse_too_few(len(found), data)
-    refuse_empty_parts(parts, data.split.strategy)
+    refuse_empty_parts(found, parts, data.split)
     return found, parts
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from recsys_api.spec.data import Split
 from recsys_trainer.data.budget import BUDGET, Budget, count_values, new_array, slices
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions, Parts
+from recsys_trainer.data.times import Seconds
 from recsys_trainer.errors import DataError
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "Parts", "refuse_empty_parts", "split_parts"]
@@ -20,11 +20,11 @@ def split_parts(data: Interactions, split: Split, budget: Budget = BUDGET) -> Pa
         DataError: a part would be empty.
     """
     parts = _STRATEGIES[split.strategy](data, split, budget)
-    refuse_empty_parts(parts, split.strategy)
+    refuse_empty_parts(data, parts, split)
     return parts
 
 
-def refuse_empty_parts(parts: Parts, strategy: str) -> None:
+def refuse_empty_parts(data: Interactions, parts: Parts, split: Split) -> None:
     """Refuse what cannot be trained, stopped or judged.
 
     Raises:
@@ -32,16 +32,37 @@ def refuse_empty_parts(parts: Parts, strategy: str) -> None:
     """
     for part, name in ((TRAIN, "training"), (VALIDATION, "validation"), (TEST, "test")):
         if part not in parts:
-            raise DataError.at(
-                "data.split", "", f"the {name} part of {len(parts)} interactions is empty", _FIX[strategy]
-            )
+            what, fix = f"the {name} part of {len(parts)} interactions is empty", _FIX[split.strategy]
+            if split.test_seconds is not None:
+                why, fix = _why_empty(data.timestamp_I, part, split)
+                what = f"{what}: {why}"
+            raise DataError.at("data.split", "", what, fix)
+
+
+def _why_empty(times: Seconds, part: int, split: Split) -> tuple[str, str]:
+    """Of parts that are cut by durations: (why, fix)."""
+    first, last = int(times[0]), int(times[-1])
+    why = (
+        f"testSeconds is {split.test_seconds}, validationSeconds {split.validation_seconds}, and the data spans "
+        f"{last - first} seconds, from {np.datetime64(first, 's')} to {np.datetime64(last, 's')}"
+    )
+    if part != TRAIN:
+        return why, f"raise {'testSeconds' if part == TEST else 'validationSeconds'}"
+    if last - first < 2:
+        return why, _FIX["Temporal"]
+    return why, f"lower testSeconds and validationSeconds to at most {last - first} together"
 
 
 def _temporal(data: Interactions, split: Split, budget: Budget) -> Parts:
-    """The newest interactions of all, ties at a boundary to the earlier part."""
-    total, (test, validation) = len(data), split.fractions
-    test_from = _boundary(data.timestamp_I, total - round(total * test))
-    validation_from = _boundary(data.timestamp_I, total - round(total * (test + validation)))
+    """The newest interactions of all, by durations or shares; ties at a boundary to the earlier part."""
+    times, total = data.timestamp_I, len(data)
+    if split.test_seconds is not None and split.validation_seconds is not None:
+        cuts = times[-1] - np.cumsum((split.test_seconds, split.validation_seconds))
+        test_from, validation_from = np.searchsorted(times, cuts, side="right")
+    else:
+        test, validation = split.fractions
+        test_from = _boundary(times, total - round(total * test))
+        validation_from = _boundary(times, total - round(total * (test + validation)))
     parts = new_array(total, np.uint8, budget)
     parts[:] = TRAIN
     parts[validation_from:] = VALIDATION
@@ -49,7 +70,7 @@ def _temporal(data: Interactions, split: Split, budget: Budget) -> Parts:
     return parts
 
 
-def _boundary(times: npt.NDArray[np.int64], at: int) -> int:
+def _boundary(times: Seconds, at: int) -> int:
     """The first position from `at` whose time is later than that of the interaction before `at`."""
     return int(np.searchsorted(times, times[at - 1], side="right")) if at > 0 else 0
 
