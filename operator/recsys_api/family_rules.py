@@ -88,6 +88,11 @@ def _several_nodes_take_steps(spec: RecommenderModelSpec) -> bool:
     return spec.model.architecture in WITH_STEPS or spec.training.nodes == 1
 
 
+def _batch_is_seen_whole(spec: RecommenderModelSpec) -> bool:
+    several = spec.training.nodes > 1 or spec.training.gpus_per_node > 1
+    return spec.training.loss.sampling != "InBatch" or not several
+
+
 def _ratings_are_there(spec: RecommenderModelSpec) -> bool:
     return spec.model.architecture not in WITH_RATINGS or spec.data.columns.rating is not None
 
@@ -162,6 +167,17 @@ FAMILY_RULES: tuple[Rule, ...] = (
     ),
     _loss_option("negatives", "negatives", ("BCE", "BPR", "SampledSoftmax", "CosineContrastive")),
     _loss_option("sampling", "sampling", ("SampledSoftmax",)),
+    Rule(
+        ("spec",),
+        "!has(self.training.loss) || !has(self.training.loss.sampling) || self.training.loss.sampling != 'InBatch' || "
+        "((!has(self.training.nodes) || self.training.nodes == 1) && "
+        "(!has(self.training.gpusPerNode) || self.training.gpusPerNode <= 1))",
+        "training.loss.sampling InBatch and training.nodes or training.gpusPerNode above 1 exclude each other, because "
+        "each of several processes would see its own part of a batch; set sampling to Uniform or Popularity, or nodes "
+        "and gpusPerNode to at most 1",
+        _batch_is_seen_whole,
+        field="training.loss.sampling",
+    ),
     _loss_option("temperature", "temperature", ("SampledSoftmax", "CrossEntropy")),
     _loss_option("margin", "margin", ("CosineContrastive",)),
     _loss_option("negativeWeight", "negative_weight", ("CosineContrastive",)),

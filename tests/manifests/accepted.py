@@ -39,6 +39,16 @@ ACCEPTED_CASES = (
         {"spec.model": mf(), "spec.training.loss": {"type": "CosineContrastive", "margin": 0.4, "negativeWeight": 64}},
         (),
     ),
+    Case(
+        "a batch's own items on one GPU",
+        {"spec.model": mf(), "spec.training": {"loss": {"sampling": "InBatch"}, "nodes": 1, "gpusPerNode": 1}},
+        (),
+    ),
+    Case(
+        "drawn items on several nodes",
+        {"spec.model": mf(), "spec.training": {"loss": {"sampling": "Uniform"}, "nodes": 2, "gpusPerNode": 4}},
+        (),
+    ),
     Case("factorization with the default loss", {"spec.model": mf(), "spec.training.loss.sampling": "Popularity"}, ()),
     Case(
         "ratings",

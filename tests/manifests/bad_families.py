@@ -118,6 +118,21 @@ FAMILY_CASES = (
         {"spec.training.loss.sampling": "Popularity"},
         ("spec.training.loss.sampling", "sampling is for SampledSoftmax only", "change training.loss.type"),
     ),
+    *(
+        Case(
+            f"a batch over two {field}",
+            {
+                "spec.training.loss": {"type": "SampledSoftmax", "sampling": "InBatch"},
+                f"spec.training.{field}": 2,
+            },
+            (
+                "spec.training.loss.sampling",
+                "InBatch and training.nodes or training.gpusPerNode above 1 exclude each other",
+                "set sampling to Uniform or Popularity, or nodes and gpusPerNode to at most 1",
+            ),
+        )
+        for field in ("nodes", "gpusPerNode")
+    ),
     Case(
         "temperature of BPR",
         {"spec.training.loss": {"type": "BPR", "temperature": 0.1}},

@@ -23,7 +23,7 @@ class Loss(Contract):
     at most so many of the batch's items, default all that fit memory); never a training positive of that user."""
     sampling: Literal["Uniform", "Popularity", "InBatch"] | None = None
     """SampledSoftmax: whether items are drawn alike, in proportion to their training interactions, or are those of the
-    batch's other positives. Default Uniform."""
+    batch's other positives (InBatch: one process only, so nodes and gpusPerNode are at most 1). Default Uniform."""
     temperature: float | None = Field(None, gt=0, le=1000)
     """SampledSoftmax and CrossEntropy: what scores are divided by. Default 1."""
     margin: float | None = Field(None, ge=-1, le=1)
