@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from recsys_api import patterns
 from recsys_api.rule_types import between
-from recsys_api.spec.data import Columns, Data
 from recsys_api.spec.evaluation import Gate
 from recsys_api.spec.model import WITH_LAYERS, Model
 from recsys_api.spec.rollout import ServiceLevelIndicator, ServiceLevelObjective, Step
@@ -65,23 +64,6 @@ def weights_rise(steps: Sequence[Step]) -> bool:
 def last_weight_is_all(steps: Sequence[Step]) -> bool:
     """A rollout ends with everybody."""
     return not steps or steps[-1].weight == 100
-
-
-def lines_have_no_columns(data: Data) -> bool:
-    """A format without column names has ids only, and perhaps a weight."""
-    columns = data.columns
-    named = (columns.timestamp, columns.user_group, columns.item_group)
-    return data.source.format not in ("UserItem", "Adjacency") or named == (None, None, None)
-
-
-def adjacency_has_no_rating(data: Data) -> bool:
-    """A list of items has no place for a number."""
-    return data.source.format != "Adjacency" or data.columns.rating is None
-
-
-def columns_differ(columns: Columns) -> bool:
-    """No column is both."""
-    return columns.user != columns.item
 
 
 def is_in_cluster(uri: str) -> bool:

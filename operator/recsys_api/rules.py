@@ -8,10 +8,10 @@ import re
 
 from recsys_api import patterns
 from recsys_api import predicates as ok
+from recsys_api.data_rules import DATA_RULES
 from recsys_api.family_rules import FAMILY_RULES
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem, Rule, between, quote
-from recsys_api.split_rules import SPLIT_RULES
 
 _METADATA = ("spec.training.podTemplate.metadata", "spec.serving.podTemplate.metadata")
 _RESOURCES = ("spec.training.resources", "spec.serving.resources")
@@ -97,36 +97,7 @@ RULES: tuple[Rule, ...] = (
         "the last step's weight must be 100; add a step with weight: 100",
         ok.last_weight_is_all,
     ),
-    *SPLIT_RULES,
-    Rule(
-        ("spec.data",),
-        "!(self.source.format in ['UserItem', 'Adjacency']) || !(has(self.columns.timestamp) || "
-        "has(self.columns.userGroup) || has(self.columns.itemGroup))",
-        "columns.timestamp, userGroup and itemGroup need a format whose columns have names; remove them, or use "
-        "Parquet, CSV or RecBole",
-        ok.lines_have_no_columns,
-        field="columns",
-    ),
-    Rule(
-        ("spec.data",),
-        "self.source.format != 'Adjacency' || !has(self.columns.rating)",
-        "columns.rating has no place in lines of Adjacency; remove it, or use format UserItem with a weight",
-        ok.adjacency_has_no_rating,
-        field="columns.rating",
-    ),
-    Rule(
-        ("spec.data.columns",),
-        "self.user != self.item",
-        "user and item name the same column; name two",
-        ok.columns_differ,
-        field="item",
-    ),
-    Rule(
-        ("spec.data.validation.maxNullFraction",),
-        f"!self.matches({_DECIMAL}) || double(self) <= 1.0",
-        'maxNullFraction is above 1; write a share, as in "0.01" for 1 percent',
-        between(0, 1),
-    ),
+    *DATA_RULES,
     Rule(
         ("spec.data.source.uri", "spec.artifacts.uri"),
         "!self.startsWith('file://')",

@@ -22,6 +22,7 @@ ACCEPTED_CASES = (
         },
         (),
     ),
+    Case("ratings without times", {"spec.data.columns": {"rating": "r"}, "spec.data.split.strategy": "Random"}, ()),
     Case("groups", {"spec.data.columns.userGroup": "country", "spec.data.columns.itemGroup": "genre"}, ()),
     Case("a pattern", {"spec.data.source.uri": "s3://lake/day=2026-*/part-?.parquet"}, ()),
     Case("a week and a day", {"spec.data.split": {"testSeconds": 604800, "validationSeconds": 86400}}, ()),

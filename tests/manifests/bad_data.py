@@ -94,6 +94,22 @@ DATA_CASES = (
         {"spec.data.columns.item": "user_id"},
         ("spec.data.columns.item", "user and item name the same column; name two"),
     ),
+    *(
+        Case(
+            f"times in the column of {column}",
+            {"spec.data.columns": {"item": "film", "timestamp": column}},
+            ("spec.data.columns.timestamp", "timestamp names the column of the users or the items; name that of the"),
+        )
+        for column in ("user_id", "film")
+    ),
+    *(
+        Case(
+            f"ratings in the column of {column}",
+            {"spec.data.columns": {"item": "film", "timestamp": "ts", "rating": column}},
+            ("spec.data.columns.rating", "rating names the column of the users, the items or the times; name that of"),
+        )
+        for column in ("user_id", "film", "ts")
+    ),
     Case(
         "nothing left to train on",
         {"spec.data.split": {"testFraction": 0.49, "validationFraction": 0.45}},

@@ -166,10 +166,7 @@ def refuse_impossible(spec: RecommenderModelSpec) -> None:
         ManifestError: naming the field.
     """
     refuse_bad_gates(spec.evaluation.gates)
-    columns = spec.data.columns
-    if len({columns.user, columns.item, columns.timestamp}) < 3:
-        raise ManifestError("spec.data.columns: user, item and timestamp must be three columns; name the right ones")
-    if FAMILIES[spec.model.architecture].needs_ratings and columns.rating is None:
+    if FAMILIES[spec.model.architecture].needs_ratings and spec.data.columns.rating is None:
         raise ManifestError(
             f"spec.data.columns.rating: not set, but {spec.model.architecture} learns from ratings; name the column, or "
             "use a family that learns from interactions, as in spec.model.architecture: ImplicitALS"

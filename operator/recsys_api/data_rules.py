@@ -1,8 +1,9 @@
-"""What `spec.data.split` needs and allows: a setting that its strategy would ignore is refused."""
+"""What `spec.data` needs and allows: a setting that its format or strategy would ignore is refused."""
 
+from recsys_api import patterns
 from recsys_api.rule_kinds import only
-from recsys_api.rule_types import Rule
-from recsys_api.spec.data import DEFAULT_FRACTION, WITH_FRACTIONS, Data, Split
+from recsys_api.rule_types import Rule, between, quote
+from recsys_api.spec.data import DEFAULT_FRACTION, WITH_FRACTIONS, Columns, Data, Split
 
 MAX_FRACTION_SUM = 0.9
 
@@ -39,6 +40,33 @@ def _parts_lie_below_source(data: Data) -> bool:
     return parts is None or all(uri.startswith(folder) for uri in (parts.train, parts.validation, parts.test))
 
 
+def _lines_have_no_columns(data: Data) -> bool:
+    """A format without column names has ids only, and perhaps a weight."""
+    columns = data.columns
+    named = (columns.timestamp, columns.user_group, columns.item_group)
+    return data.source.format not in ("UserItem", "Adjacency") or named == (None, None, None)
+
+
+def _adjacency_has_no_rating(data: Data) -> bool:
+    """A list of items has no place for a number."""
+    return data.source.format != "Adjacency" or data.columns.rating is None
+
+
+def _columns_differ(columns: Columns) -> bool:
+    """No column is both."""
+    return columns.user != columns.item
+
+
+def _times_have_a_column(columns: Columns) -> bool:
+    """Times are neither users nor items."""
+    return columns.timestamp is None or columns.timestamp not in (columns.user, columns.item)
+
+
+def _ratings_have_a_column(columns: Columns) -> bool:
+    """Ratings are none of what an interaction is."""
+    return columns.rating is None or columns.rating not in (columns.user, columns.item, columns.timestamp)
+
+
 def _only(field: str, strategies: tuple[str, ...]) -> Rule:
     """`spec.data.split.<field>` is absent with every other strategy."""
     return only("spec.data.split", "strategy", strategies, field)
@@ -48,7 +76,7 @@ def _cel_fraction(field: str) -> str:
     return f"(has(self.{field}) ? self.{field} : {DEFAULT_FRACTION})"
 
 
-SPLIT_RULES: tuple[Rule, ...] = (
+DATA_RULES: tuple[Rule, ...] = (
     Rule(
         ("spec.data.split",),
         f"{_cel_fraction('testFraction')} + {_cel_fraction('validationFraction')} < {MAX_FRACTION_SUM}",
@@ -101,5 +129,49 @@ SPLIT_RULES: tuple[Rule, ...] = (
         field="testSeconds",
     ),
     _only("seed", ("Random",)),
+    Rule(
+        ("spec.data",),
+        "!(self.source.format in ['UserItem', 'Adjacency']) || !(has(self.columns.timestamp) || "
+        "has(self.columns.userGroup) || has(self.columns.itemGroup))",
+        "columns.timestamp, userGroup and itemGroup need a format whose columns have names; remove them, or use "
+        "Parquet, CSV or RecBole",
+        _lines_have_no_columns,
+        field="columns",
+    ),
+    Rule(
+        ("spec.data",),
+        "self.source.format != 'Adjacency' || !has(self.columns.rating)",
+        "columns.rating has no place in lines of Adjacency; remove it, or use format UserItem with a weight",
+        _adjacency_has_no_rating,
+        field="columns.rating",
+    ),
+    Rule(
+        ("spec.data.columns",),
+        "self.user != self.item",
+        "user and item name the same column; name two",
+        _columns_differ,
+        field="item",
+    ),
+    Rule(
+        ("spec.data.columns",),
+        "!has(self.timestamp) || !(self.timestamp in [self.user, self.item])",
+        "timestamp names the column of the users or the items; name that of the times, or remove timestamp",
+        _times_have_a_column,
+        field="timestamp",
+    ),
+    Rule(
+        ("spec.data.columns",),
+        "!has(self.rating) || !(self.rating in [self.user, self.item] || "
+        "(has(self.timestamp) && self.rating == self.timestamp))",
+        "rating names the column of the users, the items or the times; name that of the ratings, or remove rating",
+        _ratings_have_a_column,
+        field="rating",
+    ),
+    Rule(
+        ("spec.data.validation.maxNullFraction",),
+        f"!self.matches({quote(patterns.DECIMAL)}) || double(self) <= 1.0",
+        'maxNullFraction is above 1; write a share, as in "0.01" for 1 percent',
+        between(0, 1),
+    ),
 )
 """In the order in which they are reported."""
