@@ -1,5 +1,7 @@
 """Which settings belong to which model family: what a family would ignore is refused, so that nobody believes in it."""
 
+from pydantic.alias_generators import to_snake
+
 from recsys_api import predicates as ok
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_kinds import cel_list, only, prose
@@ -11,8 +13,10 @@ from recsys_api.spec.model import (
     WITH_RATINGS,
     WITH_REGULARIZATION,
     WITH_STEPS,
+    WITHOUT_STEPS,
     Model,
 )
+from recsys_api.spec.training import Training
 
 
 def _only(field: str, families: tuple[str, ...]) -> Rule:
@@ -28,6 +32,21 @@ def _training_only(field: str, families: tuple[str, ...]) -> Rule:
         f"training.{field} is for {prose(families)} only, because the others have their own way to fit; remove "
         f"training.{field}, or change model.architecture",
         lambda spec: spec.model.architecture in families or field not in spec.training.model_fields_set,
+        field=f"training.{field}",
+    )
+
+
+def _ignored(field: str, families: tuple[str, ...], why: str) -> Rule:
+    """`spec.training.<field>` is at its default, which the API server fills in, in families that do not read it."""
+    name = to_snake(field)
+    default = Training.model_fields[name].default
+    return Rule(
+        ("spec",),
+        f"!(self.model.architecture in {cel_list(families)}) || !has(self.training.{field}) || "
+        f"self.training.{field} == {default}",
+        f"training.{field} has no place in {prose(families)}, {why}; remove training.{field}, or change "
+        "model.architecture",
+        lambda spec: spec.model.architecture not in families or getattr(spec.training, name) == default,
         field=f"training.{field}",
     )
 
@@ -149,6 +168,9 @@ FAMILY_RULES: tuple[Rule, ...] = (
     ),
     _training_only("loss", WITH_LOSS),
     _training_only("optimizer", WITH_STEPS),
+    _ignored("batchSize", WITHOUT_STEPS, "which take no optimizer steps"),
+    _ignored("epochs", ("PureSVD",), "which is computed in one pass"),
+    _ignored("patience", ("PureSVD",), "which is computed in one pass"),
     Rule(
         ("spec",),
         f"self.model.architecture in {cel_list(WITH_STEPS)} || !has(self.training.nodes) || self.training.nodes == 1",

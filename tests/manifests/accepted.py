@@ -35,6 +35,15 @@ ACCEPTED_CASES = (
     Case("batch norm and pre-training", {"spec.model.batchNorm": True, "spec.model.pretraining": {"alpha": 0.3}}, ()),
     Case("ImplicitALS", {"spec.model": als(leastSquares={"unobservedWeight": 0.3, "solver": "Cholesky"})}, ()),
     Case("PureSVD", {"spec.model": {"architecture": "PureSVD"}}, ()),
+    Case("sweeps", {"spec.model": als(), "spec.training": {"epochs": 10, "patience": 2}}, ()),
+    Case(
+        "defaults that the API server fills in",
+        {
+            "spec.model": {"architecture": "PureSVD"},
+            "spec.training": {"epochs": 20, "patience": 3, "batchSize": 4096, "nodes": 1},
+        },
+        (),
+    ),
     Case(
         "factorization with a loss of its own",
         {"spec.model": mf(), "spec.training.loss": {"type": "CosineContrastive", "margin": 0.4, "negativeWeight": 64}},

@@ -104,6 +104,23 @@ FAMILY_CASES = (
         ("spec.training.optimizer", "MatrixFactorization and BiasedMF only", "remove training.optimizer"),
     ),
     Case(
+        "a batch without steps",
+        {"spec.model": als(), "spec.training.batchSize": 1024},
+        (
+            "spec.training.batchSize",
+            "batchSize has no place in ImplicitALS, PureSVD, NMF, ExplicitALS and ProbabilisticMF",
+            "remove training.batchSize",
+        ),
+    ),
+    *(
+        Case(
+            f"{field} of one pass",
+            {"spec.model": {"architecture": "PureSVD"}, f"spec.training.{field}": 5},
+            (f"spec.training.{field}", f"{field} has no place in PureSVD", f"remove training.{field}"),
+        )
+        for field in ("epochs", "patience")
+    ),
+    Case(
         "cosines of a network",
         {"spec.training.loss.type": "CosineContrastive"},
         ("spec.training.loss.type", "need a dot product", "MatrixFactorization, or use BCE, BPR or SampledSoftmax"),

@@ -52,12 +52,13 @@ class Training(Contract):
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     epochs: int = Field(20, ge=1, le=10000)
-    """Most passes over the data; one is all that PureSVD needs."""
+    """Most passes over the data. Not in PureSVD, which needs one."""
     patience: int = Field(3, ge=1, le=1000)
     """Epochs without a better validation NDCG@10 (ExplicitALS, BiasedMF, ProbabilisticMF: RMSE) after which training
-    stops and the best weights are kept."""
+    stops and the best weights are kept. Not in PureSVD."""
     batch_size: int = Field(4096, ge=1, le=2**24)
-    """Examples of one optimizer step; negatives count where each positive has its own."""
+    """Examples of one optimizer step, in families that are trained in steps; negatives count where each positive has its
+    own."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Same seed, data and machine type give the same weights."""
     deterministic: bool = True

@@ -186,7 +186,9 @@ def test_a_random_table_and_family_never_end_in_a_traceback(
     nulls: str,
     refit: bool,
 ) -> None:
-    training = {"epochs": 2, **({"refit": "TrainPlusValidation"} if refit else {})}
+    training: dict[str, Any] = {"refit": "TrainPlusValidation"} if refit else {}
+    if model["architecture"] != "PureSVD":
+        training["epochs"] = 2
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "a.parquet"
         pq.write_table(pa.table(columns), file)
