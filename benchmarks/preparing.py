@@ -77,7 +77,7 @@ def prepare(folder: Path, snapshot: Path) -> dict[str, Any]:
         {"source": {"uri": f"file://{folder}", "format": "Parquet"}, "columns": {"timestamp": "ts"}}
     )
     began = time.perf_counter()
-    manifest = write_snapshot(snapshot, *prepare_interactions(data, 0))
+    manifest = write_snapshot(snapshot, *prepare_interactions(data))
     prepared = time.perf_counter() - began
     peak, cpu = _peak_mib(), time.process_time()
     positives = build_positives(read_snapshot(snapshot, manifest))

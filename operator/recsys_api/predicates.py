@@ -6,15 +6,12 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from recsys_api import patterns
-from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import between
-from recsys_api.spec.data import Columns, Data, Split
 from recsys_api.spec.evaluation import Gate
 from recsys_api.spec.model import WITH_LAYERS, Model
 from recsys_api.spec.rollout import ServiceLevelIndicator, ServiceLevelObjective, Step
 from recsys_api.spec.serving import Autoscaling, Serving
 
-MAX_FRACTION_SUM = 0.9
 FALLBACK_OBJECTIVE_PERCENT = 99.5
 RESERVED_LABEL = "app.kubernetes.io/managed-by"
 
@@ -69,44 +66,6 @@ def last_weight_is_all(steps: Sequence[Step]) -> bool:
     return not steps or steps[-1].weight == 100
 
 
-def something_to_train_on(split: Split) -> bool:
-    """Test and validation leave interactions for training."""
-    return split.test_fraction + split.validation_fraction < MAX_FRACTION_SUM
-
-
-def order_has_timestamp(data: Data) -> bool:
-    """Newest and last need times."""
-    return data.split.strategy in ("Random", "Predefined") or data.columns.timestamp is not None
-
-
-def predefined_has_parts(split: Split) -> bool:
-    """Parts are named where they are used, and only there."""
-    return (split.strategy == "Predefined") == (split.predefined is not None)
-
-
-def parts_lie_below_source(data: Data) -> bool:
-    """The parts are in the place that credentials and claims are for."""
-    parts, folder = data.split.predefined, data.source.uri.rstrip("/") + "/"
-    return parts is None or all(uri.startswith(folder) for uri in (parts.train, parts.validation, parts.test))
-
-
-def lines_have_no_columns(data: Data) -> bool:
-    """A format without column names has ids only, and perhaps a weight."""
-    columns = data.columns
-    named = (columns.timestamp, columns.user_group, columns.item_group)
-    return data.source.format not in ("UserItem", "Adjacency") or named == (None, None, None)
-
-
-def adjacency_has_no_rating(data: Data) -> bool:
-    """A list of items has no place for a number."""
-    return data.source.format != "Adjacency" or data.columns.rating is None
-
-
-def columns_differ(columns: Columns) -> bool:
-    """No column is both."""
-    return columns.user != columns.item
-
-
 def is_in_cluster(uri: str) -> bool:
     """A pod has no files of the user's machine."""
     return not uri.startswith("file://")
@@ -120,12 +79,6 @@ def mlp_has_layers(model: Model) -> bool:
 def others_have_no_layers(model: Model) -> bool:
     """Every other family is a product of embeddings."""
     return model.architecture in WITH_LAYERS or len(model.hidden_layers) == 0
-
-
-def comparison_sees_unseen_data(spec: RecommenderModelSpec) -> bool:
-    """A stable version that was refitted on everything has seen the test data."""
-    regression = any(gate.max_regression_percent is not None for gate in spec.evaluation.gates)
-    return spec.training.refit != "All" or not regression
 
 
 def quantities_are_quantities(quantities: Mapping[str, str | int]) -> bool:

@@ -8,6 +8,7 @@ import re
 
 from recsys_api import patterns
 from recsys_api import predicates as ok
+from recsys_api.data_rules import DATA_RULES
 from recsys_api.family_rules import FAMILY_RULES
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem, Rule, between, quote
@@ -96,67 +97,7 @@ RULES: tuple[Rule, ...] = (
         "the last step's weight must be 100; add a step with weight: 100",
         ok.last_weight_is_all,
     ),
-    Rule(
-        ("spec.data.split",),
-        f"self.testFraction + self.validationFraction < {ok.MAX_FRACTION_SUM}",
-        "testFraction + validationFraction must stay below 0.9, so that something is left to train on; lower one",
-        ok.something_to_train_on,
-    ),
-    Rule(
-        ("spec.data",),
-        "self.split.strategy in ['Random', 'Predefined'] || has(self.columns.timestamp)",
-        "columns.timestamp is needed by split.strategy Temporal (the default) and LeaveOneOut; name the column, or set "
-        "split.strategy to Random",
-        ok.order_has_timestamp,
-        field="columns.timestamp",
-    ),
-    Rule(
-        ("spec.data.split",),
-        "(self.strategy == 'Predefined') == has(self.predefined)",
-        "predefined and strategy Predefined belong together; set predefined: {train, validation, test}, or remove it "
-        "and choose another strategy",
-        ok.predefined_has_parts,
-        field="predefined",
-    ),
-    Rule(
-        ("spec.data",),
-        "!has(self.split.predefined) || [self.split.predefined.train, self.split.predefined.validation, "
-        "self.split.predefined.test].all(u, u.startsWith(self.source.uri.endsWith('/') ? self.source.uri : "
-        "self.source.uri + '/'))",
-        "split.predefined must lie below source.uri, where credentials and claims point; set source.uri to the folder "
-        "that holds train, validation and test",
-        ok.parts_lie_below_source,
-        field="split.predefined",
-    ),
-    Rule(
-        ("spec.data",),
-        "!(self.source.format in ['UserItem', 'Adjacency']) || !(has(self.columns.timestamp) || "
-        "has(self.columns.userGroup) || has(self.columns.itemGroup))",
-        "columns.timestamp, userGroup and itemGroup need a format whose columns have names; remove them, or use "
-        "Parquet, CSV or RecBole",
-        ok.lines_have_no_columns,
-        field="columns",
-    ),
-    Rule(
-        ("spec.data",),
-        "self.source.format != 'Adjacency' || !has(self.columns.rating)",
-        "columns.rating has no place in lines of Adjacency; remove it, or use format UserItem with a weight",
-        ok.adjacency_has_no_rating,
-        field="columns.rating",
-    ),
-    Rule(
-        ("spec.data.columns",),
-        "self.user != self.item",
-        "user and item name the same column; name two",
-        ok.columns_differ,
-        field="item",
-    ),
-    Rule(
-        ("spec.data.validation.maxNullFraction",),
-        f"!self.matches({_DECIMAL}) || double(self) <= 1.0",
-        'maxNullFraction is above 1; write a share, as in "0.01" for 1 percent',
-        between(0, 1),
-    ),
+    *DATA_RULES,
     Rule(
         ("spec.data.source.uri", "spec.artifacts.uri"),
         "!self.startsWith('file://')",
@@ -172,15 +113,6 @@ RULES: tuple[Rule, ...] = (
         cluster_only=True,
     ),
     *FAMILY_RULES,
-    Rule(
-        ("spec",),
-        "self.training.refit != 'All' || !has(self.evaluation.gates) || "
-        "!self.evaluation.gates.exists(g, has(g.maxRegressionPercent))",
-        "training.refit All lets a version learn from the test data that evaluation.gates[].maxRegressionPercent "
-        "compares on; use refit TrainPlusValidation, or atLeast in the gates",
-        ok.comparison_sees_unseen_data,
-        field="training.refit",
-    ),
     Rule(
         _QUANTITIES,
         "self.all(k, type(self[k]) == int ? self[k] >= 0 : (isQuantity(self[k]) && !self[k].startsWith('-')))",

@@ -7,7 +7,11 @@ ACCEPTED_CASES = (
     Case("name of 40 characters", {"metadata.name": "m" * 40}, ()),
     Case("a claim", {"spec.data.source.uri": "pvc://claim/folder/x.parquet", "spec.artifacts.uri": "pvc://claim"}, ()),
     Case("other stores", {"spec.data.source.uri": "gs://bucket/x", "spec.artifacts.uri": "az://container/x"}, ()),
-    Case("random split without times", {"spec.data.columns": {}, "spec.data.split.strategy": "Random"}, ()),
+    Case(
+        "random split without times",
+        {"spec.data.columns": {}, "spec.data.split": {"strategy": "Random", "seed": 5}},
+        (),
+    ),
     Case(
         "lines in parts",
         {
@@ -18,8 +22,12 @@ ACCEPTED_CASES = (
         },
         (),
     ),
+    Case("ratings without times", {"spec.data.columns": {"rating": "r"}, "spec.data.split.strategy": "Random"}, ()),
     Case("groups", {"spec.data.columns.userGroup": "country", "spec.data.columns.itemGroup": "genre"}, ()),
     Case("a pattern", {"spec.data.source.uri": "s3://lake/day=2026-*/part-?.parquet"}, ()),
+    Case("a week and a day", {"spec.data.split": {"testSeconds": 604800, "validationSeconds": 86400}}, ()),
+    Case("one share", {"spec.data.split.testFraction": 0.49}, ()),
+    Case("last of each user", {"spec.data.split": {"strategy": "LeaveOneOut"}}, ()),
     Case("largest parts", {"spec.data.split": {"testFraction": 0.45, "validationFraction": 0.44}}, ()),
     Case("GMF", {"spec.model": {"architecture": "GMF"}}, ()),
     Case("GMF that says it has no layers", {"spec.model": {"architecture": "GMF", "hiddenLayers": []}}, ()),
@@ -27,9 +35,28 @@ ACCEPTED_CASES = (
     Case("batch norm and pre-training", {"spec.model.batchNorm": True, "spec.model.pretraining": {"alpha": 0.3}}, ()),
     Case("ImplicitALS", {"spec.model": als(leastSquares={"unobservedWeight": 0.3, "solver": "Cholesky"})}, ()),
     Case("PureSVD", {"spec.model": {"architecture": "PureSVD"}}, ()),
+    Case("sweeps", {"spec.model": als(), "spec.training": {"epochs": 10, "patience": 2}}, ()),
+    Case(
+        "defaults that the API server fills in",
+        {
+            "spec.model": {"architecture": "PureSVD"},
+            "spec.training": {"epochs": 20, "patience": 3, "batchSize": 4096, "nodes": 1},
+        },
+        (),
+    ),
     Case(
         "factorization with a loss of its own",
         {"spec.model": mf(), "spec.training.loss": {"type": "CosineContrastive", "margin": 0.4, "negativeWeight": 64}},
+        (),
+    ),
+    Case(
+        "a batch's own items on one GPU",
+        {"spec.model": mf(), "spec.training": {"loss": {"sampling": "InBatch"}, "nodes": 1, "gpusPerNode": 1}},
+        (),
+    ),
+    Case(
+        "drawn items on several nodes",
+        {"spec.model": mf(), "spec.training": {"loss": {"sampling": "Uniform"}, "nodes": 2, "gpusPerNode": 4}},
         (),
     ),
     Case("factorization with the default loss", {"spec.model": mf(), "spec.training.loss.sampling": "Popularity"}, ()),
@@ -42,7 +69,6 @@ ACCEPTED_CASES = (
         (),
     ),
     Case("schedule with lists and steps", {"spec.training.schedule": "*/15 3-5,22 1,15 * 0-6/2"}, ()),
-    Case("refit on everything with absolute gates", {"spec.training.refit": "All"}, ()),
     Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi", "nvidia.com/gpu": "1"}}, ()),
     Case("amounts in other units", {"spec.serving.resources": {"limits": {"cpu": "1e1", "memory": 2000000000}}}, ()),
     Case(

@@ -94,10 +94,63 @@ DATA_CASES = (
         {"spec.data.columns.item": "user_id"},
         ("spec.data.columns.item", "user and item name the same column; name two"),
     ),
+    *(
+        Case(
+            f"times in the column of {column}",
+            {"spec.data.columns": {"item": "film", "timestamp": column}},
+            ("spec.data.columns.timestamp", "timestamp names the column of the users or the items; name that of the"),
+        )
+        for column in ("user_id", "film")
+    ),
+    *(
+        Case(
+            f"ratings in the column of {column}",
+            {"spec.data.columns": {"item": "film", "timestamp": "ts", "rating": column}},
+            ("spec.data.columns.rating", "rating names the column of the users, the items or the times; name that of"),
+        )
+        for column in ("user_id", "film", "ts")
+    ),
     Case(
         "nothing left to train on",
         {"spec.data.split": {"testFraction": 0.49, "validationFraction": 0.45}},
         ("spec.data.split", "testFraction + validationFraction must stay below 0.9"),
+    ),
+    *(
+        Case(
+            f"{field} of {split['strategy']}",
+            {"spec.data.split": split | {field: 0.1}},
+            (f"spec.data.split.{field}", f"{field} is for Temporal and Random only; remove {field}"),
+        )
+        for split in ({"strategy": "LeaveOneOut"}, {"strategy": "Predefined", "predefined": parts("s3://lake/x/")})
+        for field in ("testFraction", "validationFraction")
+    ),
+    *(
+        Case(
+            f"{field} of {strategy}",
+            {"spec.data.split": {"strategy": strategy, "testSeconds": 60, "validationSeconds": 60}},
+            (f"spec.data.split.{field}", f"{field} is for Temporal only; remove {field}, or set strategy to Temporal"),
+        )
+        for strategy in ("LeaveOneOut", "Random")
+        for field in ("testSeconds", "validationSeconds")
+    ),
+    *(
+        Case(
+            f"{field} alone",
+            {f"spec.data.split.{field}": 60},
+            ("spec.data.split", "testSeconds and validationSeconds belong together; set both"),
+        )
+        for field in ("testSeconds", "validationSeconds")
+    ),
+    Case(
+        "durations and shares",
+        {"spec.data.split": {"testSeconds": 60, "validationSeconds": 60, "validationFraction": 0.1}},
+        ("spec.data.split.testSeconds", "exclude testFraction and validationFraction; remove the ones or the others"),
+    ),
+    Case("no time", {"spec.data.split": {"testSeconds": 0, "validationSeconds": 60}}, ("testSeconds", "1")),
+    Case(
+        "a seed where nothing is drawn",
+        {"spec.data.split.seed": 1},
+        ("spec.data.split.seed", "seed is for Random only; remove seed, or set strategy to Random"),
     ),
     Case("test is half", {"spec.data.split.testFraction": 0.5}, ("spec.data.split.testFraction", "less than")),
     Case(

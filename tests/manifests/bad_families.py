@@ -109,6 +109,23 @@ FAMILY_CASES = (
         ("spec.training.optimizer", "MatrixFactorization and BiasedMF only", "remove training.optimizer"),
     ),
     Case(
+        "a batch without steps",
+        {"spec.model": als(), "spec.training.batchSize": 1024},
+        (
+            "spec.training.batchSize",
+            "batchSize has no place in ImplicitALS, PureSVD, NMF, ExplicitALS and ProbabilisticMF",
+            "remove training.batchSize",
+        ),
+    ),
+    *(
+        Case(
+            f"{field} of one pass",
+            {"spec.model": {"architecture": "PureSVD"}, f"spec.training.{field}": 5},
+            (f"spec.training.{field}", f"{field} has no place in PureSVD", f"remove training.{field}"),
+        )
+        for field in ("epochs", "patience")
+    ),
+    Case(
         "cosines of a network",
         {"spec.training.loss.type": "CosineContrastive"},
         ("spec.training.loss.type", "need a dot product", "MatrixFactorization, or use BCE, BPR or SampledSoftmax"),
@@ -122,6 +139,21 @@ FAMILY_CASES = (
         "popular negatives for BCE",
         {"spec.training.loss.sampling": "Popularity"},
         ("spec.training.loss.sampling", "sampling is for SampledSoftmax only", "change training.loss.type"),
+    ),
+    *(
+        Case(
+            f"a batch over two {field}",
+            {
+                "spec.training.loss": {"type": "SampledSoftmax", "sampling": "InBatch"},
+                f"spec.training.{field}": 2,
+            },
+            (
+                "spec.training.loss.sampling",
+                "InBatch and training.nodes or training.gpusPerNode above 1 exclude each other",
+                "set sampling to Uniform or Popularity, or nodes and gpusPerNode to at most 1",
+            ),
+        )
+        for field in ("nodes", "gpusPerNode")
     ),
     Case(
         "temperature of BPR",

@@ -1,6 +1,6 @@
 """What is refused in `spec.training` apart from losses, and in what manifests say of pods."""
 
-from tests.manifests.case import GATE, POD_METADATA, Case
+from tests.manifests.case import POD_METADATA, Case
 
 JOB_CASES = (
     Case("hostPath", {"spec.training.podTemplate.volumes": [{"hostPath": {"path": "/"}}]}, ("podTemplate.volumes",)),
@@ -16,12 +16,9 @@ JOB_CASES = (
     Case("deadline of one second", {"spec.training.deadlineSeconds": 1}, ("spec.training.deadlineSeconds", "30")),
     Case("too many nodes", {"spec.training.nodes": 65}, ("spec.training.nodes", "64")),
     Case(
-        "refit on what is compared",
-        {
-            "spec.training.refit": "All",
-            GATE: {"name": "x", "metric": {"name": "NDCG"}, "maxRegressionPercent": "2"},
-        },
-        ("spec.training.refit", "use refit TrainPlusValidation, or atLeast in the gates"),
+        "refit on what judges",
+        {"spec.training.refit": "All"},
+        ("spec.training.refit", '"All"', "Never", "TrainPlusValidation"),
     ),
     Case(
         "not a quantity",

@@ -102,7 +102,7 @@ def _moved(spec: RecommenderModelSpec, uri: str) -> Data:
 
 def prepare_in_memory(spec: RecommenderModelSpec) -> Snapshot:
     """The snapshot that `prepare` would leave."""
-    data, parts = prepare_interactions(spec.data, spec.training.seed)
+    data, parts = prepare_interactions(spec.data)
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
         return read_snapshot(Path(folder), write_snapshot(Path(folder), data, parts))
 
@@ -151,7 +151,7 @@ def compare_fits(first: Path, second: Path) -> list[Difference]:
     if digests[0] != digests[1]:
         raise ManifestError(
             f"{first} and {second} were split from other data ({digests[0][:19]}… and {digests[1][:19]}…); fit both on "
-            "one source with one split and seed, or use fit --stable"
+            "one source with one split, or use fit --stable"
         )
     targets = [spec.data.split.target for spec in specs]
     if targets[0] != targets[1]:

@@ -52,18 +52,18 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
     """Read, check and split the data; leave snapshot/. The stable version's is copied where it is from the same files."""
     refuse_impossible(run.spec)
     if (manifest := observe_snapshot(store)) is None:
-        data, seed = run.spec.data, run.spec.training.seed
-        origin = observe_origin(data, seed)
+        data = run.spec.data
+        origin = observe_origin(data)
         if run.stable is not None:
             manifest = copy_snapshot(Store(run.stable.version_uri), origin, store)
         if manifest is None:
             with kept_quarantine(store) as quarantine:
-                interactions, parts = prepare_interactions(data, seed, quarantine=quarantine)
+                interactions, parts = prepare_interactions(data, quarantine=quarantine)
             with scratch() as folder:
                 manifest = snapshots.write_snapshot(folder, interactions, parts)
                 store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
             # files that changed meanwhile may have been read half old, half new: then there is no telling
-            if origin == observe_origin(data, seed):
+            if origin == observe_origin(data):
                 manifest = manifest.model_copy(update={"origin": origin})
         write_json(store, SNAPSHOT, manifest)
     return prepare_result(manifest)
@@ -75,7 +75,7 @@ def is_prepared(run: RunSpec, store: Store) -> bool:
         manifest = observe_snapshot(store)
         if manifest is None or not manifest.origin:
             return False
-        if manifest.origin != observe_origin(run.spec.data, run.spec.training.seed):
+        if manifest.origin != observe_origin(run.spec.data):
             return False
         load_snapshot(store, manifest)
     except TrainerError:
@@ -166,18 +166,13 @@ def refuse_impossible(spec: RecommenderModelSpec) -> None:
         ManifestError: naming the field.
     """
     refuse_bad_gates(spec.evaluation.gates)
-    columns = spec.data.columns
-    if len({columns.user, columns.item, columns.timestamp}) < 3:
-        raise ManifestError("spec.data.columns: user, item and timestamp must be three columns; name the right ones")
-    if FAMILIES[spec.model.architecture].needs_ratings and columns.rating is None:
+    if FAMILIES[spec.model.architecture].needs_ratings and spec.data.columns.rating is None:
         raise ManifestError(
             f"spec.data.columns.rating: not set, but {spec.model.architecture} learns from ratings; name the column, or "
             "use a family that learns from interactions, as in spec.model.architecture: ImplicitALS"
         )
     if problems := [each for each in validate_spec(spec, cluster=False) if each.field.startswith("spec.data")]:
         raise ManifestError(first_problem(problems))
-    if spec.training.refit == "All":
-        raise ManifestError("spec.training.refit: All would serve weights that saw the test; use TrainPlusValidation")
 
 
 def evaluate_candidate(

@@ -8,6 +8,11 @@ from recsys_api.base import Contract
 from recsys_api.field_types import ColumnName, Decimal, Uri
 from recsys_api.spec.pods import SecretReference
 
+WITH_FRACTIONS = ("Temporal", "Random")
+"""Strategies that take shares of all interactions."""
+DEFAULT_FRACTION = 0.1
+"""Of test and of validation there."""
+
 
 class DataSource(Contract):
     """Where the interactions lie."""
@@ -57,12 +62,27 @@ class Split(Contract):
     """Temporal holds out the newest interactions, as production will meet them. Predefined takes the parts as they are."""
     predefined: PredefinedSplit | None = None
     """Of strategy Predefined: where the parts lie."""
-    test_fraction: float = Field(0.1, gt=0, lt=0.5)
-    """Share of all interactions, the newest ones, that is held out for the test."""
-    validation_fraction: float = Field(0.1, gt=0, lt=0.5)
-    """Share of all interactions just before the test; early stopping sees these only."""
+    test_fraction: float | None = Field(None, gt=0, lt=0.5)
+    """Of strategies Temporal and Random: share of all interactions, Temporal's newest ones, that is held out for the
+    test. Default 0.1."""
+    validation_fraction: float | None = Field(None, gt=0, lt=0.5)
+    """Of strategies Temporal and Random: share of all interactions, Temporal's just before the test; early stopping sees
+    these only. Default 0.1."""
+    test_seconds: int | None = Field(None, ge=1, le=10**10)
+    """Of strategy Temporal, instead of shares: the test is what happened in this time before the last interaction, as in
+    604800 for a week."""
+    validation_seconds: int | None = Field(None, ge=1, le=10**10)
+    """Together with testSeconds: the time just before the test that is held out for validation."""
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    """Of strategy Random: draws the parts, whatever `training.seed` is, so that versions are judged on the same test.
+    Default 0."""
     target: Literal["All", "First"] = "All"
     """Whether all held-out interactions of a user count as relevant or the first one only."""
+
+    @property
+    def fractions(self) -> tuple[float, float]:
+        """Shares of test and validation, the default where none is given."""
+        return self.test_fraction or DEFAULT_FRACTION, self.validation_fraction or DEFAULT_FRACTION
 
 
 class DataValidation(Contract):

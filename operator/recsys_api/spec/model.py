@@ -1,6 +1,6 @@
 """`spec.model`: the families and their settings."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ WITH_LOSS = ("GMF", "MLP", "NeuMF", "MatrixFactorization")
 """Families whose `training.loss` can be chosen; the others define theirs."""
 WITH_STEPS = (*WITH_LOSS, "BiasedMF")
 """Families that are trained in optimizer steps."""
+WITHOUT_STEPS = tuple(family for family in get_args(Architecture) if family not in WITH_STEPS)
 WITH_RATINGS = ("ExplicitALS", "BiasedMF", "ProbabilisticMF")
 WITH_REGULARIZATION = (*WITH_STEPS, "ImplicitALS", "ExplicitALS", "NMF")
 WITH_LEAST_SQUARES = ("ImplicitALS", "ExplicitALS", "ProbabilisticMF")

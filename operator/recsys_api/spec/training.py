@@ -23,7 +23,7 @@ class Loss(Contract):
     at most so many of the batch's items, default all that fit memory); never a training positive of that user."""
     sampling: Literal["Uniform", "Popularity", "InBatch"] | None = None
     """SampledSoftmax: whether items are drawn alike, in proportion to their training interactions, or are those of the
-    batch's other positives. Default Uniform."""
+    batch's other positives (InBatch: one process only, so nodes and gpusPerNode are at most 1). Default Uniform."""
     temperature: float | None = Field(None, gt=0, le=1000)
     """SampledSoftmax and CrossEntropy: what scores are divided by. Default 1."""
     margin: float | None = Field(None, ge=-1, le=1)
@@ -52,18 +52,20 @@ class Training(Contract):
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     epochs: int = Field(20, ge=1, le=10000)
-    """Most passes over the data; one is all that PureSVD needs."""
+    """Most passes over the data. Not in PureSVD, which needs one."""
     patience: int = Field(3, ge=1, le=1000)
     """Epochs without a better validation NDCG@10 (ExplicitALS, BiasedMF, ProbabilisticMF: RMSE) after which training
-    stops and the best weights are kept."""
+    stops and the best weights are kept. Not in PureSVD."""
     batch_size: int = Field(4096, ge=1, le=2**24)
-    """Examples of one optimizer step; negatives count where each positive has its own."""
+    """Examples of one optimizer step, in families that are trained in steps; negatives count where each positive has its
+    own."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Same seed, data and machine type give the same weights."""
     deterministic: bool = True
     """Bitwise repeatable, at some cost in speed."""
-    refit: Literal["Never", "TrainPlusValidation", "All"] = "Never"
-    """Data that the served weights learn from after the gates have judged; what is served was then not itself gated."""
+    refit: Literal["Never", "TrainPlusValidation"] = "Never"
+    """TrainPlusValidation fits again on both parts, for the number of epochs that was best. It comes before the export:
+    the gates judge the refitted weights, which have not seen the test part."""
     nodes: int = Field(1, ge=1, le=64)
     """Pods of the training Job: each takes its share of every batch. Above 1 for families that are trained in steps."""
     gpus_per_node: int = Field(0, ge=0, le=16)

@@ -115,12 +115,7 @@ def test_layers_have_no_default_because_gmf_has_none() -> None:
 def test_default_of_an_object_holds_the_defaults_of_its_fields() -> None:
     """Rules run on a default before the API server completes it."""
     split = dict(_spec_nodes(MODEL))["spec.data.split"]
-    assert split["default"] == {
-        "strategy": "Temporal",
-        "testFraction": 0.1,
-        "validationFraction": 0.1,
-        "target": "All",
-    }
+    assert split["default"] == {"strategy": "Temporal", "target": "All"}
 
 
 def test_exclusive_bounds_are_booleans() -> None:

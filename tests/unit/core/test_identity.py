@@ -16,9 +16,9 @@ GOLDEN = {
     "tuned": (
         build_spec(
             model={"embeddingDim": 64, "hiddenLayers": [256, 128], "dropout": 0.2},
-            training={"epochs": 5, "seed": 7, "optimizer": {"learningRate": 0.01}, "refit": "All"},
+            training={"epochs": 5, "seed": 7, "optimizer": {"learningRate": 0.01}, "refit": "TrainPlusValidation"},
         ),
-        "h1:f8d5c5623c55d282c64c96603391d04ffefef83bf4cd207af939196d8ff199c9",
+        "h1:22f62c7046551a296c0d220ff899c26ed190dd338c953d36d8a91b6530ca3b25",
     ),
 }  # fmt: skip
 
@@ -73,6 +73,8 @@ def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object
     "other",
     [
         build_spec(data={"source": {"uri": "s3://lake/other/"}}), build_spec(data={"split": {"testFraction": 0.2}}),
+        build_spec(data={"split": {"strategy": "Random", "seed": 1}}),
+        build_spec(data={"split": {"testSeconds": 60, "validationSeconds": 60}}),
         build_spec(data={"filter": {"minUserInteractions": 5}}), build_spec(data={"filter": {"minItemInteractions": 5}}),
         build_spec(model={"embeddingDim": 33}), build_spec(model={"architecture": "MLP"}),
         build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_api.idmap import write_idmap
-from recsys_api.spec.data import Data
+from recsys_api.spec.data import WITH_FRACTIONS, Data
 from recsys_trainer.data import readers
 from recsys_trainer.data.budget import BUDGET, Budget
 from recsys_trainer.data.idlist import Ids
@@ -63,7 +63,7 @@ def config(folder: Path, format_: str, **changes: Any) -> Data:
 def outcome(data: Data, folder: Path, budget: Budget) -> tuple[Any, str]:
     """(snapshot, "") or (None, why it was refused)."""
     try:
-        manifest = write_snapshot(folder, *prepare_interactions(data, 3, budget))
+        manifest = write_snapshot(folder, *prepare_interactions(data, budget))
     except DataError as error:
         return None, error.line
     return read_snapshot(folder, manifest), ""
@@ -73,6 +73,7 @@ def outcome(data: Data, folder: Path, budget: Budget) -> tuple[Any, str]:
     seed=st.integers(0, 2**32),
     format_=st.sampled_from(["Parquet", "CSV"]),
     strategy=st.sampled_from(["Temporal", "LeaveOneOut", "Random", "Predefined"]),
+    by_seconds=st.booleans(),
     least=st.integers(1, 3),
     timed=st.booleans(),
     budget=BUDGETS,
@@ -83,6 +84,7 @@ def test_a_snapshot_does_not_depend_on_how_much_is_held_at_once(
     seed: int,
     format_: str,
     strategy: str,
+    by_seconds: bool,
     least: int,
     timed: bool,
     budget: Budget,
@@ -97,7 +99,11 @@ def test_a_snapshot_does_not_depend_on_how_much_is_held_at_once(
                 pa.csv.write_csv(content, folder / f"data/{part}/{number}.csv")
             else:
                 pq.write_table(content, folder / f"data/{part}/{number}.parquet", row_group_size=13)
-    split: dict[str, Any] = {"strategy": strategy, "testFraction": 0.3, "validationFraction": 0.3}
+    split: dict[str, Any] = {"strategy": strategy}
+    if strategy == "Temporal" and by_seconds:
+        split |= {"testSeconds": 2, "validationSeconds": 2}
+    elif strategy in WITH_FRACTIONS:
+        split |= {"testFraction": 0.3, "validationFraction": 0.3}
     if strategy == "Predefined":
         split |= {"predefined": {part: f"file://{folder}/data/{part}" for part in parts}}
     columns = {"rating": "stars", "userGroup": "country", "itemGroup": "country"}

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recsys_api.run_spec import StableReference
 from recsys_api.spec.data import Data
@@ -34,9 +36,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Data]:
     """What was read and sorted."""
     found: list[Data] = []
 
-    def counted(data: Data, seed: int, **kept: Any) -> Any:
+    def counted(data: Data, **kept: Any) -> Any:
         found.append(data)
-        return prepare_interactions(data, seed, **kept)
+        return prepare_interactions(data, **kept)
 
     monkeypatch.setattr("recsys_trainer.stages.prepare_interactions", counted)
     return found
@@ -85,8 +87,8 @@ def test_what_differs_is_read_again(
 def test_a_source_that_changes_while_it_is_read_is_not_taken_over(
     tmp_path: Path, source: Path, write_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def changed(data: Data, seed: int, **kept: Any) -> Any:
-        found = prepare_interactions(data, seed, **kept)
+    def changed(data: Data, **kept: Any) -> Any:
+        found = prepare_interactions(data, **kept)
         os.utime(source / "a.parquet", (1, 1))
         return found
 
@@ -125,10 +127,23 @@ def test_whether_a_snapshot_stands_is_told_by_one_look_at_its_manifest(
     assert not stages.is_prepared(run, store)
 
 
-def test_the_seed_is_of_the_origin_where_it_draws_the_parts(source: Path) -> None:
-    def origin(strategy: str, seed: int) -> str:
-        data = {"source": {"uri": f"file://{source}"}, "split": {"strategy": strategy}, "columns": {"timestamp": "ts"}}
-        return observe_origin(Data.model_validate(data), seed)
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.sampled_from([0, 7]))
+def test_the_parts_are_drawn_by_the_splits_own_seed_alone(
+    tmp_path_factory: pytest.TempPathFactory, write_manifest: Manifest, training_seed: int, split_seed: int
+) -> None:
+    def snapshot(training: int, **split: int) -> dict[str, Any]:
+        manifest = write_manifest(**{"training.seed": training, "data.split": {"strategy": "Random", **split}})
+        return prepared(manifest, tmp_path_factory.mktemp("version"))
 
-    assert origin("Temporal", 1) == origin("Temporal", 2)
-    assert origin("Random", 1) != origin("Random", 2)
+    expected = snapshot(0, seed=split_seed)
+    assert snapshot(training_seed, seed=split_seed) == expected
+    assert (snapshot(training_seed)["digest"] == expected["digest"]) == (split_seed == 0), "0 is the default"
+
+
+def test_the_splits_seed_is_of_the_origin(source: Path) -> None:
+    def origin(seed: int) -> str:
+        data = {"source": {"uri": f"file://{source}"}, "split": {"strategy": "Random", "seed": seed}}
+        return observe_origin(Data.model_validate(data))
+
+    assert origin(1) != origin(2)

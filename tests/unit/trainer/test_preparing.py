@@ -124,7 +124,7 @@ def test_predefined_parts_are_kept_and_a_pair_stays_in_its_earliest(tmp_path: Pa
     texts = {"train": "1 a b c\n2 a\n", "validation": "1 c d\n2 d\n", "test": "1 d e\n3 a\n2 a d\n"}
     for part, text in texts.items():
         (tmp_path / f"{part}.txt").write_text(text)
-    found = prepare_interactions(config(tmp_path, "Adjacency", split=predefined(tmp_path, ".txt")), 0)
+    found = prepare_interactions(config(tmp_path, "Adjacency", split=predefined(tmp_path, ".txt")))
     assert by_part(found) == [
         [("1", "a"), ("1", "b"), ("1", "c"), ("2", "a")],
         [("1", "d"), ("2", "d")],
@@ -145,7 +145,17 @@ def test_a_predefined_part_with_nothing_new_is_refused(tmp_path: Path, changed: 
     for part, content in texts.items():
         (tmp_path / f"{part}.txt").write_text(content)
     with pytest.raises(DataError, match=message):
-        prepare_interactions(config(tmp_path, "Adjacency", split=predefined(tmp_path, ".txt")), 0)
+        prepare_interactions(config(tmp_path, "Adjacency", split=predefined(tmp_path, ".txt")))
+
+
+def test_a_test_of_repeats_alone_is_explained_by_durations_and_span(tmp_path: Path) -> None:
+    times = {"user_id": [1, 1, 1], "item_id": [7, 8, 7], "ts": [0, 50, 100]}
+    split = {"testSeconds": 10, "validationSeconds": 60}
+    data = config(written(tmp_path, times), "Parquet", columns={"timestamp": "ts"}, split=split)
+    with pytest.raises(
+        DataError, match=r"test part of 2 .* testSeconds is 10, .* spans 50 seconds.*; raise testSeconds"
+    ):
+        prepare_interactions(data)
 
 
 def test_filters_repeat_until_all_have_enough_and_leave_the_test_alone(tmp_path: Path) -> None:
@@ -155,7 +165,7 @@ def test_filters_repeat_until_all_have_enough_and_leave_the_test_alone(tmp_path:
         (tmp_path / f"{part}.txt").write_text(text)
     wanted = {"minUserInteractions": 2, "minItemInteractions": 2}
     split = predefined(tmp_path, ".txt")
-    found = prepare_interactions(config(tmp_path, "Adjacency", split=split, filter=wanted), 0)
+    found = prepare_interactions(config(tmp_path, "Adjacency", split=split, filter=wanted))
     assert by_part(found) == [
         [("1", "a"), ("1", "b"), ("2", "a"), ("2", "b")],
         [("3", "a")],
@@ -164,7 +174,7 @@ def test_filters_repeat_until_all_have_enough_and_leave_the_test_alone(tmp_path:
     assert found[0].filtered == {"interactions": 2, "users": 1, "items": 1}
     too_much = wanted | {"minUserInteractions": 3}
     with pytest.raises(DataError, match=r"data.filter: of 6 training interactions none is left; lower minUser"):
-        prepare_interactions(config(tmp_path, "Adjacency", split=split, filter=too_much), 0)
+        prepare_interactions(config(tmp_path, "Adjacency", split=split, filter=too_much))
 
 
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 4))
@@ -207,11 +217,21 @@ def written(folder: Path, table: dict[str, Any]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("strategy", ["Temporal", "LeaveOneOut", "Predefined"])
-def test_whatever_the_test_holds_the_other_parts_are_the_same(tmp_path: Path, strategy: str) -> None:
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"strategy": "Temporal"},
+        {"strategy": "Temporal", "testSeconds": 20, "validationSeconds": 20},
+        {"strategy": "LeaveOneOut"},
+        {"strategy": "Predefined"},
+    ],
+    ids=lambda split: split["strategy"] + " by seconds" * ("testSeconds" in split),
+)
+def test_whatever_the_test_holds_the_other_parts_are_the_same(tmp_path: Path, split: dict[str, Any]) -> None:
+    strategy = split["strategy"]
     random = np.random.default_rng(0)
     columns = {name: random.integers(0, 15, ROWS) for name in ("user_id", "item_id")} | {"ts": np.arange(ROWS)}
-    split = predefined(tmp_path / "x") if strategy == "Predefined" else {"strategy": strategy}
+    split = predefined(tmp_path / "x") if strategy == "Predefined" else split
     data = config(
         tmp_path / "x", "Parquet", columns={"timestamp": "ts"}, split=split, filter={"minItemInteractions": 2}
     )
@@ -224,7 +244,7 @@ def test_whatever_the_test_holds_the_other_parts_are_the_same(tmp_path: Path, st
         written(tmp_path / "x", columns)
         last = np.array([np.flatnonzero(columns["user_id"] == user)[-1] for user in range(15)])
         test = last if strategy == "LeaveOneOut" else np.arange(180, ROWS)
-    expected = by_part(prepare_interactions(data, 0))[:2]
+    expected = by_part(prepare_interactions(data))[:2]
 
     @given(st.integers(0, 2**32))
     @settings(max_examples=15, deadline=None)
@@ -237,6 +257,6 @@ def test_whatever_the_test_holds_the_other_parts_are_the_same(tmp_path: Path, st
             written(tmp_path / "x/test", {name: values[test] for name, values in changed.items()})
         else:
             written(tmp_path / "x", changed)
-        assert by_part(prepare_interactions(data, 0))[:2] == expected
+        assert by_part(prepare_interactions(data))[:2] == expected
 
     holds()

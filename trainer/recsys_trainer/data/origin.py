@@ -16,7 +16,7 @@ _TIMES = ("mtime", "created", "ino")
 """What a file system says instead."""
 
 
-def observe_origin(data: Data, seed: int) -> str:
+def observe_origin(data: Data) -> str:
     """Digest of the data settings and of every file's path, size and ETag (or times, on a file system); "" where a store
     says neither.
 
@@ -38,7 +38,6 @@ def observe_origin(data: Data, seed: int) -> str:
     told = {
         "rules": _RULES,
         "data": data.to_dict(),
-        "seed": seed if data.split.strategy == "Random" else 0,
         "files": files,
     }
     return "sha256:" + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

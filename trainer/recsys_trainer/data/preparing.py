@@ -22,7 +22,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def prepare_interactions(
-    data: Data, seed: int, budget: Budget = BUDGET, quarantine: Quarantine | None = None
+    data: Data, budget: Budget = BUDGET, quarantine: Quarantine | None = None
 ) -> tuple[Interactions, Parts]:
     """Distinct (user, item) pairs in time order, and the part of each.
 
@@ -35,11 +35,11 @@ def prepare_interactions(
         OutOfMemoryError: the disk is full.
     """
     found = load_interactions(data, budget, quarantine)
-    parts = split_parts(found, data.split, seed, budget)
+    parts = split_parts(found, data.split, budget)
     found, parts = without_repeats(found, parts, budget)
     found, parts = filtered(found, parts, data.filter, budget)
     refuse_too_few(len(found), data)
-    refuse_empty_parts(parts, data.split.strategy)
+    refuse_empty_parts(found, parts, data.split)
     return found, parts
 
 
