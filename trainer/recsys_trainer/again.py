@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.report import EvaluationReport
 from recsys_api.spec.data import Data
@@ -36,8 +37,20 @@ COMPARED = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
 MIN_USERS = 2
 
 
-def evaluate_again(folder: Path, data_uri: str | None) -> tuple[EvaluationReport, RecommenderModelSpec, str]:
-    """(report, the artifact's spec, a note where the data is not that of the training).
+@dataclass(frozen=True)
+class Again:
+    """What an evaluation from the artifact alone found."""
+
+    report: EvaluationReport
+    protocol: NcfProtocolReport
+    spec: RecommenderModelSpec
+    """The artifact's."""
+    note: str
+    """Where the data is not that of the training."""
+
+
+def evaluate_again(folder: Path, data_uri: str | None) -> Again:
+    """The evaluation of an artifact once more.
 
     Args:
         folder: an artifact, or an output folder of `fit` with one in it.
@@ -58,7 +71,7 @@ def evaluate_again(folder: Path, data_uri: str | None) -> tuple[EvaluationReport
     gates = decide_gates(spec.evaluation.gates, evaluated, None, "", spec.training.seed)
     summary = _summary(loaded)
     report = build_report(spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
-    return report, spec, _note(loaded.manifest, snapshot)
+    return Again(report, details.protocol, spec, _note(loaded.manifest, snapshot))
 
 
 def load_artifact(folder: Path) -> LoadedArtifact:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from recsys_api.artifact import ArtifactManifest
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_api.spec.model import WITH_STEPS
@@ -23,8 +24,10 @@ from recsys_trainer.outputs import (
     ARTIFACT,
     SNAPSHOT,
     TRAINING,
+    observe_protocol,
     observe_report,
     observe_training,
+    protocol_name,
     report_name,
     write_json,
 )
@@ -38,6 +41,7 @@ from recsys_trainer.termination import RESULTS, Result, encode, write_terminatio
 VERBS = ("prepare", "train", "evaluate")
 REPORT = "report.json"
 PAGE = "report.html"
+PROTOCOL = "ncf-protocol.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,9 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     fit = commands.add_parser("fit", help="prepare, train and evaluate a RecommenderModel manifest on this machine")
     fit.add_argument("-f", "--file", type=Path, required=True, help="manifest; file:// URIs are accepted here")
-    fit.add_argument(
-        "--output", type=Path, required=True, help="folder for snapshot/, artifact/, reports/, report.json"
-    )
+    fit.add_argument("--output", type=Path, required=True, help=f"folder for snapshot/, artifact/, reports/, {REPORT}")
     fit.add_argument("--data", help="folder or URI of the interactions, default: where the manifest says they are")
     fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
     fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
@@ -81,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
             job.add_argument("--key", help="name of the evaluation, default: the run file's")
             job.add_argument("--artifact", type=Path, help="evaluate this artifact again, here, whatever made it")
             job.add_argument("--data", help="with --artifact: URI of the interactions, default: where they lay")
-            job.add_argument("--output", type=Path, help=f"with --artifact: folder for {REPORT}")
+            job.add_argument("--output", type=Path, help=f"with --artifact: folder for {REPORT}, {PROTOCOL}")
     both = commands.add_parser("compare", help="two output folders of fit on the same users")
     both.add_argument("first", type=Path, metavar="A")
     both.add_argument("second", type=Path, metavar="B")
@@ -126,9 +128,10 @@ def run_fit(arguments: argparse.Namespace) -> int:
     _say(stages.prepare(run, store))
     _say(stages.train(run, store, lines(), notes(), place))
     _say(stages.evaluate(run, store))
-    report = observe_report(store, run.evaluation_key)
+    report, protocol = observe_report(store, run.evaluation_key), observe_protocol(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
-    write_report(store, report)
+    assert protocol is not None, "and this beside it"
+    write_report(store, report, protocol)
     print(render(report, run.spec.evaluation))
     failed = any(gate.outcome == "Fail" for gate in report.gates)
     return 1 if failed and arguments.fail_on_gate else 0
@@ -136,12 +139,12 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """The evaluation of an artifact once more, from its files and the interactions."""
-    report, spec, note = again.evaluate_again(arguments.artifact, _uri(arguments.data))
-    if note:
-        print(f"note: {note}", file=sys.stderr, flush=True)
+    found = again.evaluate_again(arguments.artifact, _uri(arguments.data))
+    if found.note:
+        print(f"note: {found.note}", file=sys.stderr, flush=True)
     if arguments.output is not None:
-        write_report(Store(f"file://{arguments.output.resolve()}"), report)
-    print(render(report, spec.evaluation))
+        write_report(Store(f"file://{arguments.output.resolve()}"), found.report, found.protocol)
+    print(render(found.report, found.spec.evaluation))
     return 0
 
 
@@ -157,10 +160,11 @@ def run_compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def write_report(store: Store, report: EvaluationReport) -> None:
-    """report.json, and report.html beside it."""
+def write_report(store: Store, report: EvaluationReport, protocol: NcfProtocolReport) -> None:
+    """report.json, and ncf-protocol.json and report.html beside it."""
+    write_json(store, PROTOCOL, protocol)
     write_json(store, REPORT, report)
-    store.write(PAGE, render_page(report).encode())
+    store.write(PAGE, render_page(report, protocol).encode())
 
 
 def _start_afresh(output: Path, run: RunSpec) -> None:
@@ -173,7 +177,8 @@ def _start_afresh(output: Path, run: RunSpec) -> None:
     with reading(str(output)):
         if not stages.is_prepared(run, Store(run.version_uri)):
             (output / SNAPSHOT).unlink(missing_ok=True)
-        for name in (ARTIFACT, TRAINING, report_name(run.evaluation_key), REPORT, PAGE):
+        key = run.evaluation_key
+        for name in (ARTIFACT, TRAINING, report_name(key), protocol_name(key), REPORT, PROTOCOL, PAGE):
             (output / name).unlink(missing_ok=True)
 
 

@@ -37,6 +37,7 @@ from recsys_trainer.outputs import (
     observe_report,
     observe_snapshot,
     observe_training,
+    protocol_name,
     report_name,
     required_training,
     scratch,
@@ -125,7 +126,7 @@ def assist(run: RunSpec, store: Store, place: Place) -> None:
 
 
 def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
-    """Judge the exported artifact; leave reports/evaluation-<key>.json."""
+    """Judge the exported artifact; leave reports/evaluation-<key>.json, and ncf-protocol-<key>.json beside it."""
     refuse_impossible(run.spec)
     if (report := observe_report(store, run.evaluation_key)) is None:
         began = time.perf_counter()
@@ -137,6 +138,7 @@ def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
         name = run.stable.name if run.stable else None
         gates = decide_gates(run.spec.evaluation.gates, evaluated, name, why_not, run.spec.training.seed)
         report = build_report(run.spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
+        write_json(store, protocol_name(run.evaluation_key), details.protocol)
         write_json(store, report_name(run.evaluation_key), report)
     return short_result(report)
 

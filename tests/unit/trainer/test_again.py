@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_trainer import cli
 from recsys_trainer.html.page import render_page
@@ -36,6 +37,8 @@ def test_an_evaluation_from_the_artifact_alone_gives_the_same_figures(
     again = json.loads((tmp_path / "out/report.json").read_text())
     assert {name: again[name] for name in SAME} == {name: fitted_report[name] for name in SAME}
     assert [gate["outcome"] for gate in again["gates"]] == ["Pass", "Pass"]
+    protocols = [(each / "ncf-protocol.json").read_text() for each in (tmp_path / "out", fitted)]
+    assert protocols[0] == protocols[1]
 
 
 def test_other_data_is_evaluated_and_said(
@@ -123,12 +126,13 @@ def test_the_page_shows_everything_and_loads_nothing(fitted: Path) -> None:
     assert page.loads == []
     for words in (
         "Learning curves", "popularity", "itemKNN", "ease", "recentPopularity", "Calibration", "Slope", "Popularity curve",
-        "99 sampled negatives", "repeats dropped", "rows set aside", "without cold items",
+        "99 sampled negatives", "Krichene and Rendle 2020", "test users were asked", "does not know their first test item",
+        "repeats dropped", "rows set aside", "without cold items",
     ):  # fmt: skip
         assert words in text
 
 
-def test_what_a_user_wrote_is_escaped(fitted_report: dict[str, Any]) -> None:
+def test_what_a_user_wrote_is_escaped(fitted: Path, fitted_report: dict[str, Any]) -> None:
     poison = "<script>alert('x')</script><img src=x onerror=y>"
     groups = {"metrics": {poison: fitted_report["metrics"]}, "gaps": dict.fromkeys(fitted_report["metrics"], 0.0)}
     share = {"lists": 1.0, "exposure": 1.0, "training": 1.0, "catalogue": 1.0}
@@ -141,8 +145,9 @@ def test_what_a_user_wrote_is_escaped(fitted_report: dict[str, Any]) -> None:
         "itemGroups": {poison: share},
         "calibration": {"status": "NotCalibrated", "reason": poison},
     }
+    protocol = NcfProtocolReport.model_validate_json((fitted / "ncf-protocol.json").read_bytes())
     page = Tags()
-    page.feed(render_page(EvaluationReport.model_validate(changed)))
+    page.feed(render_page(EvaluationReport.model_validate(changed), protocol))
     assert not {"script", "img"} & set(page.tags)
     assert page.loads == []
 

@@ -22,7 +22,8 @@ def fit(manifest: Path, output: Path, *more: str) -> int:
 
 
 def test_fit_leaves_snapshot_artifact_reports_and_the_report(fitted: Path, fitted_report: dict[str, Any]) -> None:
-    assert {path.name for path in fitted.iterdir()} == {"snapshot", "artifact", "reports", "report.json", "report.html"}
+    folders, files = {"snapshot", "artifact", "reports"}, {"report.json", "report.html", "ncf-protocol.json"}
+    assert {path.name for path in fitted.iterdir()} == folders | files
     report = EvaluationReport.model_validate(fitted_report)
     assert [gate.outcome for gate in report.gates] == ["Pass", "Pass"]
     assert fitted_report["data"]["source"]["uri"].startswith("file://")

@@ -11,6 +11,7 @@ from recsys_trainer.errors import ManifestError
 from recsys_trainer.evaluation.evaluate import Evaluated, Paired
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
 from recsys_trainer.evaluation.questions import TestPart as Part
+from recsys_trainer.evaluation.sampled import Sampled
 
 NDCG = {"name": "NDCG", "k": 10}
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -39,7 +40,7 @@ def evaluated(values: Floats, paired: tuple[Floats, Floats] | None = None, warm:
         10,
         user_row_N=np.arange(len(values)),
         lists={},
-        sampled={},
+        sampled=Sampled({}),
     )
 
 

@@ -95,7 +95,7 @@ def test_an_evaluation_under_another_key_leaves_the_first(job: Job, tmp_path: Pa
     assert code == 0, "a failing gate is a result, not an error"
     assert [gate.outcome for gate in result.gates] == ["Fail"]
     assert {path.name for path in (tmp_path / "version/reports").iterdir()} == {
-        "training.json", "evaluation-h0.json", "evaluation-h2.json",
+        "training.json", "evaluation-h0.json", "evaluation-h2.json", "ncf-protocol-h0.json", "ncf-protocol-h2.json",
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_api.report import EvaluationReport, Metrics, MetricsBlock, RetrievalReport, UnknownUsers
+from recsys_api.report import EvaluationReport, Metrics, MetricsBlock, RetrievalReport, SampledReport, UnknownUsers
 from recsys_api.run_spec import EvaluateResult, GateResult, MetricValue
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.evaluation.bootstrap import RESAMPLES, with_intervals
@@ -58,7 +58,9 @@ def build_report(
         cold_items=evaluated.cold_items.model_copy(
             update={"metrics_without": with_intervals(evaluated.known_items, seed)}
         ),
-        sampled_negatives=details.sampled,
+        sampled_negatives=SampledReport(
+            metrics=details.protocol.metrics, popularity=details.protocol.baselines["popularity"]
+        ),
         popularity_curve=details.curve,
         bootstrap_seed=seed,
         bootstrap_resamples=RESAMPLES,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport, Figure, Metrics
 from recsys_api.run_spec import MetricValue
 from recsys_trainer.html.charts import bar_chart, line_chart
@@ -18,14 +19,12 @@ figure{margin:0}figcaption{color:#555}.Fail{color:#a3231a}.Pass{color:#2d6a2d}
 """
 
 
-def render_page(report: EvaluationReport) -> str:
+def render_page(report: EvaluationReport, protocol: NcfProtocolReport) -> str:
     """The whole page."""
     title = f"{report.model.get('architecture', 'Model')}: evaluation"
-    body = "\n".join(
-        part
-        for section in (_summary, _data, _metrics, _course, _lists, _calibration, _groups, _sampled, _settings)
-        for part in section(report)
-    )
+    judged = (_summary, _data, _metrics, _course, _lists, _calibration, _groups)
+    parts = [*(part for section in judged for part in section(report)), *_protocol(protocol), *_settings(report)]
+    body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
@@ -187,11 +186,15 @@ def _groups(report: EvaluationReport) -> Iterator[str]:
         yield _table(("group", "places", "exposure", "training", "catalogue"), shares)
 
 
-def _sampled(report: EvaluationReport) -> Iterator[str]:
-    found = report.sampled_negatives
-    if found.metrics:
-        yield f"<h2>Anchor to the literature</h2><p>{escape(found.protocol)}</p>"
-        yield _metric_table(found.metrics, {"popularity": found.popularity})
+def _protocol(found: NcfProtocolReport) -> Iterator[str]:
+    yield f"<h2>Anchor to the literature: {found.negatives} sampled negatives</h2>"
+    yield (
+        f"<p>{escape(found.paper)}: {escape(found.protocol)}; {escape(found.ties)}. {found.negatives} negatives, seed "
+        f"{found.seed}. {escape(found.caution)}</p>"
+    )
+    yield f"<p>{found.users:,} of {found.test_users:,} test users were asked.</p>"
+    yield _table(("left out", "users"), [(each.message, f"{each.users:,}") for each in found.left_out])
+    yield _metric_table(found.metrics, found.baselines)
 
 
 def _settings(report: EvaluationReport) -> Iterator[str]:
