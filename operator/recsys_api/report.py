@@ -136,6 +136,37 @@ class ColdItems(Observed):
     """Warm users, as if the others were all that they did in the test."""
 
 
+class PairedDifference(Observed):
+    """By how much the mean of one artifact is above another's over `n` users that both were asked about."""
+
+    difference: float
+    low: float
+    high: float
+    """Its 95 % interval, from a paired bootstrap."""
+    n: int
+
+
+class StableDifference(PairedDifference):
+    """`value` less `stable`."""
+
+    stable: float
+    value: float
+    """Of this version: on those users and interactions, so not what `metrics` says."""
+
+
+class StableComparison(Observed):
+    """This version beside the serving one, on test interactions later than both trainings, as gates see them."""
+
+    status: Literal["Compared", "NotComparable", "NothingServes"] = "NotComparable"
+    reason: str = ""
+    """Why there is no comparison of warm users."""
+    name: str = ""
+    digest: str = ""
+    metrics: dict[str, StableDifference] = Field(default_factory=dict)
+    """Warm users, where there are 30."""
+    metrics_all_users: dict[str, StableDifference] = Field(default_factory=dict)
+
+
 class EvaluationReport(Observed):
     """What an evaluation found; `metrics` is the served path on warm test users."""
 
@@ -150,6 +181,7 @@ class EvaluationReport(Observed):
     baselines_left_out: dict[str, str] = Field(default_factory=dict)
     """Baselines that this data or this machine does not allow, and why."""
     gates: tuple[GateResult, ...] = ()
+    stable: StableComparison = StableComparison()
     retrieval: RetrievalReport
     data: dict[str, object] = Field(default_factory=dict)
     model: dict[str, object] = Field(default_factory=dict)

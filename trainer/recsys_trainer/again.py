@@ -26,9 +26,11 @@ from recsys_trainer.evaluation.gates import decide_gates
 from recsys_trainer.evaluation.metrics import CUTOFFS
 from recsys_trainer.evaluation.questions import build_test_part
 from recsys_trainer.evaluation.report import build_report
+from recsys_trainer.evaluation.stable import NOTHING_SERVES
 from recsys_trainer.outputs import fetch_artifact, fetch_snapshot
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
+from recsys_trainer.table import difference_line
 from recsys_trainer.training import last_trained_part
 
 Floats = npt.NDArray[np.float64]
@@ -68,9 +70,9 @@ def evaluate_again(folder: Path, data_uri: str | None) -> Again:
     with torch_settings(spec.training):
         evaluated = stages.evaluate_candidate(spec, snapshot, loaded, None)
         details = build_details(spec, snapshot, loaded.served, evaluated)
-    gates = decide_gates(spec.evaluation.gates, evaluated, None, "", spec.training.seed)
-    summary = _summary(loaded)
-    report = build_report(spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
+    gates = decide_gates(spec.evaluation.gates, evaluated, NOTHING_SERVES, spec.training.seed)
+    summary, seconds = _summary(loaded), time.perf_counter() - began
+    report = build_report(spec, snapshot, summary, evaluated, details, NOTHING_SERVES, gates, seconds)
     return Again(report, details.protocol, spec, _note(loaded.manifest, snapshot))
 
 
@@ -201,9 +203,6 @@ def render_differences(found: list[Difference], first: Path, second: Path) -> st
         f"{'':<14}{'A':>8}{'B':>9}{'B - A':>10}  95 % interval",
     ]
     for each in found:
-        verdict = "B is better" if each.low > 0 else "A is better" if each.high < 0 else "no difference shown"
-        lines.append(
-            f"  {each.name:<12}{each.first:>8.4f}{each.second:>9.4f}{each.second - each.first:>+10.4f}"
-            f"  [{each.low:+.4f}, {each.high:+.4f}]  {verdict}"
-        )
+        bounds = (each.low, each.high)
+        lines.append(difference_line(each.name, each.first, each.second, bounds, ("A is better", "B is better")))
     return "\n".join(lines)

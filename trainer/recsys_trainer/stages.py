@@ -22,6 +22,7 @@ from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
 from recsys_trainer.evaluation.report import build_report, short_result
+from recsys_trainer.evaluation.stable import compare_with_stable
 from recsys_trainer.manifest import first_problem
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.outputs import (
@@ -135,9 +136,10 @@ def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
         with torch_settings(run.spec.training):
             evaluated = evaluate_candidate(run.spec, snapshot, candidate, stable)
             details = build_details(run.spec, snapshot, candidate.served, evaluated)
-        name = run.stable.name if run.stable else None
-        gates = decide_gates(run.spec.evaluation.gates, evaluated, name, why_not, run.spec.training.seed)
-        report = build_report(run.spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
+        compared = compare_with_stable(evaluated.paired, run.stable, why_not, run.spec.training.seed)
+        gates = decide_gates(run.spec.evaluation.gates, evaluated, compared, run.spec.training.seed)
+        seconds = time.perf_counter() - began
+        report = build_report(run.spec, snapshot, summary, evaluated, details, compared, gates, seconds)
         write_json(store, protocol_name(run.evaluation_key), details.protocol)
         write_json(store, report_name(run.evaluation_key), report)
     return short_result(report)

@@ -140,6 +140,7 @@ def test_what_a_user_wrote_is_escaped(fitted: Path, fitted_report: dict[str, Any
         **fitted_report,
         "model": {"architecture": poison, poison: poison},
         "data": {**fitted_report["data"], "testUsers": poison, "source": {"uri": poison}},
+        "stable": {"name": poison, "digest": poison, "reason": poison},
         "gates": [{"name": poison, "outcome": "Pass", "message": poison}],
         "userGroups": groups,
         "itemGroups": {poison: share},

@@ -76,7 +76,18 @@ def test_fit_compares_with_an_earlier_fit(
 ) -> None:
     gates = [{"name": "no-worse", "metric": {"name": "NDCG"}, "maxRegressionPercent": "0"}]
     assert fit(write_manifest(**{"evaluation.gates": gates}), tmp_path / "new", "--stable", str(fitted)) == 0
-    assert "Pass          no-worse: ndcg@10" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "Pass          no-worse: ndcg@10" in output
+    block = json.loads((tmp_path / "new/report.json").read_text())["stable"]
+    assert (block["status"], block["name"]) == ("Compared", fitted.name)
+    assert f"beside {fitted.name} ({block['digest']}), on test interactions later than both trainings" in output
+    assert f"warm users, {block['metrics']['ndcg@10']['n']}" in output
+    found = block["metrics"]["ndcg@10"]
+    line = f"{found['stable']:>8.4f}{found['value']:>9.4f}   +0.0000  [+0.0000, +0.0000]  no difference shown"
+    assert f"  ndcg@10     {line}" in output
+    page = (tmp_path / "new/report.html").read_text()
+    assert "Beside the stable version" in page
+    assert block["digest"] in page
 
 
 def test_a_second_fit_says_what_the_second_manifest_asks_for(write_manifest: Manifest, tmp_path: Path) -> None:

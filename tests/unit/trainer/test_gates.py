@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys_api.run_spec import GateResult
+from recsys_api.run_spec import GateResult, StableReference
 from recsys_api.spec.evaluation import Gate
 from recsys_trainer.errors import ManifestError
 from recsys_trainer.evaluation.evaluate import Evaluated, Paired
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
 from recsys_trainer.evaluation.questions import TestPart as Part
 from recsys_trainer.evaluation.sampled import Sampled
+from recsys_trainer.evaluation.stable import compare_with_stable
 
 NDCG = {"name": "NDCG", "k": 10}
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -45,7 +46,8 @@ def evaluated(values: Floats, paired: tuple[Floats, Floats] | None = None, warm:
 
 
 def decide(one: Gate, what: Evaluated, stable: str | None = None, why_not: str = "") -> GateResult:
-    return decide_gates((one,), what, stable, why_not, seed=0)[0]
+    serving = None if stable is None else StableReference(name=stable, version_uri="s3://m/v1", digest="sha256:1")
+    return decide_gates((one,), what, compare_with_stable(what.paired, serving, why_not, 0), seed=0)[0]
 
 
 def users(mean: float, n: int = 200, seed: int = 0) -> Floats:

@@ -67,6 +67,8 @@ def test_the_three_jobs_leave_what_the_next_one_reads_and_run_once(job: Job, tmp
     assert results["train"].digest == json.loads((version / ARTIFACT).read_text())["digest"]
     assert set(results["evaluate"].metrics) == {"ndcg@10", "recall@20", "hr@10"}
     assert results["evaluate"].cold_users > 0
+    first = json.loads((version / "reports/evaluation-h0.json").read_text())["stable"]
+    assert (first["status"], first["reason"]) == ("NothingServes", "nothing serves yet")
 
 
 def test_an_incomplete_output_is_made_again(job: Job, tmp_path: Path) -> None:
@@ -117,6 +119,14 @@ def test_the_stable_artifact_is_scored_again_on_what_neither_has_seen(
     assert code == 0
     assert result.gates[0].outcome == outcome
     assert words in result.gates[0].message
+    block = json.loads((tmp_path / "version/reports/evaluation-h0.json").read_text())["stable"]
+    assert (block["name"], block["digest"]) == ("movies-1", manifest["digest"])
+    if outcome == "Pass":
+        assert (block["status"], block["reason"]) == ("Compared", "")
+        assert block["metrics"]["ndcg@10"]["stable"] == block["metrics"]["ndcg@10"]["value"]
+    else:
+        assert (block["status"], block["metrics"]) == ("NotComparable", {})
+        assert words in block["reason"]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +146,9 @@ def test_a_stable_that_is_not_there_is_not_comparable(
     _, result = job("evaluate", run_file={"stable": stable}, **{"evaluation.gates": gates})
     assert result.gates[0].outcome == "NotComparable"
     assert words in result.gates[0].message
+    block = json.loads((tmp_path / "version/reports/evaluation-h0.json").read_text())["stable"]
+    assert block["status"] == "NotComparable"
+    assert words in block["reason"]
 
 
 @pytest.mark.parametrize(
