@@ -157,7 +157,8 @@ class StableDifference(PairedDifference):
 class StableComparison(Observed):
     """This version beside the serving one, on test interactions later than both trainings, as gates see them."""
 
-    status: Literal["Compared", "NotComparable", "NothingServes"] = "NotComparable"
+    status: Literal["Compared", "NotComparable", "NothingServes", "NotGiven"] = "NotComparable"
+    """NotGiven: outside of a cluster, where nobody knows what serves unless --stable says it."""
     reason: str = ""
     """Why there is no comparison of warm users."""
     name: str = ""

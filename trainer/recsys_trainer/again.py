@@ -12,6 +12,7 @@ from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.report import EvaluationReport
+from recsys_api.run_spec import StableReference
 from recsys_api.spec.data import Data
 from recsys_trainer import stages
 from recsys_trainer.data.ids import rows_of
@@ -26,7 +27,7 @@ from recsys_trainer.evaluation.gates import decide_gates
 from recsys_trainer.evaluation.metrics import CUTOFFS
 from recsys_trainer.evaluation.questions import build_test_part
 from recsys_trainer.evaluation.report import build_report
-from recsys_trainer.evaluation.stable import NOTHING_SERVES
+from recsys_trainer.evaluation.stable import NOT_GIVEN, compare_with_stable
 from recsys_trainer.outputs import fetch_artifact, fetch_snapshot
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
@@ -51,12 +52,13 @@ class Again:
     """Where the data is not that of the training."""
 
 
-def evaluate_again(folder: Path, data_uri: str | None) -> Again:
+def evaluate_again(folder: Path, data_uri: str | None, stable_folder: Path | None = None) -> Again:
     """The evaluation of an artifact once more.
 
     Args:
         folder: an artifact, or an output folder of `fit` with one in it.
         data_uri: where the interactions lie now; None for where they lay.
+        stable_folder: another one, that it is compared with.
 
     Raises:
         UnreadableError: no complete artifact, or no data.
@@ -64,16 +66,25 @@ def evaluate_again(folder: Path, data_uri: str | None) -> Again:
         DataError: the data is not what the artifact's manifest says.
     """
     began = time.perf_counter()
-    loaded = load_artifact(folder)
+    loaded, stable = load_artifact(folder), None if stable_folder is None else load_artifact(stable_folder)
     spec = resolved_spec(loaded.manifest, folder, data_uri)
     snapshot = prepare_in_memory(spec)
     with torch_settings(spec.training):
-        evaluated = stages.evaluate_candidate(spec, snapshot, loaded, None)
+        evaluated = stages.evaluate_candidate(spec, snapshot, loaded, stable)
         details = build_details(spec, snapshot, loaded.served, evaluated)
-    gates = decide_gates(spec.evaluation.gates, evaluated, NOTHING_SERVES, spec.training.seed)
+    serving, seed = _reference(stable, stable_folder), spec.training.seed
+    compared = compare_with_stable(evaluated.paired, serving, "", seed, without=NOT_GIVEN)
+    gates = decide_gates(spec.evaluation.gates, evaluated, compared, seed)
     summary, seconds = _summary(loaded), time.perf_counter() - began
-    report = build_report(spec, snapshot, summary, evaluated, details, NOTHING_SERVES, gates, seconds)
+    report = build_report(spec, snapshot, summary, evaluated, details, compared, gates, seconds)
     return Again(report, details.protocol, spec, _note(loaded.manifest, snapshot))
+
+
+def _reference(stable: LoadedArtifact | None, folder: Path | None) -> StableReference | None:
+    if stable is None or folder is None:
+        return None
+    place = folder.resolve()
+    return StableReference(name=place.name, version_uri=f"file://{place}", digest=stable.manifest.digest)
 
 
 def load_artifact(folder: Path) -> LoadedArtifact:

@@ -16,12 +16,17 @@ from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_api.spec.model import WITH_STEPS
 from recsys_trainer import again, stages
+from recsys_trainer.arguments import read_arguments
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
+from recsys_trainer.evaluation.stable import NOT_GIVEN
 from recsys_trainer.html.page import render_page
 from recsys_trainer.launching import launched, processes_of_pod
 from recsys_trainer.manifest import read_manifest, read_run_file
 from recsys_trainer.outputs import (
     ARTIFACT,
+    PAGE,
+    PROTOCOL,
+    REPORT,
     SNAPSHOT,
     TRAINING,
     observe_protocol,
@@ -38,15 +43,10 @@ from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
 
-VERBS = ("prepare", "train", "evaluate")
-REPORT = "report.json"
-PAGE = "report.html"
-PROTOCOL = "ncf-protocol.json"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code of docs/contracts.md section 2."""
-    arguments = _parser().parse_args(argv)
+    arguments = read_arguments(argv)
     signal.signal(signal.SIGTERM, terminate)
     if (here := _on_this_machine(arguments)) is not None:
         return _guarded(lambda: here(arguments), lambda error: None)
@@ -66,30 +66,6 @@ def _on_this_machine(arguments: argparse.Namespace) -> Callable[[argparse.Namesp
     if arguments.command == "evaluate" and arguments.artifact is not None:
         return run_evaluate
     return {"fit": run_fit, "compare": run_compare}.get(arguments.command)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="recsys-trainer", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    fit = commands.add_parser("fit", help="prepare, train and evaluate a RecommenderModel manifest on this machine")
-    fit.add_argument("-f", "--file", type=Path, required=True, help="manifest; file:// URIs are accepted here")
-    fit.add_argument("--output", type=Path, required=True, help=f"folder for snapshot/, artifact/, reports/, {REPORT}")
-    fit.add_argument("--data", help="folder or URI of the interactions, default: where the manifest says they are")
-    fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
-    fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
-    for verb in VERBS:
-        job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")
-        if verb == "evaluate":
-            job.add_argument("--key", help="name of the evaluation, default: the run file's")
-            job.add_argument("--artifact", type=Path, help="evaluate this artifact again, here, whatever made it")
-            job.add_argument("--data", help="with --artifact: URI of the interactions, default: where they lay")
-            job.add_argument("--output", type=Path, help=f"with --artifact: folder for {REPORT}, {PROTOCOL}")
-    both = commands.add_parser("compare", help="two output folders of fit on the same users")
-    both.add_argument("first", type=Path, metavar="A")
-    both.add_argument("second", type=Path, metavar="B")
-    report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
-    report.add_argument("stage", choices=VERBS)
-    return parser
 
 
 def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
@@ -127,7 +103,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
     _start_afresh(output, run)
     _say(stages.prepare(run, store))
     _say(stages.train(run, store, lines(), notes(), place))
-    _say(stages.evaluate(run, store))
+    _say(stages.evaluate(run, store, NOT_GIVEN))
     report, protocol = observe_report(store, run.evaluation_key), observe_protocol(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
     assert protocol is not None, "and this beside it"
@@ -139,7 +115,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """The evaluation of an artifact once more, from its files and the interactions."""
-    found = again.evaluate_again(arguments.artifact, _uri(arguments.data))
+    found = again.evaluate_again(arguments.artifact, _uri(arguments.data), arguments.stable)
     if found.note:
         print(f"note: {found.note}", file=sys.stderr, flush=True)
     if arguments.output is not None:

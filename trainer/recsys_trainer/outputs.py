@@ -27,6 +27,9 @@ SNAPSHOT = "snapshot/snapshot.json"
 ARTIFACT = "artifact/manifest.json"
 TRAINING = "reports/training.json"
 QUARANTINE = "reports/quarantine.csv"
+REPORT = "report.json"
+PAGE = "report.html"
+PROTOCOL = "ncf-protocol.json"
 _Manifest = TypeVar("_Manifest", bound=Contract)
 
 

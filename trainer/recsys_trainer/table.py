@@ -130,7 +130,8 @@ def _gates(report: EvaluationReport, evaluation: Evaluation) -> Iterator[str]:
     yield "gates" + ("" if report.gates else ": none, every version would go on")
     for gate in report.gates:
         yield f"  {gate.outcome:<14}{gate.name}: {gate.message}"
-    outcomes = {gate.outcome for gate in report.gates}
+    left = _not_judged(report, evaluation)
+    outcomes = {gate.outcome for gate in report.gates if gate.name not in left}
     if "Fail" in outcomes:
         yield "  In a cluster this version would be rejected."
     elif outcomes & {"Undecided", "NotComparable"}:
@@ -138,3 +139,12 @@ def _gates(report: EvaluationReport, evaluation: Evaluation) -> Iterator[str]:
         yield f"  In a cluster this version {_UNDECIDED[policy]} (onUndecided: {policy})."
     elif outcomes:
         yield "  In a cluster this version would go on to its rollout."
+    if left:
+        yield f"  A cluster would judge {', '.join(sorted(left))} too, against what serves there; where nothing does, that passes."
+
+
+def _not_judged(report: EvaluationReport, evaluation: Evaluation) -> set[str]:
+    """Gates that a cluster would judge against the serving version, where none was given."""
+    if report.stable.status != "NotGiven":
+        return set()
+    return {gate.name for gate in evaluation.gates if gate.max_regression_percent is not None}

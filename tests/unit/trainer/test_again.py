@@ -36,9 +36,41 @@ def test_an_evaluation_from_the_artifact_alone_gives_the_same_figures(
     assert cli.main(command) == 0
     again = json.loads((tmp_path / "out/report.json").read_text())
     assert {name: again[name] for name in SAME} == {name: fitted_report[name] for name in SAME}
-    assert [gate["outcome"] for gate in again["gates"]] == ["Pass", "Pass"]
+    assert [gate["outcome"] for gate in again["gates"]] == ["Pass", "NotComparable"]
+    assert "with --stable" in again["gates"][1]["message"]
     protocols = [(each / "ncf-protocol.json").read_text() for each in (tmp_path / "out", fitted)]
     assert protocols[0] == protocols[1]
+
+
+def test_an_artifact_is_evaluated_beside_a_stable_one(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "--artifact", str(fitted), "--stable", str(fitted / "artifact"), "--output", str(tmp_path)]
+    assert cli.main(command) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["stable"]["status"], report["stable"]["name"]) == ("Compared", "artifact")
+    assert [gate["outcome"] for gate in report["gates"]] == ["Pass", "Pass"]
+    assert f"beside artifact ({report['stable']['digest']})" in capsys.readouterr().out
+    assert cli.main(["evaluate", "--artifact", str(fitted), "--stable", str(tmp_path / "none")]) == 66
+    assert "none: has no golden.json; name an artifact, or an output folder of fit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--stable", "x"], "evaluate: --stable goes with --artifact"),
+        (["--data", "x"], "evaluate: --data goes with --artifact"),
+        (["--output", "x"], "evaluate: --output goes with --artifact"),
+        (["--artifact", "x", "--key", "h2"], "evaluate: --key names the report of a Job"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["evaluate", *options])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 def test_other_data_is_evaluated_and_said(

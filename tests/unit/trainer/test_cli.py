@@ -25,7 +25,9 @@ def test_fit_leaves_snapshot_artifact_reports_and_the_report(fitted: Path, fitte
     folders, files = {"snapshot", "artifact", "reports"}, {"report.json", "report.html", "ncf-protocol.json"}
     assert {path.name for path in fitted.iterdir()} == folders | files
     report = EvaluationReport.model_validate(fitted_report)
-    assert [gate.outcome for gate in report.gates] == ["Pass", "Pass"]
+    assert [gate.outcome for gate in report.gates] == ["Pass", "NotComparable"]
+    assert report.gates[1].message.endswith("with --stable")
+    assert report.stable.status == "NotGiven"
     assert fitted_report["data"]["source"]["uri"].startswith("file://")
 
 
@@ -230,3 +232,21 @@ def test_the_table_says_what_an_undecided_gate_would_do(
     gates = [{"name": "g", "outcome": outcome, "message": "m"}]
     report = EvaluationReport.model_validate({**fitted_report, "gates": gates})
     assert words in render(report, Evaluation.model_validate({"onUndecided": policy}))
+
+
+@pytest.mark.parametrize("outcome", ["Pass", "Fail", None])
+def test_a_gate_that_nothing_was_given_for_is_not_said_to_hold_the_version(
+    fitted_report: dict[str, Any], outcome: str | None
+) -> None:
+    from recsys_api.spec.evaluation import Evaluation
+
+    regression = {"name": "no-worse", "metric": {"name": "NDCG"}, "maxRegressionPercent": "2"}
+    floor = {"name": "floor", "metric": {"name": "NDCG"}, "atLeast": "0.1"}
+    results = [{"name": "no-worse", "outcome": "NotComparable", "message": "m"}]
+    results += [{"name": "floor", "outcome": outcome, "message": "m"}] if outcome else []
+    report = EvaluationReport.model_validate({**fitted_report, "gates": results})
+    text = render(report, Evaluation.model_validate({"gates": [regression, floor] if outcome else [regression]}))
+    assert "would wait for a person" not in text
+    assert "A cluster would judge no-worse too, against what serves there" in text
+    assert ("would be rejected" in text) == (outcome == "Fail")
+    assert ("would go on to its rollout" in text) == (outcome == "Pass")

@@ -50,15 +50,17 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def test_the_three_jobs_leave_what_the_next_one_reads_and_run_once(job: Job, tmp_path: Path) -> None:
     version = tmp_path / "version"
+    gates = [{"name": "no-worse", "metric": {"name": "NDCG"}, "maxRegressionPercent": "0"}]
+    changes = {"training.gpusPerNode": 1, "evaluation.gates": gates}
     results = {}
     for verb, kind in (("prepare", PrepareResult), ("train", TrainResult), ("evaluate", EvaluateResult)):
-        code, result = job(verb, **{"training.gpusPerNode": 1})
+        code, result = job(verb, **changes)
         assert code == 0
         assert isinstance(result, kind)
         assert result.error == ""
         before = contents(version)
-        assert job(verb, **{"training.gpusPerNode": 1}) == (0, result), "again: the same result"
-        assert job("report", verb, **{"training.gpusPerNode": 1}) == (0, result), "from the store: the same result"
+        assert job(verb, **changes) == (0, result), "again: the same result"
+        assert job("report", verb, **changes) == (0, result), "from the store: the same result"
         assert contents(version) == before, "and nothing is written"
         results[verb] = result
     assert results["prepare"].rows > 500
@@ -69,6 +71,7 @@ def test_the_three_jobs_leave_what_the_next_one_reads_and_run_once(job: Job, tmp
     assert results["evaluate"].cold_users > 0
     first = json.loads((version / "reports/evaluation-h0.json").read_text())["stable"]
     assert (first["status"], first["reason"]) == ("NothingServes", "nothing serves yet")
+    assert [gate.outcome for gate in results["evaluate"].gates] == ["Pass"]
 
 
 def test_an_incomplete_output_is_made_again(job: Job, tmp_path: Path) -> None:

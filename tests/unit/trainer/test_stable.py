@@ -8,7 +8,7 @@ from recsys_api.run_spec import StableReference
 from recsys_api.spec.evaluation import Evaluation
 from recsys_trainer.evaluation.bootstrap import MIN_USERS, interval
 from recsys_trainer.evaluation.evaluate import Paired
-from recsys_trainer.evaluation.stable import compare_with_stable
+from recsys_trainer.evaluation.stable import NOT_GIVEN, NOTHING_SERVES, compare_with_stable
 from recsys_trainer.html.beside import stable_section
 from recsys_trainer.table import render
 
@@ -25,7 +25,7 @@ def pair(warm: int, users: int = 100) -> Paired:
 
 @pytest.mark.parametrize("warm", [100, 60])
 def test_both_are_judged_on_the_same_users_by_the_paired_interval(warm: int) -> None:
-    found = compare_with_stable(pair(warm), SERVING, "", 3)
+    found = compare_with_stable(pair(warm), SERVING, "", 3, without=NOTHING_SERVES)
     assert (found.status, found.reason, found.name, found.digest) == ("Compared", "", "v1", "sha256:1")
     for block, users in ((found.metrics, warm), (found.metrics_all_users, 100)):
         assert set(block) == {"ndcg@10", "hr@10"}
@@ -37,25 +37,26 @@ def test_both_are_judged_on_the_same_users_by_the_paired_interval(warm: int) -> 
 
 
 def test_too_few_users_have_no_figures() -> None:
-    few = compare_with_stable(pair(MIN_USERS - 1), SERVING, "", 0)
+    few = compare_with_stable(pair(MIN_USERS - 1), SERVING, "", 0, without=NOTHING_SERVES)
     assert (few.status, few.metrics) == ("NotComparable", {})
     assert few.reason == (
         "29 warm users have test interactions later than both trainings, 30 are needed to compare with v1"
     )
     assert few.metrics_all_users["hr@10"].n == 100
-    nobody = compare_with_stable(pair(0, 0), SERVING, "", 0)
+    nobody = compare_with_stable(pair(0, 0), SERVING, "", 0, without=NOTHING_SERVES)
     assert (nobody.status, nobody.metrics, nobody.metrics_all_users) == ("NotComparable", {}, {})
 
 
 def test_what_is_not_there_is_named_with_the_reason() -> None:
-    gone = compare_with_stable(None, SERVING, "its artifact is gone from s3://m/v1", 0)
+    gone = compare_with_stable(None, SERVING, "its artifact is gone from s3://m/v1", 0, without=NOTHING_SERVES)
     assert (gone.status, gone.name, gone.reason) == ("NotComparable", "v1", "its artifact is gone from s3://m/v1")
-    first = compare_with_stable(None, None, "", 0)
+    first = compare_with_stable(None, None, "", 0, without=NOTHING_SERVES)
     assert (first.status, first.name, first.reason) == ("NothingServes", "", "nothing serves yet")
+    assert compare_with_stable(None, None, "", 0, without=NOT_GIVEN) == NOT_GIVEN
 
 
 def test_people_see_why_there_is_no_comparison(fitted_report: dict[str, object]) -> None:
-    few = compare_with_stable(pair(MIN_USERS - 1), SERVING, "", 0)
+    few = compare_with_stable(pair(MIN_USERS - 1), SERVING, "", 0, without=NOTHING_SERVES)
     report = EvaluationReport.model_validate(fitted_report).model_copy(update={"stable": few})
     for text in (render(report, Evaluation.model_validate({})), "".join(stable_section(report))):
         assert few.reason in text

@@ -43,7 +43,7 @@ def _decide(gate: Gate, evaluated: Evaluated, stable: StableComparison, seed: in
     if stable.status == "NothingServes":
         return GateResult(name=gate.name, outcome="Pass", message=stable.reason)
     if evaluated.paired is None:
-        message = f"{metric_name(gate)}: {stable.name}: {stable.reason}"
+        message = ": ".join(filter(None, (metric_name(gate), stable.name, stable.reason)))
         return GateResult(name=gate.name, outcome="NotComparable", message=message)
     return _decide_regression(gate, evaluated.paired, stable.name, seed)
 

@@ -10,20 +10,25 @@ from recsys_trainer.evaluation.evaluate import Paired, Values
 
 Flags = npt.NDArray[np.bool_]
 NOTHING_SERVES = StableComparison(status="NothingServes", reason="nothing serves yet")
+NOT_GIVEN = StableComparison(
+    status="NotGiven",
+    reason="no version was given to compare with; name the output folder of an earlier fit with --stable",
+)
 
 
 def compare_with_stable(
-    paired: Paired | None, stable: StableReference | None, why_not: str, seed: int
+    paired: Paired | None, stable: StableReference | None, why_not: str, seed: int, *, without: StableComparison
 ) -> StableComparison:
     """The comparison, or why there is none.
 
     Args:
-        stable: the serving version, None where nothing serves.
+        stable: the serving version, None where there is none.
         why_not: why there are no pairs although something serves.
         seed: of the bootstrap.
+        without: what it means that there is no stable version, NOTHING_SERVES or NOT_GIVEN.
     """
     if stable is None:
-        return NOTHING_SERVES
+        return without
     if paired is None:
         return StableComparison(name=stable.name, digest=stable.digest, reason=why_not)
     warm = int(paired.warm_N.sum())
