@@ -64,8 +64,14 @@ class UserGroups(Observed):
     """Quality by `data.columns.userGroup`, warm users."""
 
     metrics: dict[str, Metrics] = Field(default_factory=dict)
+    minimum_users: int = 30
+    """Fewer cannot carry a bootstrap: such groups are in `metrics`, and do not count for gaps."""
+    too_small: tuple[str, ...] = ()
+    """Groups that do not count."""
     gaps: dict[str, float] = Field(default_factory=dict)
-    """Best group's value less the worst one's."""
+    """Best group's value less the worst one's; none where fewer than two groups count."""
+    gaps_by_chance: dict[str, float] = Field(default_factory=dict)
+    """What the gap would be below in 95 of 100 tests if all groups that count were equally good."""
 
 
 class ExposureShare(Observed):

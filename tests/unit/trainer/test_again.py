@@ -202,4 +202,10 @@ def test_groups_that_the_manifest_names_are_in_the_report(
     assert set(report["itemGroups"]) == {"g0", "g1", "g2", "g3"}
     for share in ("lists", "exposure", "training", "catalogue"):
         assert sum(group[share] for group in report["itemGroups"].values()) == pytest.approx(1)
-    assert "User groups" in (tmp_path / "out/report.html").read_text()
+    page = (tmp_path / "out/report.html").read_text()
+    found = users["de"]["ndcg@10"]
+    assert f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]" in page
+    for group, block in users.items():
+        small = block["ndcg@10"]["n"] < 30
+        assert (group in report["userGroups"]["tooSmall"]) == (f"{group} (too small)" in page) == small
+    assert "Groups with fewer than 30 users are too small" in page

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from html import escape
 
 from recsys_api.ncf_protocol import NcfProtocolReport
-from recsys_api.report import EvaluationReport, StableDifference
+from recsys_api.report import EvaluationReport, StableDifference, UserGroups
+from recsys_api.run_spec import MetricValue
 from recsys_trainer.html.parts import metric_table, table
 
 
@@ -31,16 +32,9 @@ def _stable_row(name: str, found: StableDifference) -> tuple[str, ...]:
 
 def groups_section(report: EvaluationReport) -> Iterator[str]:
     """Quality by user group, exposure by item group."""
-    users, items = report.user_groups, report.item_groups
-    if users.metrics:
-        yield "<h2>User groups</h2>"
-        names = list(next(iter(users.metrics.values())))
-        rows = [
-            (group, *(f"{block[name].value:.4f}" for name in names), f"{block[names[0]].n:,}")
-            for group, block in users.metrics.items()
-        ]
-        rows.append(("gap", *(f"{users.gaps[name]:.4f}" for name in names), ""))
-        yield table(("group", *names, "n"), rows)
+    items = report.item_groups
+    if report.user_groups.metrics:
+        yield from _user_groups(report.user_groups)
     if items:
         yield "<h2>Item groups</h2>"
         shares = [
@@ -48,6 +42,28 @@ def groups_section(report: EvaluationReport) -> Iterator[str]:
             for name, each in items.items()
         ]
         yield table(("group", "places", "exposure", "training", "catalogue"), shares)
+
+
+def _user_groups(users: UserGroups) -> Iterator[str]:
+    names = list(next(iter(users.metrics.values())))
+    yield "<h2>User groups</h2>"
+    rows = [
+        (group + " (too small)" * (group in users.too_small), *(_with_bounds(block[name]) for name in names),
+         f"{block[names[0]].n:,}")
+        for group, block in users.metrics.items()
+    ]  # fmt: skip
+    for title, gaps in (("gap", users.gaps), ("gap by chance", users.gaps_by_chance)):
+        if gaps:
+            rows.append((title, *(f"{gaps[name]:.4f}" if name in gaps else "" for name in names), ""))
+    yield table(("group", *names, "n"), rows)
+    yield (
+        f"<p>Groups with fewer than {users.minimum_users} users are too small: they do not count for the gap between the best "
+        "and the worst. By chance the gap of equally good groups is below the last line in 95 of 100 tests.</p>"
+    )
+
+
+def _with_bounds(metric: MetricValue) -> str:
+    return f"{metric.value:.4f} [{metric.low:.4f}, {metric.high:.4f}]"
 
 
 def protocol_section(found: NcfProtocolReport) -> Iterator[str]:
