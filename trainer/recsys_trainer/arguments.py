@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     both = commands.add_parser("compare", help="two output folders of fit on the same users")
     both.add_argument("first", type=Path, metavar="A")
     both.add_argument("second", type=Path, metavar="B")
+    both.add_argument("--json", type=Path, metavar="FILE", help="file for the same figures, for machines")
     report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
     report.add_argument("stage", choices=VERBS)
     return parser

@@ -17,6 +17,7 @@ from recsys_api.run_spec import RunSpec, StableReference
 from recsys_api.spec.model import WITH_STEPS
 from recsys_trainer import again, stages
 from recsys_trainer.arguments import read_arguments
+from recsys_trainer.comparing import compare_fits, render_comparison
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
 from recsys_trainer.evaluation.stable import NOT_GIVEN
 from recsys_trainer.html.page import render_page
@@ -131,8 +132,13 @@ def _uri(place: str | None) -> str | None:
 
 def run_compare(arguments: argparse.Namespace) -> int:
     """Two fits side by side."""
-    found = again.compare_fits(arguments.first, arguments.second)
-    print(again.render_differences(found, arguments.first, arguments.second))
+    file: Path | None = arguments.json
+    if file is not None and file.is_dir():
+        raise ManifestError(f"--json {file}: is a folder; name a file")
+    found = compare_fits(arguments.first, arguments.second)
+    if file is not None:
+        write_json(Store(f"file://{file.resolve().parent}"), file.name, found)
+    print(render_comparison(found))
     return 0
 
 

@@ -50,6 +50,14 @@ class Paired:
     user_N: npt.NDArray[np.int64]
     """Snapshot rows of the users."""
 
+    def differences(self, users_N: npt.NDArray[np.bool_], seed: int) -> dict[str, tuple[float, float, MetricValue]]:
+        """(stable's mean, candidate's mean, candidate - stable with its paired interval) of some of the users."""
+        stable, candidate = (
+            {name: of_user[users_N] for name, of_user in values.items()} for values in (self.stable, self.candidate)
+        )
+        found = with_intervals({name: candidate[name] - stable[name] for name in candidate}, seed)
+        return {name: (float(stable[name].mean()), float(candidate[name].mean()), each) for name, each in found.items()}
+
 
 @dataclass(frozen=True)
 class Evaluated:

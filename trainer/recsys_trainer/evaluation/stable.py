@@ -5,8 +5,8 @@ import numpy.typing as npt
 
 from recsys_api.report import StableComparison, StableDifference
 from recsys_api.run_spec import StableReference
-from recsys_trainer.evaluation.bootstrap import MIN_USERS, with_intervals
-from recsys_trainer.evaluation.evaluate import Paired, Values
+from recsys_trainer.evaluation.bootstrap import MIN_USERS
+from recsys_trainer.evaluation.evaluate import Paired
 
 Flags = npt.NDArray[np.bool_]
 NOTHING_SERVES = StableComparison(status="NothingServes", reason="nothing serves yet")
@@ -54,15 +54,9 @@ def _differences(paired: Paired, users_N: Flags, seed: int) -> dict[str, StableD
     """Nothing where there are too few users."""
     if users_N.sum() < MIN_USERS:
         return {}
-    value, stable = (_of(values, users_N) for values in (paired.candidate, paired.stable))
     return {
         name: StableDifference(
-            stable=float(stable[name].mean()), value=float(value[name].mean()),
-            difference=found.value, low=found.low, high=found.high, n=found.n,
+            stable=stable, value=value, difference=found.value, low=found.low, high=found.high, n=found.n
         )
-        for name, found in with_intervals({name: value[name] - stable[name] for name in value}, seed).items()
-    }  # fmt: skip
-
-
-def _of(values: Values, users_N: Flags) -> Values:
-    return {name: of_user[users_N] for name, of_user in values.items()}
+        for name, (stable, value, found) in paired.differences(users_N, seed).items()
+    }
