@@ -64,8 +64,14 @@ class UserGroups(Observed):
     """Quality by `data.columns.userGroup`, warm users."""
 
     metrics: dict[str, Metrics] = Field(default_factory=dict)
+    minimum_users: int = 30
+    """Fewer cannot carry a bootstrap: such groups are in `metrics`, and do not count for gaps."""
+    too_small: tuple[str, ...] = ()
+    """Groups that do not count."""
     gaps: dict[str, float] = Field(default_factory=dict)
-    """Best group's value less the worst one's."""
+    """Best group's value less the worst one's; none where fewer than two groups count."""
+    gaps_by_chance: dict[str, float] = Field(default_factory=dict)
+    """What the gap would be below in 95 of 100 tests if all groups that count were equally good."""
 
 
 class ExposureShare(Observed):
@@ -136,6 +142,38 @@ class ColdItems(Observed):
     """Warm users, as if the others were all that they did in the test."""
 
 
+class PairedDifference(Observed):
+    """By how much the mean of one artifact is above another's over `n` users that both were asked about."""
+
+    difference: float
+    low: float
+    high: float
+    """Its 95 % interval, from a paired bootstrap."""
+    n: int
+
+
+class StableDifference(PairedDifference):
+    """`value` less `stable`."""
+
+    stable: float
+    value: float
+    """Of this version: on those users and interactions, so not what `metrics` says."""
+
+
+class StableComparison(Observed):
+    """This version beside the serving one, on test interactions later than both trainings, as gates see them."""
+
+    status: Literal["Compared", "NotComparable", "NothingServes", "NotGiven"] = "NotComparable"
+    """NotGiven: outside of a cluster, where nobody knows what serves unless --stable says it."""
+    reason: str = ""
+    """Why there is no comparison of warm users."""
+    name: str = ""
+    digest: str = ""
+    metrics: dict[str, StableDifference] = Field(default_factory=dict)
+    """Warm users, where there are 30."""
+    metrics_all_users: dict[str, StableDifference] = Field(default_factory=dict)
+
+
 class EvaluationReport(Observed):
     """What an evaluation found; `metrics` is the served path on warm test users."""
 
@@ -150,6 +188,7 @@ class EvaluationReport(Observed):
     baselines_left_out: dict[str, str] = Field(default_factory=dict)
     """Baselines that this data or this machine does not allow, and why."""
     gates: tuple[GateResult, ...] = ()
+    stable: StableComparison = StableComparison()
     retrieval: RetrievalReport
     data: dict[str, object] = Field(default_factory=dict)
     model: dict[str, object] = Field(default_factory=dict)

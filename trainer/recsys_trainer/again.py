@@ -1,47 +1,52 @@
-"""`recsys-trainer evaluate --artifact` and `recsys-trainer compare`: judging what exists, without a training."""
+"""`recsys-trainer evaluate --artifact`: judging what exists, without a training."""
 
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.report import EvaluationReport
+from recsys_api.run_spec import StableReference
 from recsys_api.spec.data import Data
 from recsys_trainer import stages
-from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot, write_snapshot
 from recsys_trainer.device import torch_settings
 from recsys_trainer.errors import ManifestError, UnreadableError
-from recsys_trainer.evaluation.bootstrap import resampled_means
 from recsys_trainer.evaluation.details import build_details
-from recsys_trainer.evaluation.evaluate import LoadedArtifact, compare
+from recsys_trainer.evaluation.evaluate import LoadedArtifact
 from recsys_trainer.evaluation.gates import decide_gates
-from recsys_trainer.evaluation.metrics import CUTOFFS
-from recsys_trainer.evaluation.questions import build_test_part
 from recsys_trainer.evaluation.report import build_report
-from recsys_trainer.outputs import fetch_artifact, fetch_snapshot
+from recsys_trainer.evaluation.stable import NOT_GIVEN, compare_with_stable
+from recsys_trainer.outputs import fetch_artifact
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
-from recsys_trainer.training import last_trained_part
 
-Floats = npt.NDArray[np.float64]
 ARTIFACT_FOLDER = "artifact"
-COMPARED = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
-MIN_USERS = 2
 
 
-def evaluate_again(folder: Path, data_uri: str | None) -> tuple[EvaluationReport, RecommenderModelSpec, str]:
-    """(report, the artifact's spec, a note where the data is not that of the training).
+@dataclass(frozen=True)
+class Again:
+    """What an evaluation from the artifact alone found."""
+
+    report: EvaluationReport
+    protocol: NcfProtocolReport
+    spec: RecommenderModelSpec
+    """The artifact's."""
+    note: str
+    """Where the data is not that of the training."""
+
+
+def evaluate_again(folder: Path, data_uri: str | None, stable_folder: Path | None = None) -> Again:
+    """The evaluation of an artifact once more.
 
     Args:
         folder: an artifact, or an output folder of `fit` with one in it.
         data_uri: where the interactions lie now; None for where they lay.
+        stable_folder: another one, that it is compared with.
 
     Raises:
         UnreadableError: no complete artifact, or no data.
@@ -49,16 +54,25 @@ def evaluate_again(folder: Path, data_uri: str | None) -> tuple[EvaluationReport
         DataError: the data is not what the artifact's manifest says.
     """
     began = time.perf_counter()
-    loaded = load_artifact(folder)
+    loaded, stable = load_artifact(folder), None if stable_folder is None else load_artifact(stable_folder)
     spec = resolved_spec(loaded.manifest, folder, data_uri)
     snapshot = prepare_in_memory(spec)
     with torch_settings(spec.training):
-        evaluated = stages.evaluate_candidate(spec, snapshot, loaded, None)
+        evaluated = stages.evaluate_candidate(spec, snapshot, loaded, stable)
         details = build_details(spec, snapshot, loaded.served, evaluated)
-    gates = decide_gates(spec.evaluation.gates, evaluated, None, "", spec.training.seed)
-    summary = _summary(loaded)
-    report = build_report(spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
-    return report, spec, _note(loaded.manifest, snapshot)
+    serving, seed = _reference(stable, stable_folder), spec.training.seed
+    compared = compare_with_stable(evaluated.paired, serving, "", seed, without=NOT_GIVEN)
+    gates = decide_gates(spec.evaluation.gates, evaluated, compared, seed)
+    summary, seconds = _summary(loaded), time.perf_counter() - began
+    report = build_report(spec, snapshot, summary, evaluated, details, compared, gates, seconds)
+    return Again(report, details.protocol, spec, _note(loaded.manifest, snapshot))
+
+
+def _reference(stable: LoadedArtifact | None, folder: Path | None) -> StableReference | None:
+    if stable is None or folder is None:
+        return None
+    place = folder.resolve()
+    return StableReference(name=place.name, version_uri=f"file://{place}", digest=stable.manifest.digest)
 
 
 def load_artifact(folder: Path) -> LoadedArtifact:
@@ -122,75 +136,3 @@ def _summary(loaded: LoadedArtifact) -> TrainingSummary:
         best_epoch=0, refit="", seconds=0.0, samples=0, samples_per_second=0.0, users=len(loaded.served.users),
         items=loaded.served.items, parameters=parameters, message="evaluated again from the artifact",
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A metric of two artifacts on the same users."""
-
-    name: str
-    first: float
-    second: float
-    low: float
-    high: float
-    """95 % paired bootstrap interval of second - first."""
-    users: int
-
-
-def compare_fits(first: Path, second: Path) -> list[Difference]:
-    """Paired differences on the users that both were trained on.
-
-    Raises:
-        UnreadableError: an output of fit is not complete.
-        ManifestError: their data differs, so that figures could not be told apart from it.
-    """
-    stores = [Store(f"file://{folder.resolve()}") for folder in (first, second)]
-    snapshots, loaded = [fetch_snapshot(store) for store in stores], [fetch_artifact(store) for store in stores]
-    specs = [resolved_spec(each.manifest, folder, None) for each, folder in zip(loaded, (first, second), strict=True)]
-    digests = [each.manifest.digest for each in snapshots]
-    if digests[0] != digests[1]:
-        raise ManifestError(
-            f"{first} and {second} were split from other data ({digests[0][:19]}… and {digests[1][:19]}…); fit both on "
-            "one source with one split, or use fit --stable"
-        )
-    targets = [spec.data.split.target for spec in specs]
-    if targets[0] != targets[1]:
-        raise ManifestError(f"{first} has data.split.target {targets[0]}, {second} {targets[1]}; fit both with one")
-    last_part = max(last_trained_part(spec) for spec in specs)
-    most = min((each.evaluation.max_users for each in specs if each.evaluation.max_users), default=None)
-    test = build_test_part(snapshots[0], targets[0], last_part).drawn(most, specs[0].training.seed, snapshots[0])
-    with torch_settings(specs[0].training):
-        paired = compare(snapshots[0], loaded[1], loaded[0], test, last_part, CUTOFFS)
-    asked = snapshots[0].users.take(paired.user_N)
-    shared = paired.warm_N.copy()
-    for each in loaded:
-        shared &= rows_of(asked, each.served.users) >= 0
-    if shared.sum() < MIN_USERS:
-        raise ManifestError(f"{first} and {second} share {int(shared.sum())} test users; {MIN_USERS} are needed")
-    return [
-        _difference(name, paired.stable[name][shared], paired.candidate[name][shared], specs[0].training.seed)
-        for name in COMPARED
-    ]
-
-
-def _difference(name: str, first: Floats, second: Floats, seed: int) -> Difference:
-    low, high = np.percentile(resampled_means((second - first)[:, None], seed)[:, 0], (2.5, 97.5))
-    return Difference(name, float(first.mean()), float(second.mean()), float(low), float(high), len(first))
-
-
-def render_differences(found: list[Difference], first: Path, second: Path) -> str:
-    """A table for a person."""
-    lines = [
-        f"A  {first}",
-        f"B  {second}",
-        f"{found[0].users} users that both were trained on",
-        "",
-        f"{'':<14}{'A':>8}{'B':>9}{'B - A':>10}  95 % interval",
-    ]
-    for each in found:
-        verdict = "B is better" if each.low > 0 else "A is better" if each.high < 0 else "no difference shown"
-        lines.append(
-            f"  {each.name:<12}{each.first:>8.4f}{each.second:>9.4f}{each.second - each.first:>+10.4f}"
-            f"  [{each.low:+.4f}, {each.high:+.4f}]  {verdict}"
-        )
-    return "\n".join(lines)

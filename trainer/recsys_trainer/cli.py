@@ -12,20 +12,29 @@ from pathlib import Path
 import torch
 
 from recsys_api.artifact import ArtifactManifest
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_api.spec.model import WITH_STEPS
 from recsys_trainer import again, stages
+from recsys_trainer.arguments import read_arguments
+from recsys_trainer.comparing import compare_fits, render_comparison
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
+from recsys_trainer.evaluation.stable import NOT_GIVEN
 from recsys_trainer.html.page import render_page
 from recsys_trainer.launching import launched, processes_of_pod
 from recsys_trainer.manifest import read_manifest, read_run_file
 from recsys_trainer.outputs import (
     ARTIFACT,
+    PAGE,
+    PROTOCOL,
+    REPORT,
     SNAPSHOT,
     TRAINING,
+    observe_protocol,
     observe_report,
     observe_training,
+    protocol_name,
     report_name,
     write_json,
 )
@@ -37,14 +46,10 @@ from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
 
-VERBS = ("prepare", "train", "evaluate")
-REPORT = "report.json"
-PAGE = "report.html"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code of docs/contracts.md section 2."""
-    arguments = _parser().parse_args(argv)
+    arguments = read_arguments(argv)
     signal.signal(signal.SIGTERM, terminate)
     if (here := _on_this_machine(arguments)) is not None:
         return _guarded(lambda: here(arguments), lambda error: None)
@@ -64,40 +69,6 @@ def _on_this_machine(arguments: argparse.Namespace) -> Callable[[argparse.Namesp
     if arguments.command == "evaluate" and arguments.artifact is not None:
         return run_evaluate
     return {"fit": run_fit, "compare": run_compare, "recommend": run_recommend}.get(arguments.command)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="recsys-trainer", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    fit = commands.add_parser("fit", help="prepare, train and evaluate a RecommenderModel manifest on this machine")
-    fit.add_argument("-f", "--file", type=Path, required=True, help="manifest; file:// URIs are accepted here")
-    fit.add_argument(
-        "--output", type=Path, required=True, help="folder for snapshot/, artifact/, reports/, report.json"
-    )
-    fit.add_argument("--data", help="folder or URI of the interactions, default: where the manifest says they are")
-    fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
-    fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
-    for verb in VERBS:
-        job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")
-        if verb == "evaluate":
-            job.add_argument("--key", help="name of the evaluation, default: the run file's")
-            job.add_argument("--artifact", type=Path, help="evaluate this artifact again, here, whatever made it")
-            job.add_argument("--data", help="with --artifact: URI of the interactions, default: where they lay")
-            job.add_argument("--output", type=Path, help=f"with --artifact: folder for {REPORT}")
-    both = commands.add_parser("compare", help="two output folders of fit on the same users")
-    both.add_argument("first", type=Path, metavar="A")
-    both.add_argument("second", type=Path, metavar="B")
-    answers = commands.add_parser("recommend", help="the answers that serving gives from an artifact")
-    answers.add_argument("--artifact", type=Path, required=True, help="an artifact, or an output folder of fit")
-    answers.add_argument("--user", action="append", required=True, metavar="ID", help="may be given several times")
-    answers.add_argument(
-        "--seen", action="append", default=[], metavar="ID", help="item that the user has had beside its history"
-    )
-    answers.add_argument("-k", type=int, default=10, help="items for each user, default: %(default)s")
-    answers.add_argument("--json", action="store_true", help="one JSON line for each user")
-    report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
-    report.add_argument("stage", choices=VERBS)
-    return parser
 
 
 def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
@@ -135,10 +106,11 @@ def run_fit(arguments: argparse.Namespace) -> int:
     _start_afresh(output, run)
     _say(stages.prepare(run, store))
     _say(stages.train(run, store, lines(), notes(), place))
-    _say(stages.evaluate(run, store))
-    report = observe_report(store, run.evaluation_key)
+    _say(stages.evaluate(run, store, NOT_GIVEN))
+    report, protocol = observe_report(store, run.evaluation_key), observe_protocol(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
-    write_report(store, report)
+    assert protocol is not None, "and this beside it"
+    write_report(store, report, protocol)
     print(render(report, run.spec.evaluation))
     failed = any(gate.outcome == "Fail" for gate in report.gates)
     return 1 if failed and arguments.fail_on_gate else 0
@@ -146,12 +118,12 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """The evaluation of an artifact once more, from its files and the interactions."""
-    report, spec, note = again.evaluate_again(arguments.artifact, _uri(arguments.data))
-    if note:
-        print(f"note: {note}", file=sys.stderr, flush=True)
+    found = again.evaluate_again(arguments.artifact, _uri(arguments.data), arguments.stable)
+    if found.note:
+        print(f"note: {found.note}", file=sys.stderr, flush=True)
     if arguments.output is not None:
-        write_report(Store(f"file://{arguments.output.resolve()}"), report)
-    print(render(report, spec.evaluation))
+        write_report(Store(f"file://{arguments.output.resolve()}"), found.report, found.protocol)
+    print(render(found.report, found.spec.evaluation))
     return 0
 
 
@@ -162,23 +134,28 @@ def _uri(place: str | None) -> str | None:
 
 def run_compare(arguments: argparse.Namespace) -> int:
     """Two fits side by side."""
-    found = again.compare_fits(arguments.first, arguments.second)
-    print(again.render_differences(found, arguments.first, arguments.second))
+    file: Path | None = arguments.json
+    if file is not None and file.is_dir():
+        raise ManifestError(f"--json {file}: is a folder; name a file")
+    found = compare_fits(arguments.first, arguments.second)
+    if file is not None:
+        write_json(Store(f"file://{file.resolve().parent}"), file.name, found)
+    print(render_comparison(found))
     return 0
 
 
 def run_recommend(arguments: argparse.Namespace) -> int:
     """Answers for some users."""
-    found = recommend(arguments.artifact, arguments.user, arguments.seen, arguments.k)
-    for each in found:
+    for each in recommend(arguments.artifact, arguments.user, arguments.seen, arguments.k):
         print(json.dumps(each.to_dict(), ensure_ascii=False) if arguments.json else render_answer(each))
     return 0
 
 
-def write_report(store: Store, report: EvaluationReport) -> None:
-    """report.json, and report.html beside it."""
+def write_report(store: Store, report: EvaluationReport, protocol: NcfProtocolReport) -> None:
+    """report.json, and ncf-protocol.json and report.html beside it."""
+    write_json(store, PROTOCOL, protocol)
     write_json(store, REPORT, report)
-    store.write(PAGE, render_page(report).encode())
+    store.write(PAGE, render_page(report, protocol).encode())
 
 
 def _start_afresh(output: Path, run: RunSpec) -> None:
@@ -191,7 +168,8 @@ def _start_afresh(output: Path, run: RunSpec) -> None:
     with reading(str(output)):
         if not stages.is_prepared(run, Store(run.version_uri)):
             (output / SNAPSHOT).unlink(missing_ok=True)
-        for name in (ARTIFACT, TRAINING, report_name(run.evaluation_key), REPORT, PAGE):
+        key = run.evaluation_key
+        for name in (ARTIFACT, TRAINING, report_name(key), protocol_name(key), REPORT, PROTOCOL, PAGE):
             (output / name).unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, SnapshotManifest
 from recsys_api.base import Contract
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec
 from recsys_trainer.artifact.served import load_served, verify
@@ -26,12 +27,20 @@ SNAPSHOT = "snapshot/snapshot.json"
 ARTIFACT = "artifact/manifest.json"
 TRAINING = "reports/training.json"
 QUARANTINE = "reports/quarantine.csv"
+REPORT = "report.json"
+PAGE = "report.html"
+PROTOCOL = "ncf-protocol.json"
 _Manifest = TypeVar("_Manifest", bound=Contract)
 
 
 def report_name(key: str) -> str:
     """Where the report of an evaluation lies."""
     return f"reports/evaluation-{key}.json"
+
+
+def protocol_name(key: str) -> str:
+    """Where the protocol of the NCF paper lies, beside the report."""
+    return f"reports/ncf-protocol-{key}.json"
 
 
 def observe_snapshot(store: Store) -> SnapshotManifest | None:
@@ -52,6 +61,11 @@ def observe_training(store: Store) -> TrainingSummary | None:
 def observe_report(store: Store, key: str) -> EvaluationReport | None:
     """The report of an evaluation if it is there."""
     return _parsed(EvaluationReport, store, report_name(key)) if store.exists(report_name(key)) else None
+
+
+def observe_protocol(store: Store, key: str) -> NcfProtocolReport | None:
+    """What an evaluation found by the protocol of the NCF paper, if it is there."""
+    return _parsed(NcfProtocolReport, store, protocol_name(key)) if store.exists(protocol_name(key)) else None
 
 
 def fetch_snapshot(store: Store) -> snapshots.Snapshot:

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from recsys_api.artifact import ARTIFACT_FILES, SnapshotManifest
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.report import StableComparison
 from recsys_api.rules import validate_spec
 from recsys_api.run_spec import EvaluateResult, PrepareResult, RunSpec, TrainResult
 from recsys_trainer.artifact import export
@@ -22,6 +23,7 @@ from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
 from recsys_trainer.evaluation.report import build_report, short_result
+from recsys_trainer.evaluation.stable import NOTHING_SERVES, compare_with_stable
 from recsys_trainer.manifest import first_problem
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.outputs import (
@@ -37,6 +39,7 @@ from recsys_trainer.outputs import (
     observe_report,
     observe_snapshot,
     observe_training,
+    protocol_name,
     report_name,
     required_training,
     scratch,
@@ -124,8 +127,12 @@ def assist(run: RunSpec, store: Store, place: Place) -> None:
         workers.wait()
 
 
-def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
-    """Judge the exported artifact; leave reports/evaluation-<key>.json."""
+def evaluate(run: RunSpec, store: Store, without_stable: StableComparison = NOTHING_SERVES) -> EvaluateResult:
+    """Judge the exported artifact; leave reports/evaluation-<key>.json, and ncf-protocol-<key>.json beside it.
+
+    Args:
+        without_stable: what it means that the run names no stable version.
+    """
     refuse_impossible(run.spec)
     if (report := observe_report(store, run.evaluation_key)) is None:
         began = time.perf_counter()
@@ -134,9 +141,12 @@ def evaluate(run: RunSpec, store: Store) -> EvaluateResult:
         with torch_settings(run.spec.training):
             evaluated = evaluate_candidate(run.spec, snapshot, candidate, stable)
             details = build_details(run.spec, snapshot, candidate.served, evaluated)
-        name = run.stable.name if run.stable else None
-        gates = decide_gates(run.spec.evaluation.gates, evaluated, name, why_not, run.spec.training.seed)
-        report = build_report(run.spec, snapshot, summary, evaluated, details, gates, time.perf_counter() - began)
+        seed = run.spec.training.seed
+        compared = compare_with_stable(evaluated.paired, run.stable, why_not, seed, without=without_stable)
+        gates = decide_gates(run.spec.evaluation.gates, evaluated, compared, seed)
+        seconds = time.perf_counter() - began
+        report = build_report(run.spec, snapshot, summary, evaluated, details, compared, gates, seconds)
+        write_json(store, protocol_name(run.evaluation_key), details.protocol)
         write_json(store, report_name(run.evaluation_key), report)
     return short_result(report)
 

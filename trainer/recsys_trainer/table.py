@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from recsys_api.report import EvaluationReport, Metrics
+from recsys_api.report import EvaluationReport, Metrics, StableComparison
 from recsys_api.run_spec import MetricValue
 from recsys_api.spec.evaluation import Evaluation
 
@@ -13,8 +13,8 @@ _UNDECIDED = {"Pass": "would go on", "Hold": "would wait for a person", "Reject"
 
 
 def render(report: EvaluationReport, evaluation: Evaluation) -> str:
-    """The report as text: metrics beside popularity, cold users, gates."""
-    return "\n".join([*_data(report), "", *_metrics(report), "", *_gates(report, evaluation)])
+    """The report as text: metrics beside the baselines, cold users, the stable version, gates."""
+    return "\n".join([*_data(report), "", *_metrics(report), "", *_stable(report.stable), *_gates(report, evaluation)])
 
 
 def _data(report: EvaluationReport) -> Iterator[str]:
@@ -94,11 +94,44 @@ def _beside(metric: MetricValue | None) -> str:
     return f"{'' if metric is None else f'{metric.value:.4f}':>{WIDTH + 1}}"
 
 
+def _stable(stable: StableComparison) -> Iterator[str]:
+    """Nothing where there is no stable version."""
+    if not stable.name:
+        return
+    yield f"beside {stable.name} ({stable.digest}), on test interactions later than both trainings"
+    if stable.reason:
+        yield f"  no comparison: {stable.reason}"
+    if stable.metrics_all_users:
+        yield f"{'':<14}{'stable':>8}{'this':>9}{'change':>10}  95 % interval"
+    for title, block in (("warm users", stable.metrics), ("all users", stable.metrics_all_users)):
+        shown = {name: block[name] for name in SHOWN if name in block}
+        if shown:
+            yield f"{title}, {shown[SHOWN[0]].n}"
+        for name, found in shown.items():
+            yield difference_line(name, found.stable, found.value, (found.low, found.high), ("worse", "better"))
+    yield ""
+
+
+def difference_line(
+    name: str, first: float, second: float, bounds: tuple[float, float], verdicts: tuple[str, str]
+) -> str:
+    """A metric of two, what the second has more, and what that shows.
+
+    Args:
+        bounds: interval of second - first.
+        verdicts: what it means that the whole interval is below 0, and above.
+    """
+    low, high = bounds
+    verdict = verdicts[1] if low > 0 else verdicts[0] if high < 0 else "no difference shown"
+    return f"  {name:<12}{first:>8.4f}{second:>9.4f}{second - first:>+10.4f}  [{low:+.4f}, {high:+.4f}]  {verdict}"
+
+
 def _gates(report: EvaluationReport, evaluation: Evaluation) -> Iterator[str]:
     yield "gates" + ("" if report.gates else ": none, every version would go on")
     for gate in report.gates:
         yield f"  {gate.outcome:<14}{gate.name}: {gate.message}"
-    outcomes = {gate.outcome for gate in report.gates}
+    left = _not_judged(report, evaluation)
+    outcomes = {gate.outcome for gate in report.gates if gate.name not in left}
     if "Fail" in outcomes:
         yield "  In a cluster this version would be rejected."
     elif outcomes & {"Undecided", "NotComparable"}:
@@ -106,3 +139,12 @@ def _gates(report: EvaluationReport, evaluation: Evaluation) -> Iterator[str]:
         yield f"  In a cluster this version {_UNDECIDED[policy]} (onUndecided: {policy})."
     elif outcomes:
         yield "  In a cluster this version would go on to its rollout."
+    if left:
+        yield f"  A cluster would judge {', '.join(sorted(left))} too, against what serves there; where nothing does, that passes."
+
+
+def _not_judged(report: EvaluationReport, evaluation: Evaluation) -> set[str]:
+    """Gates that a cluster would judge against the serving version, where none was given."""
+    if report.stable.status != "NotGiven":
+        return set()
+    return {gate.name for gate in evaluation.gates if gate.max_regression_percent is not None}

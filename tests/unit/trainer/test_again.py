@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_trainer import cli
 from recsys_trainer.html.page import render_page
@@ -35,7 +36,41 @@ def test_an_evaluation_from_the_artifact_alone_gives_the_same_figures(
     assert cli.main(command) == 0
     again = json.loads((tmp_path / "out/report.json").read_text())
     assert {name: again[name] for name in SAME} == {name: fitted_report[name] for name in SAME}
-    assert [gate["outcome"] for gate in again["gates"]] == ["Pass", "Pass"]
+    assert [gate["outcome"] for gate in again["gates"]] == ["Pass", "NotComparable"]
+    assert "with --stable" in again["gates"][1]["message"]
+    protocols = [(each / "ncf-protocol.json").read_text() for each in (tmp_path / "out", fitted)]
+    assert protocols[0] == protocols[1]
+
+
+def test_an_artifact_is_evaluated_beside_a_stable_one(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "--artifact", str(fitted), "--stable", str(fitted / "artifact"), "--output", str(tmp_path)]
+    assert cli.main(command) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["stable"]["status"], report["stable"]["name"]) == ("Compared", "artifact")
+    assert [gate["outcome"] for gate in report["gates"]] == ["Pass", "Pass"]
+    assert f"beside artifact ({report['stable']['digest']})" in capsys.readouterr().out
+    assert cli.main(["evaluate", "--artifact", str(fitted), "--stable", str(tmp_path / "none")]) == 66
+    assert "none: has no golden.json; name an artifact, or an output folder of fit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--stable", "x"], "evaluate: --stable goes with --artifact"),
+        (["--data", "x"], "evaluate: --data goes with --artifact"),
+        (["--output", "x"], "evaluate: --output goes with --artifact"),
+        (["--artifact", "x", "--key", "h2"], "evaluate: --key names the report of a Job"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["evaluate", *options])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 def test_other_data_is_evaluated_and_said(
@@ -72,9 +107,22 @@ def test_two_fits_are_compared_on_the_users_that_they_share(
     manifest = write_manifest(**{"training.epochs": 1, "training.optimizer.learningRate": 1e-6})
     assert cli.main(["fit", "-f", str(manifest), "--output", str(tmp_path / "bad")]) == 0
     capsys.readouterr()
-    assert cli.main(["compare", str(fitted), str(tmp_path / "bad")]) == 0
+    file = tmp_path / "new/both.json"
+    assert cli.main(["compare", str(fitted), str(tmp_path / "bad"), "--json", str(file)]) == 0
     output = capsys.readouterr().out
     assert "A is better" in output
+    found = json.loads(file.read_text())
+    assert found["format"] == "recsys.dev/comparison/v1"
+    for key, folder in (("a", fitted), ("b", tmp_path / "bad")):
+        manifest = json.loads((folder / "artifact/manifest.json").read_text())
+        assert found[key] == {"folder": str(folder), "digest": manifest["digest"], "architecture": "NeuMF"}
+    assert f"{found['users']} users that both were trained on" in output
+    assert len(found["metrics"]) == 6
+    for name, each in found["metrics"].items():
+        assert each["difference"] == pytest.approx(each["b"] - each["a"])
+        line = f"  {name:<12}{each['a']:>8.4f}{each['b']:>9.4f}{each['difference']:>+10.4f}"
+        assert f"{line}  [{each['low']:+.4f}, {each['high']:+.4f}]" in output
+        assert each["n"] == found["users"]
     assert cli.main(["compare", str(fitted), str(fitted)]) == 0
     same = capsys.readouterr().out
     assert same.count("+0.0000  [+0.0000, +0.0000]  no difference shown") == 6
@@ -99,6 +147,9 @@ def test_fits_that_cannot_be_compared_are_refused_with_one_line(
     assert words in error
     assert error.count("\n") == 1
     assert cli.main(["compare", str(fitted), str(tmp_path / "nothing")]) == 66
+    capsys.readouterr()
+    assert cli.main(["compare", str(fitted), str(fitted), "--json", str(tmp_path)]) == 64
+    assert capsys.readouterr().err == f"error: --json {tmp_path}: is a folder; name a file\n"
 
 
 class Tags(HTMLParser):
@@ -123,12 +174,13 @@ def test_the_page_shows_everything_and_loads_nothing(fitted: Path) -> None:
     assert page.loads == []
     for words in (
         "Learning curves", "popularity", "itemKNN", "ease", "recentPopularity", "Calibration", "Slope", "Popularity curve",
-        "99 sampled negatives", "repeats dropped", "rows set aside", "without cold items",
+        "99 sampled negatives", "Krichene and Rendle 2020", "test users were asked", "does not know their first test item",
+        "repeats dropped", "rows set aside", "without cold items",
     ):  # fmt: skip
         assert words in text
 
 
-def test_what_a_user_wrote_is_escaped(fitted_report: dict[str, Any]) -> None:
+def test_what_a_user_wrote_is_escaped(fitted: Path, fitted_report: dict[str, Any]) -> None:
     poison = "<script>alert('x')</script><img src=x onerror=y>"
     groups = {"metrics": {poison: fitted_report["metrics"]}, "gaps": dict.fromkeys(fitted_report["metrics"], 0.0)}
     share = {"lists": 1.0, "exposure": 1.0, "training": 1.0, "catalogue": 1.0}
@@ -136,13 +188,15 @@ def test_what_a_user_wrote_is_escaped(fitted_report: dict[str, Any]) -> None:
         **fitted_report,
         "model": {"architecture": poison, poison: poison},
         "data": {**fitted_report["data"], "testUsers": poison, "source": {"uri": poison}},
+        "stable": {"name": poison, "digest": poison, "reason": poison},
         "gates": [{"name": poison, "outcome": "Pass", "message": poison}],
         "userGroups": groups,
         "itemGroups": {poison: share},
         "calibration": {"status": "NotCalibrated", "reason": poison},
     }
+    protocol = NcfProtocolReport.model_validate_json((fitted / "ncf-protocol.json").read_bytes())
     page = Tags()
-    page.feed(render_page(EvaluationReport.model_validate(changed)))
+    page.feed(render_page(EvaluationReport.model_validate(changed), protocol))
     assert not {"script", "img"} & set(page.tags)
     assert page.loads == []
 
@@ -164,4 +218,10 @@ def test_groups_that_the_manifest_names_are_in_the_report(
     assert set(report["itemGroups"]) == {"g0", "g1", "g2", "g3"}
     for share in ("lists", "exposure", "training", "catalogue"):
         assert sum(group[share] for group in report["itemGroups"].values()) == pytest.approx(1)
-    assert "User groups" in (tmp_path / "out/report.html").read_text()
+    page = (tmp_path / "out/report.html").read_text()
+    found = users["de"]["ndcg@10"]
+    assert f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]" in page
+    for group, block in users.items():
+        small = block["ndcg@10"]["n"] < 30
+        assert (group in report["userGroups"]["tooSmall"]) == (f"{group} (too small)" in page) == small
+    assert "Groups with fewer than 30 users are too small" in page

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_api.report import UserGroups
 from recsys_trainer.data.interactions import Groups
 from recsys_trainer.evaluation.beyond import beyond_accuracy
 from recsys_trainer.evaluation.groups import by_item_group, by_user_group
@@ -121,12 +122,59 @@ def test_groups_share_what_is_shown_and_differ_by_what_they_get() -> None:
     assert set(found) == {"big", "small", "(none)"}
     assert (found["big"].lists, found["big"].training, found["big"].catalogue) == (0.6, 0.75, 0.5)
     assert found["small"].exposure == pytest.approx((0.5 + 1 / log2(3)) / (2 * (1 + 1 / log2(3)) + 0.5))
-    values = {name: np.array([1.0, 0.0, 0.5, 0.25]) for name in ("ndcg@10", "recall@20", "hr@10")}
-    users = by_user_group(groups, np.array([0, 1, 2, 3]), values, 0)
-    assert {name: block["hr@10"].value for name, block in users.metrics.items()} == {
-        "big": 0.5, "small": 0.5, "(none)": 0.25,
+
+
+def grouped(sizes: dict[str, int], hits: dict[str, float], seed: int = 0) -> UserGroups:
+    """Users of every group, of whom such a share is hit."""
+    names = tuple(name for name in sizes if name != "(none)")
+    of = np.concatenate([np.full(sizes[name], names.index(name) if name in names else -1) for name in sizes])
+    hit = np.concatenate([np.arange(size) < hits[name] * size for name, size in sizes.items()]).astype(float)
+    values = dict.fromkeys(("ndcg@10", "recall@20", "hr@10"), hit)
+    return by_user_group(Groups(names, of.astype(np.int32)), np.arange(len(of)), values, seed)
+
+
+def test_every_group_of_users_has_its_metrics_with_interval_and_n() -> None:
+    found = grouped({"big": 200, "one": 1, "(none)": 40}, {"big": 0.5, "one": 1, "(none)": 0.25})
+    blocks = {name: block["hr@10"] for name, block in found.metrics.items()}
+    assert {name: (each.value, each.n) for name, each in blocks.items()} == {
+        "big": (0.5, 200), "one": (1, 1), "(none)": (0.25, 40),
     }  # fmt: skip
-    assert users.gaps["ndcg@10"] == 0.25
+    assert blocks["big"].low == pytest.approx(0.5 - 1.96 * sqrt(0.25 / 200), abs=0.01)
+    assert blocks["big"].high == pytest.approx(0.5 + 1.96 * sqrt(0.25 / 200), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "gap", "small"),
+    [
+        ({"a": 30, "b": 30}, 0.5, ()),
+        ({"a": 30, "b": 30, "one": 1}, 0.5, ("one",)),
+        ({"a": 30, "b": 30, "(none)": 29}, 0.5, ("(none)",)),
+        ({"a": 30, "b": 30, "(none)": 30}, 1.0, ()),
+        ({"a": 30, "one": 29}, None, ("one",)),
+        ({"a": 30}, None, ()),
+    ],
+)
+def test_a_group_that_is_too_small_does_not_set_the_gap(
+    sizes: dict[str, int], gap: float | None, small: tuple[str, ...]
+) -> None:
+    found = grouped(sizes, {"a": 0.5, "b": 0, "one": 1, "(none)": 1})
+    assert set(found.metrics) == set(sizes)
+    assert found.gaps.get("hr@10") == gap
+    assert set(found.gaps_by_chance) == set(found.gaps)
+    assert (found.too_small, found.minimum_users) == (small, 30)
+
+
+def test_equally_good_groups_have_a_gap_below_that_by_chance_in_95_of_100_tests() -> None:
+    random = np.random.default_rng(0)
+    groups = Groups(("a", "b", "c", "d"), np.repeat(np.arange(4, dtype=np.int32), (30, 30, 40, 60)))
+    below = 0
+    for seed in range(100):
+        values = dict.fromkeys(("ndcg@10", "recall@20", "hr@10"), random.random(160))
+        found = by_user_group(groups, np.arange(160), values, seed)
+        below += found.gaps["hr@10"] < found.gaps_by_chance["hr@10"]
+    assert 90 <= below < 100
+    apart = grouped({"a": 100, "b": 100}, {"a": 0.9, "b": 0.1})
+    assert apart.gaps["hr@10"] > apart.gaps_by_chance["hr@10"]
 
 
 def test_rating_errors_are_over_interactions_and_their_intervals_over_users() -> None:

@@ -22,9 +22,12 @@ def fit(manifest: Path, output: Path, *more: str) -> int:
 
 
 def test_fit_leaves_snapshot_artifact_reports_and_the_report(fitted: Path, fitted_report: dict[str, Any]) -> None:
-    assert {path.name for path in fitted.iterdir()} == {"snapshot", "artifact", "reports", "report.json", "report.html"}
+    folders, files = {"snapshot", "artifact", "reports"}, {"report.json", "report.html", "ncf-protocol.json"}
+    assert {path.name for path in fitted.iterdir()} == folders | files
     report = EvaluationReport.model_validate(fitted_report)
-    assert [gate.outcome for gate in report.gates] == ["Pass", "Pass"]
+    assert [gate.outcome for gate in report.gates] == ["Pass", "NotComparable"]
+    assert report.gates[1].message.endswith("with --stable")
+    assert report.stable.status == "NotGiven"
     assert fitted_report["data"]["source"]["uri"].startswith("file://")
 
 
@@ -75,7 +78,18 @@ def test_fit_compares_with_an_earlier_fit(
 ) -> None:
     gates = [{"name": "no-worse", "metric": {"name": "NDCG"}, "maxRegressionPercent": "0"}]
     assert fit(write_manifest(**{"evaluation.gates": gates}), tmp_path / "new", "--stable", str(fitted)) == 0
-    assert "Pass          no-worse: ndcg@10" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "Pass          no-worse: ndcg@10" in output
+    block = json.loads((tmp_path / "new/report.json").read_text())["stable"]
+    assert (block["status"], block["name"]) == ("Compared", fitted.name)
+    assert f"beside {fitted.name} ({block['digest']}), on test interactions later than both trainings" in output
+    assert f"warm users, {block['metrics']['ndcg@10']['n']}" in output
+    found = block["metrics"]["ndcg@10"]
+    line = f"{found['stable']:>8.4f}{found['value']:>9.4f}   +0.0000  [+0.0000, +0.0000]  no difference shown"
+    assert f"  ndcg@10     {line}" in output
+    page = (tmp_path / "new/report.html").read_text()
+    assert "Beside the stable version" in page
+    assert block["digest"] in page
 
 
 def test_a_second_fit_says_what_the_second_manifest_asks_for(write_manifest: Manifest, tmp_path: Path) -> None:
@@ -218,3 +232,21 @@ def test_the_table_says_what_an_undecided_gate_would_do(
     gates = [{"name": "g", "outcome": outcome, "message": "m"}]
     report = EvaluationReport.model_validate({**fitted_report, "gates": gates})
     assert words in render(report, Evaluation.model_validate({"onUndecided": policy}))
+
+
+@pytest.mark.parametrize("outcome", ["Pass", "Fail", None])
+def test_a_gate_that_nothing_was_given_for_is_not_said_to_hold_the_version(
+    fitted_report: dict[str, Any], outcome: str | None
+) -> None:
+    from recsys_api.spec.evaluation import Evaluation
+
+    regression = {"name": "no-worse", "metric": {"name": "NDCG"}, "maxRegressionPercent": "2"}
+    floor = {"name": "floor", "metric": {"name": "NDCG"}, "atLeast": "0.1"}
+    results = [{"name": "no-worse", "outcome": "NotComparable", "message": "m"}]
+    results += [{"name": "floor", "outcome": outcome, "message": "m"}] if outcome else []
+    report = EvaluationReport.model_validate({**fitted_report, "gates": results})
+    text = render(report, Evaluation.model_validate({"gates": [regression, floor] if outcome else [regression]}))
+    assert "would wait for a person" not in text
+    assert "A cluster would judge no-worse too, against what serves there" in text
+    assert ("would be rejected" in text) == (outcome == "Fail")
+    assert ("would go on to its rollout" in text) == (outcome == "Pass")

@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys_api.run_spec import GateResult
+from recsys_api.report import StableComparison
+from recsys_api.run_spec import GateResult, StableReference
 from recsys_api.spec.evaluation import Gate
 from recsys_trainer.errors import ManifestError
 from recsys_trainer.evaluation.evaluate import Evaluated, Paired
 from recsys_trainer.evaluation.gates import decide_gates, refuse_bad_gates
 from recsys_trainer.evaluation.questions import TestPart as Part
+from recsys_trainer.evaluation.sampled import Sampled
+from recsys_trainer.evaluation.stable import NOT_GIVEN, NOTHING_SERVES, compare_with_stable
 
 NDCG = {"name": "NDCG", "k": 10}
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -39,12 +42,16 @@ def evaluated(values: Floats, paired: tuple[Floats, Floats] | None = None, warm:
         10,
         user_row_N=np.arange(len(values)),
         lists={},
-        sampled={},
+        sampled=Sampled({}),
     )
 
 
-def decide(one: Gate, what: Evaluated, stable: str | None = None, why_not: str = "") -> GateResult:
-    return decide_gates((one,), what, stable, why_not, seed=0)[0]
+def decide(
+    one: Gate, what: Evaluated, stable: str | None = None, why_not: str = "", without: StableComparison = NOTHING_SERVES
+) -> GateResult:
+    serving = None if stable is None else StableReference(name=stable, version_uri="s3://m/v1", digest="sha256:1")
+    compared = compare_with_stable(what.paired, serving, why_not, 0, without=without)
+    return decide_gates((one,), what, compared, seed=0)[0]
 
 
 def users(mean: float, n: int = 200, seed: int = 0) -> Floats:
@@ -105,9 +112,18 @@ def test_a_stable_that_hits_nothing_has_nothing_to_lose() -> None:
     assert (result.outcome, "nothing to lose" in result.message) == ("Pass", True)
 
 
-def test_without_a_stable_version_a_regression_gate_passes() -> None:
+def test_where_nothing_serves_a_regression_gate_passes() -> None:
     result = decide(gate(maxRegressionPercent="2"), evaluated(STABLE))
     assert (result.outcome, result.message) == ("Pass", "nothing serves yet")
+
+
+def test_where_no_stable_version_was_given_a_regression_gate_was_not_judged() -> None:
+    result = decide(gate(maxRegressionPercent="2"), evaluated(STABLE), without=NOT_GIVEN)
+    assert result.outcome == "NotComparable"
+    assert result.message == (
+        "ndcg@10: no version was given to compare with; name the output folder of an earlier fit with --stable"
+    )
+    assert decide(gate(atLeast="0.1"), evaluated(STABLE), without=NOT_GIVEN).outcome == "Pass"
 
 
 def test_what_cannot_be_compared_says_why() -> None:

@@ -50,15 +50,17 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def test_the_three_jobs_leave_what_the_next_one_reads_and_run_once(job: Job, tmp_path: Path) -> None:
     version = tmp_path / "version"
+    gates = [{"name": "no-worse", "metric": {"name": "NDCG"}, "maxRegressionPercent": "0"}]
+    changes = {"training.gpusPerNode": 1, "evaluation.gates": gates}
     results = {}
     for verb, kind in (("prepare", PrepareResult), ("train", TrainResult), ("evaluate", EvaluateResult)):
-        code, result = job(verb, **{"training.gpusPerNode": 1})
+        code, result = job(verb, **changes)
         assert code == 0
         assert isinstance(result, kind)
         assert result.error == ""
         before = contents(version)
-        assert job(verb, **{"training.gpusPerNode": 1}) == (0, result), "again: the same result"
-        assert job("report", verb, **{"training.gpusPerNode": 1}) == (0, result), "from the store: the same result"
+        assert job(verb, **changes) == (0, result), "again: the same result"
+        assert job("report", verb, **changes) == (0, result), "from the store: the same result"
         assert contents(version) == before, "and nothing is written"
         results[verb] = result
     assert results["prepare"].rows > 500
@@ -67,6 +69,9 @@ def test_the_three_jobs_leave_what_the_next_one_reads_and_run_once(job: Job, tmp
     assert results["train"].digest == json.loads((version / ARTIFACT).read_text())["digest"]
     assert set(results["evaluate"].metrics) == {"ndcg@10", "recall@20", "hr@10"}
     assert results["evaluate"].cold_users > 0
+    first = json.loads((version / "reports/evaluation-h0.json").read_text())["stable"]
+    assert (first["status"], first["reason"]) == ("NothingServes", "nothing serves yet")
+    assert [gate.outcome for gate in results["evaluate"].gates] == ["Pass"]
 
 
 def test_an_incomplete_output_is_made_again(job: Job, tmp_path: Path) -> None:
@@ -95,7 +100,7 @@ def test_an_evaluation_under_another_key_leaves_the_first(job: Job, tmp_path: Pa
     assert code == 0, "a failing gate is a result, not an error"
     assert [gate.outcome for gate in result.gates] == ["Fail"]
     assert {path.name for path in (tmp_path / "version/reports").iterdir()} == {
-        "training.json", "evaluation-h0.json", "evaluation-h2.json",
+        "training.json", "evaluation-h0.json", "evaluation-h2.json", "ncf-protocol-h0.json", "ncf-protocol-h2.json",
     }  # fmt: skip
 
 
@@ -117,6 +122,14 @@ def test_the_stable_artifact_is_scored_again_on_what_neither_has_seen(
     assert code == 0
     assert result.gates[0].outcome == outcome
     assert words in result.gates[0].message
+    block = json.loads((tmp_path / "version/reports/evaluation-h0.json").read_text())["stable"]
+    assert (block["name"], block["digest"]) == ("movies-1", manifest["digest"])
+    if outcome == "Pass":
+        assert (block["status"], block["reason"]) == ("Compared", "")
+        assert block["metrics"]["ndcg@10"]["stable"] == block["metrics"]["ndcg@10"]["value"]
+    else:
+        assert (block["status"], block["metrics"]) == ("NotComparable", {})
+        assert words in block["reason"]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +149,9 @@ def test_a_stable_that_is_not_there_is_not_comparable(
     _, result = job("evaluate", run_file={"stable": stable}, **{"evaluation.gates": gates})
     assert result.gates[0].outcome == "NotComparable"
     assert words in result.gates[0].message
+    block = json.loads((tmp_path / "version/reports/evaluation-h0.json").read_text())["stable"]
+    assert block["status"] == "NotComparable"
+    assert words in block["reason"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from recsys_api.run_spec import MetricValue
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 2000
+MIN_USERS = 30
+"""Fewer users than this cannot carry a percentile bootstrap."""
 _CHUNK_DRAWS = 1_000_000
 
 

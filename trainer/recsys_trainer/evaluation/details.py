@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.report import (
     CalibrationReport,
@@ -13,18 +14,17 @@ from recsys_api.report import (
     Metrics,
     PopularityPoint,
     RatingUncertainty,
-    SampledReport,
     UserGroups,
 )
 from recsys_trainer.artifact.served import Rows, Served
 from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.evaluation.beyond import beyond_accuracy
-from recsys_trainer.evaluation.bootstrap import with_intervals
 from recsys_trainer.evaluation.calibration import calibration
 from recsys_trainer.evaluation.evaluate import Evaluated
 from recsys_trainer.evaluation.groups import by_item_group, by_user_group
 from recsys_trainer.evaluation.ratings import newcomer_rating_errors, rating_errors
+from recsys_trainer.evaluation.sampled import protocol_report
 from recsys_trainer.evaluation.uncertainty import rating_uncertainty
 from recsys_trainer.models.registry import FAMILIES
 
@@ -44,7 +44,7 @@ class Details:
     newcomer_ratings: dict[str, Metrics]
     uncertainty: RatingUncertainty | None
     unknown_users: Literal["Popularity", "FoldIn"]
-    sampled: SampledReport
+    protocol: NcfProtocolReport
     curve: tuple[PopularityPoint, ...]
 
 
@@ -72,10 +72,7 @@ def build_details(spec: RecommenderModelSpec, snapshot: Snapshot, served: Served
         newcomer_ratings=newcomer_rating_errors(served, snapshot, test, last_part, rated, seed),
         uncertainty=rating_uncertainty(spec.model, served, snapshot, test, seed),
         unknown_users="Popularity" if served.fold_in is None else "FoldIn",
-        sampled=SampledReport(
-            metrics=with_intervals(evaluated.sampled["model"], seed),
-            popularity=with_intervals(evaluated.sampled["popularity"], seed),
-        ),
+        protocol=protocol_report(evaluated.sampled, evaluated.left_out, seed),
         curve=popularity_curve(lists["model"][:, :10], served),
     )
 

@@ -23,11 +23,13 @@ from recsys_trainer.evaluation.metrics import CUTOFFS, metric_values
 from recsys_trainer.evaluation.newcomers import judge_newcomers, newcomer_questions
 from recsys_trainer.evaluation.questions import TestPart, build_questions, build_test_part
 from recsys_trainer.evaluation.ranking import Questions, Ranks, Scorer, rank, survey
-from recsys_trainer.evaluation.sampled import draw_probes, sampled_values
+from recsys_trainer.evaluation.sampled import Sampled, draw_probes
 
 Floats = npt.NDArray[np.float64]
 Values = dict[str, Floats]
 """{"ndcg@10": float64 [N], …}"""
+LISTED = ("model", "popularity")
+"""Whose lists are looked at beside their hits."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class Paired:
     user_N: npt.NDArray[np.int64]
     """Snapshot rows of the users."""
 
+    def differences(self, users_N: npt.NDArray[np.bool_], seed: int) -> dict[str, tuple[float, float, MetricValue]]:
+        """(stable's mean, candidate's mean, candidate - stable with its paired interval) of some of the users."""
+        stable, candidate = (
+            {name: of_user[users_N] for name, of_user in values.items()} for values in (self.stable, self.candidate)
+        )
+        found = with_intervals({name: candidate[name] - stable[name] for name in candidate}, seed)
+        return {name: (float(stable[name].mean()), float(candidate[name].mean()), each) for name, each in found.items()}
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -65,8 +75,8 @@ class Evaluated:
     """Artifact row of each test user, -1 for unknown ones."""
     lists: dict[str, npt.NDArray[np.int32]]
     """First items of every test user, by `model` and `popularity`, artifact rows [N, L]."""
-    sampled: dict[str, Values]
-    """Values of the sampled protocol, by `model` and `popularity`: warm users."""
+    sampled: Sampled
+    """The protocol of the NCF paper, warm users."""
     baselines: dict[str, Values] = field(default_factory=dict)
     """The same users, by baseline beside popularity."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -132,33 +142,30 @@ def evaluate_artifact(
         common = build_test_part(snapshot, target, last_part, after).drawn(max_users, seed, snapshot)
         paired = compare(snapshot, candidate, stable, common, last_part, cutoffs)
     item_rows = rows_of(snapshot.items, served.item_ids).astype(np.int64)
-    popularity = PopularityScorer(served)
-    plain: dict[str, Scorer] = {"popularity": popularity, **built.scorers}
+    plain: dict[str, Scorer] = {"popularity": PopularityScorer(served), **built.scorers}
+    everything: dict[str, Scorer] = {"model": served, **plain}
     plain.pop("ratingBias", None)  # it has no bias of theirs
-    probes, asked = draw_probes(snapshot, test, item_rows, served.items, seed)
+    probes = draw_probes(snapshot, test, item_rows, served.items, seed)
     found = {
-        name: survey(questions, scorer, served.device, lists=LENGTH, probes=probes)
-        for name, scorer in (("model", served), ("popularity", popularity))
+        name: survey(questions, scorer, served.device, lists=LENGTH * (name in LISTED), probes=probes.pairs)
+        for name, scorer in everything.items()
     }
-    sampled = {name: sampled_values(each.probe_P) for name, each in found.items()}
+    values = {name: metric_values(each.ranks, cutoffs) for name, each in found.items()}
     return Evaluated(
         test=test,
-        candidate=metric_values(found["model"].ranks, cutoffs),
-        popularity=metric_values(found["popularity"].ranks, cutoffs),
+        candidate=values["model"],
+        popularity=values["popularity"],
         paired=paired,
         items=served.items,
-        baselines={
-            name: metric_values(rank(questions, scorer, served.device), cutoffs)
-            for name, scorer in built.scorers.items()
-        },
+        baselines={name: values[name] for name in built.scorers},
         left_out=built.left_out,
         newcomers=judge_newcomers(newcomer_questions(snapshot, test, served, last_part), served, plain, cutoffs),
         known_items=_of_known_items(questions, found["model"].ranks, test.warm_N, cutoffs),
         cold_items=_cold_items(snapshot, test, item_rows),
         last_part=last_part,
         user_row_N=questions.user_N,
-        lists={name: each.top_NL for name, each in found.items()},
-        sampled={name: {key: of[test.warm_N[asked]] for key, of in each.items()} for name, each in sampled.items()},
+        lists={name: found[name].top_NL for name in LISTED},
+        sampled=Sampled({name: probes.values(each.probe_P) for name, each in found.items()}, probes.left_out),
     )
 
 

@@ -3,14 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
+from recsys_api.report import StableComparison
 from recsys_api.run_spec import GateOutcome, GateResult
 from recsys_api.spec.evaluation import Gate
 from recsys_trainer.errors import ManifestError
-from recsys_trainer.evaluation.bootstrap import interval
+from recsys_trainer.evaluation.bootstrap import MIN_USERS, interval
 from recsys_trainer.evaluation.evaluate import Evaluated, Paired, Values
-
-MIN_SHARED_USERS = 30
-"""Fewer users than this cannot carry a percentile bootstrap."""
+from recsys_trainer.evaluation.stable import too_few
 
 
 def refuse_bad_gates(gates: tuple[Gate, ...]) -> None:
@@ -27,26 +26,26 @@ def refuse_bad_gates(gates: tuple[Gate, ...]) -> None:
 
 
 def decide_gates(
-    gates: tuple[Gate, ...], evaluated: Evaluated, stable: str | None, why_not: str, seed: int
+    gates: tuple[Gate, ...], evaluated: Evaluated, stable: StableComparison, seed: int
 ) -> tuple[GateResult, ...]:
     """Every gate's outcome.
 
     Args:
-        stable: name of the serving version, None where nothing serves.
-        why_not: why there is no comparison although something serves.
+        stable: the serving version, or why there is no comparison.
         seed: of the bootstrap.
     """
-    return tuple(_decide(gate, evaluated, stable, why_not, seed) for gate in gates)
+    return tuple(_decide(gate, evaluated, stable, seed) for gate in gates)
 
 
-def _decide(gate: Gate, evaluated: Evaluated, stable: str | None, why_not: str, seed: int) -> GateResult:
+def _decide(gate: Gate, evaluated: Evaluated, stable: StableComparison, seed: int) -> GateResult:
     if gate.at_least is not None:
         return _decide_absolute(gate, evaluated, seed)
-    if stable is None:
-        return GateResult(name=gate.name, outcome="Pass", message="nothing serves yet")
+    if stable.status == "NothingServes":
+        return GateResult(name=gate.name, outcome="Pass", message=stable.reason)
     if evaluated.paired is None:
-        return GateResult(name=gate.name, outcome="NotComparable", message=f"{metric_name(gate)}: {stable}: {why_not}")
-    return _decide_regression(gate, evaluated.paired, stable, seed)
+        message = ": ".join(filter(None, (metric_name(gate), stable.name, stable.reason)))
+        return GateResult(name=gate.name, outcome="NotComparable", message=message)
+    return _decide_regression(gate, evaluated.paired, stable.name, seed)
 
 
 def metric_name(gate: Gate) -> str:
@@ -77,11 +76,8 @@ def _decide_regression(gate: Gate, paired: Paired, stable: str, seed: int) -> Ga
     name, limit = metric_name(gate), float(gate.max_regression_percent or 0)
     users_N = _population(gate, paired.warm_N)
     candidate_N, stable_N = (_of(values, name, users_N) for values in (paired.candidate, paired.stable))
-    if len(candidate_N) < MIN_SHARED_USERS:
-        message = (
-            f"{name}: {len(candidate_N)} {gate.population.lower()} users have test interactions later than both "
-            f"trainings, {MIN_SHARED_USERS} are needed to compare with {stable}"
-        )
+    if len(candidate_N) < MIN_USERS:
+        message = f"{name}: {too_few(len(candidate_N), gate.population.lower(), stable)}"
         return GateResult(name=gate.name, outcome="NotComparable", message=message)
     # The mean of this is negative exactly where the regression is beyond the limit, also where stable scores 0.
     margin_N = candidate_N - (1 - limit / 100) * stable_N

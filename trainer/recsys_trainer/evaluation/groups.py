@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from recsys_api.report import ExposureShare, UserGroups
 from recsys_trainer.data.interactions import Groups
-from recsys_trainer.evaluation.bootstrap import with_intervals
+from recsys_trainer.evaluation.bootstrap import MIN_USERS, RESAMPLES, resampled_means, with_intervals
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int32]
@@ -15,22 +15,42 @@ UNKNOWN = "(none)"
 
 
 def by_user_group(groups: Groups, user_N: npt.NDArray[np.int64], values: dict[str, Floats], seed: int) -> UserGroups:
-    """Metrics of every group that was asked, and the distance between the best and the worst.
+    """Metrics of every group that was asked, and the distance between the best and the worst of those large enough.
 
     Args:
         user_N: snapshot rows of the users, in the order of `values`.
     """
     of = groups.of[user_N]
     names = {-1: UNKNOWN, **dict(enumerate(groups.names))}
-    metrics = {
-        names[code]: with_intervals({name: values[name][of == code] for name in SHOWN}, seed)
+    found = {
+        names[code]: {name: values[name][of == code] for name in SHOWN}
         for code in sorted({*of.tolist()}, key=lambda code: names[code])
     }
-    gaps = {}
-    for name in SHOWN if metrics else ():
-        means = [block[name].value for block in metrics.values()]
-        gaps[name] = max(means) - min(means)
-    return UserGroups(metrics=metrics, gaps=gaps)
+    tables = {name: np.column_stack(list(each.values())) for name, each in found.items()}
+    counted = [values_NM for values_NM in tables.values() if len(values_NM) >= MIN_USERS]
+    gaps, by_chance = _gaps(counted, seed) if len(counted) > 1 else ({}, {})
+    return UserGroups(
+        metrics={name: with_intervals(each, seed) for name, each in found.items()},
+        minimum_users=MIN_USERS,
+        too_small=tuple(name for name, values_NM in tables.items() if len(values_NM) < MIN_USERS),
+        gaps=gaps,
+        gaps_by_chance=by_chance,
+    )
+
+
+def _gaps(tables: list[Floats], seed: int) -> tuple[dict[str, float], dict[str, float]]:
+    """(distance between the best and the worst group, what it is below in 95 % of draws of groups with equal means).
+
+    An interval of the distance would not do: it is never below 0, and the more groups there are, the larger it is by chance.
+    """
+    gap_M = np.ptp([values_NM.mean(axis=0) for values_NM in tables], axis=0)
+    high_RM = np.full((RESAMPLES, len(SHOWN)), -np.inf)
+    low_RM = -high_RM
+    for at, values_NM in enumerate(tables, 1):
+        noise_RM = resampled_means(values_NM, seed + at) - values_NM.mean(axis=0)  # groups are drawn apart
+        high_RM, low_RM = np.maximum(high_RM, noise_RM), np.minimum(low_RM, noise_RM)
+    chance_M = np.percentile(high_RM - low_RM, 95, axis=0)
+    return dict(zip(SHOWN, gap_M.tolist(), strict=True)), dict(zip(SHOWN, chance_M.tolist(), strict=True))
 
 
 def by_item_group(groups: Groups, item_I: Rows, top_NL: Rows, indices: Rows) -> dict[str, ExposureShare]:

@@ -4,7 +4,15 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_api.report import EvaluationReport, Metrics, MetricsBlock, RetrievalReport, UnknownUsers
+from recsys_api.report import (
+    EvaluationReport,
+    Metrics,
+    MetricsBlock,
+    RetrievalReport,
+    SampledReport,
+    StableComparison,
+    UnknownUsers,
+)
 from recsys_api.run_spec import EvaluateResult, GateResult, MetricValue
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.evaluation.bootstrap import RESAMPLES, with_intervals
@@ -21,6 +29,7 @@ def build_report(
     summary: TrainingSummary,
     evaluated: Evaluated,
     details: Details,
+    stable: StableComparison,
     gates: tuple[GateResult, ...],
     seconds: float,
 ) -> EvaluationReport:
@@ -38,6 +47,7 @@ def build_report(
         baselines_all_users={"popularity": all_popularity, **others(evaluated, everybody, seed)},
         baselines_left_out=evaluated.left_out,
         gates=gates,
+        stable=stable,
         retrieval=RetrievalReport.model_validate({"candidates": evaluated.items, "overlap@50": 1.0}),
         data=_data(spec, snapshot, evaluated),
         model={
@@ -58,7 +68,9 @@ def build_report(
         cold_items=evaluated.cold_items.model_copy(
             update={"metrics_without": with_intervals(evaluated.known_items, seed)}
         ),
-        sampled_negatives=details.sampled,
+        sampled_negatives=SampledReport(
+            metrics=details.protocol.metrics, popularity=details.protocol.baselines["popularity"]
+        ),
         popularity_curve=details.curve,
         bootstrap_seed=seed,
         bootstrap_resamples=RESAMPLES,

@@ -1,11 +1,14 @@
 """report.html from a report: for people, self-contained; whatever a user wrote is escaped."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
 
-from recsys_api.report import EvaluationReport, Figure, Metrics
+from recsys_api.ncf_protocol import NcfProtocolReport
+from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import MetricValue
+from recsys_trainer.html.beside import groups_section, protocol_section, stable_section
 from recsys_trainer.html.charts import bar_chart, line_chart
+from recsys_trainer.html.parts import figure, metric_table, table, value_text
 from recsys_trainer.table import SHOWN, asked_users
 
 _STYLE = """
@@ -18,14 +21,13 @@ figure{margin:0}figcaption{color:#555}.Fail{color:#a3231a}.Pass{color:#2d6a2d}
 """
 
 
-def render_page(report: EvaluationReport) -> str:
+def render_page(report: EvaluationReport, protocol: NcfProtocolReport) -> str:
     """The whole page."""
     title = f"{report.model.get('architecture', 'Model')}: evaluation"
-    body = "\n".join(
-        part
-        for section in (_summary, _data, _metrics, _course, _lists, _calibration, _groups, _sampled, _settings)
-        for part in section(report)
-    )
+    sections = (_summary, _data, _metrics, stable_section, _course, _lists, _calibration, groups_section)
+    judged = (part for section in sections for part in section(report))
+    parts = [*judged, *protocol_section(protocol), *_settings(report)]
+    body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
@@ -41,7 +43,7 @@ def _summary(report: EvaluationReport) -> Iterator[str]:
     if report.gates:
         yield "<h2>Gates</h2>"
         rows = [(gate.name, gate.outcome, gate.message) for gate in report.gates]
-        yield _table(("gate", "outcome", ""), rows)
+        yield table(("gate", "outcome", ""), rows)
 
 
 def _data(report: EvaluationReport) -> Iterator[str]:
@@ -54,7 +56,7 @@ def _data(report: EvaluationReport) -> Iterator[str]:
     aside = [(f"set aside: {name}", count) for name, count in snapshot.get("problems", {}).items()]
     dropped = [("rows set aside", snapshot.get("quarantined")), *aside, ("repeats dropped", snapshot.get("duplicates"))]
     filtered = [(f"filtered out of the training part: {name}", n) for name, n in snapshot.get("filtered", {}).items()]
-    yield _table(("", "count"), [(name, _count(count)) for name, count in (*kept, *dropped, *filtered)])
+    yield table(("", "count"), [(name, _count(count)) for name, count in (*kept, *dropped, *filtered)])
 
 
 def _count(value: object) -> str:
@@ -66,7 +68,7 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
     shown = {"model": report.metrics, **report.baselines}
     names = [name for name in SHOWN if all(name in block for block in shown.values())]
     bars = [(name, [_bounds(block[name]) for block in shown.values()]) for name in names]
-    yield '<div class="charts">' + _figure(bar_chart(bars, tuple(shown)), "Warm users, 95 % intervals") + "</div>"
+    yield '<div class="charts">' + figure(bar_chart(bars, tuple(shown)), "Warm users, 95 % intervals") + "</div>"
     for name, why in report.baselines_left_out.items():
         yield f"<p>no {escape(name)}: {escape(why)}</p>"
     unknown = report.unknown_users
@@ -78,9 +80,9 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
         (f"Unknown users with a history since the training, answered {told}", unknown.metrics, unknown.baselines),
         (_without_cold_items(report), report.cold_items.metrics_without, {}),
     ):
-        yield f"<h3>{name}</h3>" + _metric_table(block, others)
+        yield f"<h3>{name}</h3>" + metric_table(block, others)
     if report.ratings:
-        yield "<h3>Ratings</h3>" + _metric_table(report.ratings, report.ratings_baselines)
+        yield "<h3>Ratings</h3>" + metric_table(report.ratings, report.ratings_baselines)
     if sure := report.rating_uncertainty:
         yield (
             f"<p>Of {sure.n:,} test ratings {sure.within95:.1%} lie within the 95 % interval that the model gives them (mean "
@@ -89,7 +91,7 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
         )
     if unknown.ratings:
         title = "Ratings of unknown users with a history since the training"
-        yield f"<h3>{title}</h3>" + _metric_table(unknown.ratings, unknown.ratings_baselines)
+        yield f"<h3>{title}</h3>" + metric_table(unknown.ratings, unknown.ratings_baselines)
 
 
 def _without_cold_items(report: EvaluationReport) -> str:
@@ -104,19 +106,6 @@ def _bounds(metric: MetricValue) -> tuple[float, float, float]:
     return metric.value, metric.low, metric.high
 
 
-def _metric_table(block: Metrics, others: Mapping[str, Metrics]) -> str:
-    rows = [
-        (name, f"{each.value:.4f}", f"[{each.low:.4f}, {each.high:.4f}]", f"{each.n:,}",
-         *(_value(other.get(name)) for other in others.values()))
-        for name, each in block.items()
-    ]  # fmt: skip
-    return _table(("metric", "value", "interval", "n", *others), rows) if rows else "<p>none</p>"
-
-
-def _value(metric: MetricValue | Figure | None) -> str:
-    return "" if metric is None else f"{metric.value:.4f}"
-
-
 def _course(report: EvaluationReport) -> Iterator[str]:
     history = report.training.get("history")
     if not isinstance(history, list) or not history:
@@ -127,7 +116,7 @@ def _course(report: EvaluationReport) -> Iterator[str]:
         points = [(float(each["epoch"]), float(each[key])) for each in history if key in each]
         if not points:
             continue
-        charts.append(_figure(line_chart({text: points}, "epoch", text, dots=True), text.capitalize()))
+        charts.append(figure(line_chart({text: points}, "epoch", text, dots=True), text.capitalize()))
     yield f'<div class="charts">{"".join(charts)}</div>'
 
 
@@ -138,17 +127,17 @@ def _lists(report: EvaluationReport) -> Iterator[str]:
     yield "<h2>What the lists are like</h2>"
     rows = [
         (name, f"{each.value:.4f}", "" if each.low is None else f"[{each.low:.4f}, {each.high:.4f}]",
-         f"{each.n:,}", _value(popularity.get(name)))
+         f"{each.n:,}", value_text(popularity.get(name)))
         for name, each in model.items()
     ]  # fmt: skip
-    yield _table(("figure", "model", "interval", "n", "popularity"), rows)
+    yield table(("figure", "model", "interval", "n", "popularity"), rows)
     curve = report.popularity_curve
     series = {
         "training": [(point.items, point.training) for point in curve],
         "lists": [(point.items, point.lists) for point in curve],
     }
     chart = line_chart(series, "share of items, most popular first", "share of interactions or places")
-    yield '<div class="charts">' + _figure(chart, "Popularity curve, first ten of warm users") + "</div>"
+    yield '<div class="charts">' + figure(chart, "Popularity curve, first ten of warm users") + "</div>"
 
 
 def _calibration(report: EvaluationReport) -> Iterator[str]:
@@ -164,34 +153,7 @@ def _calibration(report: EvaluationReport) -> Iterator[str]:
     )
     points = [(each.predicted, each.observed) for each in found.bins]
     chart = line_chart({"top tenth": points}, "predicted", "observed", dots=True, diagonal=True)
-    yield '<div class="charts">' + _figure(chart, "Chance that an unseen pair occurs in the window") + "</div>"
-
-
-def _groups(report: EvaluationReport) -> Iterator[str]:
-    users, items = report.user_groups, report.item_groups
-    if users.metrics:
-        yield "<h2>User groups</h2>"
-        names = list(next(iter(users.metrics.values())))
-        rows = [
-            (group, *(f"{block[name].value:.4f}" for name in names), f"{block[names[0]].n:,}")
-            for group, block in users.metrics.items()
-        ]
-        rows.append(("gap", *(f"{users.gaps[name]:.4f}" for name in names), ""))
-        yield _table(("group", *names, "n"), rows)
-    if items:
-        yield "<h2>Item groups</h2>"
-        shares = [
-            (name, *(f"{value:.1%}" for value in (each.lists, each.exposure, each.training, each.catalogue)))
-            for name, each in items.items()
-        ]
-        yield _table(("group", "places", "exposure", "training", "catalogue"), shares)
-
-
-def _sampled(report: EvaluationReport) -> Iterator[str]:
-    found = report.sampled_negatives
-    if found.metrics:
-        yield f"<h2>Anchor to the literature</h2><p>{escape(found.protocol)}</p>"
-        yield _metric_table(found.metrics, {"popularity": found.popularity})
+    yield '<div class="charts">' + figure(chart, "Chance that an unseen pair occurs in the window") + "</div>"
 
 
 def _settings(report: EvaluationReport) -> Iterator[str]:
@@ -202,14 +164,4 @@ def _settings(report: EvaluationReport) -> Iterator[str]:
         for name, value in content.items()
         if name != "history"
     ]
-    yield _table(("field", "value"), rows)
-
-
-def _figure(chart: str, caption: str) -> str:
-    return f"<figure>{chart}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{top}</tr>{body}</table>"
+    yield table(("field", "value"), rows)

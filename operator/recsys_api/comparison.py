@@ -1,0 +1,36 @@
+"""What `recsys-trainer compare --json` writes."""
+
+from pydantic import Field
+
+from recsys_api.base import Observed
+from recsys_api.report import PairedDifference
+
+
+class ComparedFit(Observed):
+    """An output folder of fit."""
+
+    folder: str
+    digest: str
+    """Of its artifact."""
+    architecture: str
+
+
+class FitDifference(PairedDifference):
+    """`b` less `a`."""
+
+    a: float
+    b: float
+
+
+class ComparisonReport(Observed):
+    """Two fits on the test users that both were trained on."""
+
+    format: str = "recsys.dev/comparison/v1"
+    a: ComparedFit
+    b: ComparedFit
+    snapshot_digest: str
+    """Of the data that both were split from."""
+    users: int
+    metrics: dict[str, FitDifference] = Field(default_factory=dict)
+    bootstrap_seed: int
+    bootstrap_resamples: int

@@ -1,0 +1,70 @@
+"""`recsys-trainer`: `fit`, `evaluate --artifact`, `compare` and `recommend` on a machine; the others in the Jobs of a cluster."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from recsys_trainer.outputs import PROTOCOL, REPORT
+
+VERBS = ("prepare", "train", "evaluate")
+_AGAIN = ("data", "output", "stable")
+"""What `evaluate` takes with --artifact only."""
+
+
+def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command and its options; wrong ones end the process with 2 and say what is right."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command == "evaluate":
+        _refuse_ignored(parser, arguments)
+    return arguments
+
+
+def _refuse_ignored(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    given = [f"--{name}" for name in _AGAIN if getattr(arguments, name) is not None]
+    if arguments.artifact is None and given:
+        parser.error(f"evaluate: {given[0]} goes with --artifact; the Job reads its run file instead")
+    if arguments.artifact is not None and arguments.key is not None:
+        parser.error("evaluate: --key names the report of a Job; with --artifact give --output instead")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="recsys-trainer", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    fit = commands.add_parser("fit", help="prepare, train and evaluate a RecommenderModel manifest on this machine")
+    fit.add_argument("-f", "--file", type=Path, required=True, help="manifest; file:// URIs are accepted here")
+    fit.add_argument("--output", type=Path, required=True, help=f"folder for snapshot/, artifact/, reports/, {REPORT}")
+    fit.add_argument("--data", help="folder or URI of the interactions, default: where the manifest says they are")
+    fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
+    fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
+    for verb in VERBS:
+        job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")
+        if verb == "evaluate":
+            _add_evaluate(job)
+    both = commands.add_parser("compare", help="two output folders of fit on the same users")
+    both.add_argument("first", type=Path, metavar="A")
+    both.add_argument("second", type=Path, metavar="B")
+    both.add_argument("--json", type=Path, metavar="FILE", help="file for the same figures, for machines")
+    _add_recommend(commands.add_parser("recommend", help="the answers that serving gives from an artifact"))
+    report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
+    report.add_argument("stage", choices=VERBS)
+    return parser
+
+
+def _add_evaluate(job: argparse.ArgumentParser) -> None:
+    job.add_argument("--key", help="name of the evaluation, default: the run file's")
+    job.add_argument("--artifact", type=Path, help="evaluate this artifact again, here, whatever made it")
+    job.add_argument("--data", help="with --artifact: URI of the interactions, default: where they lay")
+    job.add_argument(
+        "--stable", type=Path, help="with --artifact: artifact or output folder of fit that gates compare with"
+    )
+    job.add_argument("--output", type=Path, help=f"with --artifact: folder for {REPORT}, {PROTOCOL}")
+
+
+def _add_recommend(answers: argparse.ArgumentParser) -> None:
+    answers.add_argument("--artifact", type=Path, required=True, help="an artifact, or an output folder of fit")
+    answers.add_argument("--user", action="append", required=True, metavar="ID", help="may be given several times")
+    seen = "item that the user has had beside its history"
+    answers.add_argument("--seen", action="append", default=[], metavar="ID", help=seen)
+    answers.add_argument("-k", type=int, default=10, help="items for each user, default: %(default)s")
+    answers.add_argument("--json", action="store_true", help="one JSON line for each user")

@@ -1,0 +1,34 @@
+"""What sections of the page are made of. All text that comes in is escaped here."""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from recsys_api.report import Figure, Metrics
+from recsys_api.run_spec import MetricValue
+
+
+def figure(chart: str, caption: str) -> str:
+    """A chart with the words below it."""
+    return f"<figure>{chart}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of text."""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def metric_table(block: Metrics, others: Mapping[str, Metrics]) -> str:
+    """A block of metrics with intervals, beside the values of other blocks."""
+    rows = [
+        (name, f"{each.value:.4f}", f"[{each.low:.4f}, {each.high:.4f}]", f"{each.n:,}",
+         *(value_text(other.get(name)) for other in others.values()))
+        for name, each in block.items()
+    ]  # fmt: skip
+    return table(("metric", "value", "interval", "n", *others), rows) if rows else "<p>none</p>"
+
+
+def value_text(metric: MetricValue | Figure | None) -> str:
+    """Four digits, or nothing."""
+    return "" if metric is None else f"{metric.value:.4f}"
