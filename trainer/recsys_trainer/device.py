@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ONLY = Place()
 _CGROUP = Path("/sys/fs/cgroup")
 NO_CUDA = "no CUDA device found: trained on the CPU"
+CUDA_NOT_ASKED_FOR = (
+    "a CUDA device is there and training.gpusPerNode is 0: trained on the CPU; set gpusPerNode: 1 to use it"
+)
 
 
 def choose_device(place: Place = ONLY) -> str:
@@ -29,6 +32,11 @@ def choose_device(place: Place = ONLY) -> str:
     if place.world > 1:
         torch.cuda.set_device(place.local % torch.cuda.device_count())
     return "cuda"
+
+
+def training_device(training: Training, place: Place = ONLY) -> str:
+    """`cpu` where the manifest asks for no GPU: on some nodes every pod sees the GPUs that were given to others."""
+    return "cpu" if training.gpus_per_node == 0 else choose_device(place)
 
 
 def device_name(device: str) -> str:

@@ -17,7 +17,7 @@ from recsys_trainer.checkpoints import FOLDER
 from recsys_trainer.data import snapshot as snapshots
 from recsys_trainer.data.origin import observe_origin
 from recsys_trainer.data.preparing import prepare_interactions
-from recsys_trainer.device import choose_device, torch_settings
+from recsys_trainer.device import torch_settings, training_device
 from recsys_trainer.errors import ManifestError, PeerError, TrainerError, UnreadableError
 from recsys_trainer.evaluation.details import build_details
 from recsys_trainer.evaluation.evaluate import Evaluated, LoadedArtifact, evaluate_artifact, wanted_cutoffs
@@ -100,7 +100,7 @@ def train(
     """
     refuse_impossible(run.spec)
     if (summary := observe_training(store)) is None:
-        device = choose_device(place or Place())
+        device = training_device(run.spec.training, place or Place())
         with torch_settings(run.spec.training), scratch() as folder, joined(place or Place(), device) as workers:
             snapshot = fetch_snapshot(store)
             checkpoints = open_checkpoints(run.spec, snapshot, device, store, tell, workers)
@@ -119,7 +119,7 @@ def train(
 def assist(run: RunSpec, store: Store, place: Place) -> None:
     """What every process of a training but the first does: its share of the steps, until the first has written the outputs."""
     refuse_impossible(run.spec)
-    device = choose_device(place)
+    device = training_device(run.spec.training, place)
     with torch_settings(run.spec.training), joined(place, device) as workers:
         snapshot = fetch_snapshot(store)
         checkpoints = open_checkpoints(run.spec, snapshot, device, store, ignore, workers)

@@ -10,7 +10,7 @@ from recsys_trainer import VERSION
 from recsys_trainer.checkpoints import Checkpoints, Identity, run_key
 from recsys_trainer.data import snapshot as snapshots
 from recsys_trainer.data.split import TRAIN, VALIDATION
-from recsys_trainer.device import NO_CUDA, device_name, thread_count
+from recsys_trainer.device import CUDA_NOT_ASKED_FOR, NO_CUDA, device_name, thread_count
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.task import Fitted
 from recsys_trainer.parallel import ALONE, Workers
@@ -122,6 +122,8 @@ def training_message(spec: RecommenderModelSpec, device: str, processes: int) ->
     notes = []
     if spec.training.gpus_per_node >= 1 and device == "cpu":
         notes.append(NO_CUDA)
+    if spec.training.gpus_per_node == 0 and torch.cuda.is_available():
+        notes.append(CUDA_NOT_ASKED_FOR)
     if processes < spec.training.nodes:
         notes.append(f"trained on {processes} of {spec.training.nodes} nodes")
     if device == "cuda" and processes < spec.training.nodes * spec.training.gpus_per_node:

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from tests.unit.trainer.conftest import spec
 
+from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.spec.training import Training
 from recsys_trainer import device
+from recsys_trainer.training import training_message
 
 
 def request(cpu: str | int) -> Training:
@@ -31,6 +34,28 @@ def test_the_limit_counts_then_the_request_then_the_machine(
     (tmp_path / "cpu.max").write_text(quota + "\n")
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)))
     assert device.thread_count(training, tmp_path) == threads
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "found"), [(0, True, "cpu"), (1, True, "cuda"), (1, False, "cpu"), (0, False, "cpu")]
+)
+def test_a_gpu_is_used_only_where_the_manifest_asks_for_one(
+    monkeypatch: pytest.MonkeyPatch, asked: int, there: bool, found: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there)
+    assert device.training_device(Training.model_validate({"gpusPerNode": asked})) == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "words"),
+    [(0, True, device.CUDA_NOT_ASKED_FOR), (1, False, device.NO_CUDA), (0, False, "")],
+)
+def test_the_summary_says_where_the_device_is_another_than_one_would_expect(
+    monkeypatch: pytest.MonkeyPatch, asked: int, there: bool, words: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there)
+    wanted = RecommenderModelSpec.model_validate(spec("s3://lake/", **{"training.gpusPerNode": asked}))
+    assert training_message(wanted, "cpu", 1) == words
 
 
 def test_the_older_cgroup_is_understood_and_none_is_no_limit(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def main() -> None:
     for name in (*inside, *(f"recsys_trainer.{name}" for name in MODULES)):
         importlib.import_module(name)
     measure = importlib.import_module("benchmarks.gpu.measure")
-    options = measure.Options(60, 40, 600, batch=200, epochs=1, model=measure.Model(8, (16, 8)), factors=4)
+    options = measure.Options(60, 40, 600, batch=200, epochs=1, model=measure.Model(4, 8, (16, 8)))
     found, _ = measure.fitted(options, measure.synthetic(options, "cpu"), "cpu")
     assert not NEVER & {name.partition(".")[0] for name in sys.modules}
     print(f"trained for {found.epochs} epochs")
