@@ -60,6 +60,16 @@ FAMILY_CASES = (
         ("spec.model.mlpEmbeddingDim", "mlpEmbeddingDim is for NeuMF only", "remove mlpEmbeddingDim"),
     ),
     Case(
+        "a precision of sweeps",
+        {"spec.model": als(), "spec.training.precision": "BFloat16"},
+        ("spec.training.precision", "training.precision is for GMF, MLP, NeuMF and MatrixFactorization only", "remove"),
+    ),
+    Case(
+        "a precision that nobody trains in",
+        {"spec.training.precision": "Float16"},
+        ("spec.training.precision", "Float16", "BFloat16"),
+    ),
+    Case(
         "unknown solver",
         {"spec.model": als(leastSquares={"solver": "QR"})},
         ("spec.model.leastSquares.solver", "QR", "Cholesky"),

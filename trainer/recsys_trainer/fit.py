@@ -12,7 +12,7 @@ from recsys_trainer.errors import DivergedError, ManifestError, OutOfMemoryError
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Questions, rank
 from recsys_trainer.fitting.best_epoch import NetworkScorer
-from recsys_trainer.fitting.task import Fitted, Task, Validation, refuse_not_finite
+from recsys_trainer.fitting.task import Fitted, Speed, Task, Validation, refuse_not_finite
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.parallel import ALONE, Workers
@@ -50,9 +50,8 @@ def fit(
     asked = validation_on(validation, positives.items, device)
     if validation_ratings is not None and FAMILIES[model.architecture].needs_ratings:
         asked = validation_of_ratings(validation_ratings, device)
-    task = Task(
-        model, training, positives, asked, device, progress, checkpoints or Checkpoints(), workers, chosen=chosen
-    )
+    speed, saved = Speed(half=training.precision == "BFloat16"), checkpoints or Checkpoints()
+    task = Task(model, training, positives, asked, device, progress, saved, workers, speed, chosen)
     refuse_several_processes(model, training, workers)
     refuse_too_large(task)
     fitted = FAMILIES[model.architecture].fit(task)

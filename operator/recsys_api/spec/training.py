@@ -59,6 +59,9 @@ class Training(Contract):
     batch_size: int = Field(4096, ge=1, le=2**24)
     """Examples of one optimizer step, in families that are trained in steps; negatives count where each positive has its
     own."""
+    precision: Literal["Float32", "BFloat16"] | None = None
+    """Of matrix products in a step of GMF, MLP, NeuMF and MatrixFactorization: BFloat16 is faster on GPUs, and on CPUs that have
+    units for it. Weights, gradients, the optimizer's state and what is served stay float32. Default Float32."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Same seed, data and machine type give the same weights."""
     deterministic: bool = True

@@ -70,6 +70,7 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("training.epochs", 20),
     ("training.patience", 3),
     ("training.batchSize", 4096),
+    ("training.precision", "Float32"),
     ("training.seed", 0),
     ("training.deterministic", True),
     ("training.refit", "Never"),

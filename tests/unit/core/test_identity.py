@@ -77,7 +77,7 @@ def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object
         build_spec(data={"split": {"testSeconds": 60, "validationSeconds": 60}}),
         build_spec(data={"filter": {"minUserInteractions": 5}}), build_spec(data={"filter": {"minItemInteractions": 5}}),
         build_spec(model={"embeddingDim": 33}), build_spec(model={"architecture": "MLP"}),
-        build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),
+        build_spec(training={"precision": "BFloat16"}), build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),
         build_spec(training={"deterministic": False}), build_spec(training={"loss": {"type": "BPR"}}),
         build_spec(model={"batchNorm": True}), build_spec(model={"pretraining": {}}),
         build_spec(training={"optimizer": {"schedule": "Linear"}}),

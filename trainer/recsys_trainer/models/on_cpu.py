@@ -22,8 +22,8 @@ Grads = tuple[Tensor | None, ...]
 
 
 def eager_on_cpu(table: Tensor) -> bool:
-    """Whether operations written for a CPU may take it: where no compiler looks on."""
-    return table.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether operations written for a CPU may take it: where no compiler looks on, and products are not rounded on the way."""
+    return table.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
 
 
 def by_hand(table: Tensor) -> bool:
