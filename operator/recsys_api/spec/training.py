@@ -84,7 +84,7 @@ class Training(Contract):
     backoff_limit: int = Field(3, ge=0, le=20)
     """Attempts after failures that are not the manifest's or the data's fault."""
     checkpoint_seconds: int = Field(600, ge=1, le=86400)
-    """Training in steps saves its state this often, and on SIGTERM, and goes on from there when it is started again.
-    No part of what a version is; families that are not trained in steps ignore it."""
+    """Training saves its state this often, after a whole step or sweep, and on SIGTERM, and goes on from there when it is started
+    again. No part of what a version is; PureSVD, which solves at once, has nothing to save and begins again."""
     queue_name: ObjectName | None = None
     """LocalQueue of Kueue that admits the Jobs."""

@@ -51,26 +51,35 @@ CASES: list[tuple[str, dict[str, object], dict[str, object]]] = [
     ("NeuMF", {"batchNorm": True, "pretraining": {"epochs": 1}}, {}),
     ("MLP", {"dropout": 0.3}, {"optimizer": {"type": "RowWiseAdagrad"}}),
     ("GMF", {}, {"optimizer": {"type": "SGD"}}),
+    (
+        "ImplicitALS",
+        {"embeddingDim": 2, "regularization": 0.1},
+        {"epochs": 20, "patience": 20},
+    ),  # its objective rises too
+    ("ImplicitALS", {"leastSquares": {"solver": "BlockCoordinate"}}, {"epochs": 12, "patience": 6}),
+    ("ExplicitALS", {}, {"epochs": 7}),
+    ("NMF", {}, {"epochs": 7}),
+    ("ProbabilisticMF", {"leastSquares": {"solver": "ConjugateGradient"}}, {"epochs": 7}),
 ]
 
 
 def run(case: tuple[str, dict[str, object], dict[str, object]], checkpoints: Checkpoints | None) -> Fitted:
     family, of_model, of_training = case
     positives = data_for(family)
-    settings = training(family, epochs=2, **of_training)
+    settings = training(family, **{"epochs": 2, **of_training})
     return fit(model(family, **of_model), settings, positives, questions(positives), "cpu", checkpoints=checkpoints)
 
 
-@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize(("background", "saves"), [(False, 3), (True, 3), (False, 2)])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{len(str(case))}")
 def test_whatever_is_trained_goes_on_bit_by_bit(
-    case: Any, background: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Any, background: bool, saves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "BACKGROUND_BYTES", 0 if background else 2**40)
     whole, found, told, crashes = run(case, None), None, list[str](), 0
     while found is None:
         try:
-            found = run(case, saving(tmp_path, told, crash_after=3))
+            found = run(case, saving(tmp_path, told, crash_after=saves))
         except CrashError:
             crashes += 1
     assert crashes == len(told) > 1
@@ -82,12 +91,13 @@ def test_whatever_is_trained_goes_on_bit_by_bit(
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_sigkill_at_random_steps_and_writes_changes_no_bit(threads: int, tmp_path: Path) -> None:
+def test_sigkill_at_random_steps_sweeps_and_writes_changes_no_bit(threads: int, tmp_path: Path) -> None:
     script = Path(__file__).with_name("killed_training.py")
     command = [sys.executable, str(script), str(threads), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"kills": 10, "equal": True}
+    families = ("MatrixFactorization", "ImplicitALS", "ExplicitALS", "NMF", "ProbabilisticMF")
+    assert json.loads(done.stdout) == {family: {"kills": 10, "equal": True} for family in families}
 
 
 def crashed(folder: Path) -> None:
@@ -145,18 +155,17 @@ def test_another_machine_goes_on_and_says_so(tmp_path: Path) -> None:
     assert (back.index.exact, back.index.resumes) == (False, 2), "it is remembered"
 
 
-LONG = {"training.epochs": 25, "training.patience": 25, "training.checkpointSeconds": 86400}
+def long(family: str) -> dict[str, Any]:
+    """So long that whoever waits for the first epoch is there before the last."""
+    if family == "NeuMF":
+        return {"training.epochs": 25, "training.patience": 25}
+    training = {"epochs": 300, "patience": 300}
+    return {"model": {"architecture": family, "embeddingDim": 8}, "training": training}
 
 
-def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_the_same(
-    job: Job,  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    elsewhere = {"versionUri": f"file://{tmp_path}/whole"}
-    for verb in ("prepare", "train"):
-        _, whole = job(verb, run_file=elsewhere, **LONG)
-    job("prepare", **LONG)
+def terminated(job: Job, **changes: Any) -> None:  # noqa: F811
+    """A training that got SIGTERM after its first epoch."""
+    job("prepare", **changes)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "recsys_trainer.cli", "train"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
@@ -165,11 +174,44 @@ def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_th
         process.send_signal(signal.SIGTERM)
         process.stderr.read()
         assert process.wait(120) == 143
+
+
+@pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS", "NMF"])
+def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_the_same(
+    family: str,
+    job: Job,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    changes = long(family) | {"training.checkpointSeconds": 86400}
+    elsewhere = {"versionUri": f"file://{tmp_path}/whole"}
+    for verb in ("prepare", "train"):
+        _, whole = job(verb, run_file=elsewhere, **changes)
+    terminated(job, **changes)
     assert (tmp_path / "version" / INDEX).exists()
     capsys.readouterr()
-    code, found = job("train", **LONG, **{"training.deadlineSeconds": 60})
+    code, found = job("train", **changes, **{"training.deadlineSeconds": 60})
     assert '{"note": "resumed at epoch ' in capsys.readouterr().err
     assert (code, found.digest) == (0, whole.digest), "bitwise: the digest covers the weights"
     assert not (tmp_path / "version" / FOLDER).exists()
     summary = json.loads((tmp_path / "version/reports/training.json").read_text())
     assert (summary["resumes"], summary["resumeExact"]) == (1, True)
+
+
+@pytest.mark.parametrize("setting", [{"model.regularization": 0.5}, {"training.seed": 1}])
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
+    setting: dict[str, Any],
+    job: Job,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminated(job, **long("ImplicitALS"))
+    capsys.readouterr()
+    code, _ = job("train", **{**long("ImplicitALS"), **setting})
+    assert code == 0
+    told = capsys.readouterr().err
+    assert (
+        "checkpoint.json is of another manifest or snapshot: it is ignored, training starts from the beginning" in told
+    )
+    summary = json.loads((tmp_path / "version/reports/training.json").read_text())
+    assert (summary["resumes"], summary["history"][0]["epoch"]) == (0, 1)

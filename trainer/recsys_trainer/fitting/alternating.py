@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
-from recsys_trainer.fitting.solvers import SOLVERS
+from recsys_trainer.fitting.solvers import SOLVERS, Solver
 from recsys_trainer.fitting.spectral import right_vectors
-from recsys_trainer.fitting.sweeps import Penalty, Side, fit_in_sweeps
+from recsys_trainer.fitting.sweeps import Penalty, Side, Sweeps, fit_in_sweeps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotProduct, start_factors
 
@@ -52,29 +52,53 @@ def fit_alternating(
         momentum: share of a sweep's change that the next one starts beyond it.
         biases: tensors to export beside the factors.
     """
-    torch.manual_seed(task.training.seed)
-    width, positives = task.model.embedding_dim, task.positives
-    factors = (start_factors(rows, width, START_STD / width**0.5) for rows in (positives.users, positives.items))
-    network = DotProduct(*factors, **biases).to(task.device)
-    matrix = sparse_rows(positives, values, task.device)
-    transposed = matrix.transposed()
-    users = Side(matrix, width, penalties[0], SOLVERS[solver])
-    items = Side(transposed, width, penalties[1], SOLVERS[solver])
-    user_factors, item_factors = network.user_factors.data, network.item_factors.data
-    if spectral:
-        add_singular_vectors(matrix, transposed, user_factors, item_factors)
-    ahead = [Ahead(each, momentum) for each in (user_factors, item_factors)]
 
-    def sweep() -> Tensor:
-        for each in ahead:
+    def build() -> Sweeps:
+        torch.manual_seed(task.training.seed)
+        width, positives = task.model.embedding_dim, task.positives
+        factors = (start_factors(rows, width, START_STD / width**0.5) for rows in (positives.users, positives.items))
+        network = DotProduct(*factors, **biases).to(task.device)
+        matrix = sparse_rows(positives, values, task.device)
+        return _Alternating(network, matrix, penalties, SOLVERS[solver], momentum).sweeps(spectral=spectral)
+
+    return fit_in_sweeps(task, build)
+
+
+class _Alternating:
+    """Both sides of a matrix, and the factors that they find for each other."""
+
+    def __init__(
+        self,
+        network: DotProduct,
+        matrix: SparseRows,
+        penalties: tuple[Penalty, Penalty],
+        solver: Solver,
+        momentum: float,
+    ) -> None:
+        self._network, self._matrix, self._transposed = network, matrix, matrix.transposed()
+        self._user_UD, self._item_ID = network.user_factors.data, network.item_factors.data
+        width = self._user_UD.shape[1]
+        self._users = Side(matrix, width, penalties[0], solver)
+        self._items = Side(self._transposed, width, penalties[1], solver)
+        sides = {"user": self._user_UD, "item": self._item_ID} if momentum else {}
+        self._ahead = {name: Ahead(factors, momentum) for name, factors in sides.items()}
+
+    def sweeps(self, *, spectral: bool) -> Sweeps:
+        """For `fit_in_sweeps`."""
+        state = {f"{side}_{name}": each for side, ahead in self._ahead.items() for name, each in ahead.state().items()}
+        return Sweeps(self._network, self._sweep, state, self._start if spectral else None)
+
+    def _start(self) -> None:
+        add_singular_vectors(self._matrix, self._transposed, self._user_UD, self._item_ID)
+
+    def _sweep(self) -> Tensor:
+        for each in self._ahead.values():
             each.move()
-        users.solve(user_factors, item_factors)
-        objective = items.solve(item_factors, user_factors) + users.penalty(user_factors)
-        for each in ahead:
+        self._users.solve(self._user_UD, self._item_ID)
+        objective = self._items.solve(self._item_ID, self._user_UD) + self._users.penalty(self._user_UD)
+        for each in self._ahead.values():
             each.look(objective)
         return objective
-
-    return fit_in_sweeps(task, network, sweep)
 
 
 def add_singular_vectors(matrix: SparseRows, transposed: SparseRows, user_UD: Tensor, item_ID: Tensor) -> None:
@@ -97,20 +121,23 @@ class Ahead:
 
     def __init__(self, factors: Tensor, momentum: float) -> None:
         self._factors, self._momentum = factors, momentum
-        self._before: Tensor | None = None
+        self._before = torch.zeros_like(factors)
+        """The factors before the last sweep."""
+        self._share = torch.zeros((), device=factors.device)
+        """Of that sweep's change; none before the first sweep."""
         self._lowest = torch.full((), torch.inf, device=factors.device)
-        self._rose = torch.zeros((), dtype=torch.bool, device=factors.device)
 
     def move(self) -> None:
         """Before a sweep: factors + momentum x (factors - those before the last sweep)."""
-        if not self._momentum:
-            return
         now = self._factors.clone()
-        if self._before is not None:
-            self._factors += torch.where(self._rose, 0.0, self._momentum) * (now - self._before)
-        self._before = now
+        self._factors += self._share * (now - self._before)
+        self._before.copy_(now)
 
     def look(self, objective: Tensor) -> None:
         """After a sweep, which led to this objective."""
-        self._rose = objective > self._lowest
-        self._lowest = torch.minimum(objective, self._lowest)
+        self._share.copy_(torch.where(objective > self._lowest, 0.0, self._momentum))
+        self._lowest.copy_(torch.minimum(objective, self._lowest))
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next move depends on beside the factors; changed in place."""
+        return {"before": self._before, "share": self._share, "lowest": self._lowest}

@@ -1,50 +1,77 @@
-"""Fitting in sweeps: a pass over all users and all items, again and again; the best sweep is kept."""
+"""Fitting in sweeps: a pass over all users and all items, again and again."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_trainer.fitting.best_epoch import BestEpoch
+from recsys_trainer.fitting.epochs import Epochs, fit_in_epochs
 from recsys_trainer.fitting.ragged import SparseRows, ragged_batches
 from recsys_trainer.fitting.solvers import Solver, Systems
-from recsys_trainer.fitting.task import Fitted, Task, finite
+from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.base import Recommender
+from recsys_trainer.stopping import Stop
 
-FIX = "raise model.regularization, or lower embeddingDim"
+
+@dataclass(frozen=True)
+class Sweeps:
+    """What a fit repeats, and what it changes by that."""
+
+    network: Recommender
+    """Scores with the tensors that a sweep changes in place."""
+    sweep: Callable[[], Tensor]
+    """Returns the objective, a scalar."""
+    state: Mapping[str, Tensor]
+    """What the next sweep depends on beside the network; changed in place."""
+    start: Callable[[], None] | None = None
+    """Finds where the first sweep begins; left out where an interrupted fit goes on."""
 
 
-def fit_in_sweeps(task: Task, network: Recommender, sweep: Callable[[], Tensor]) -> Fitted:
-    """Sweep until nothing is gained.
-
-    Args:
-        network: scores with the tensors that `sweep` changes in place.
-        sweep: returns the objective, a scalar.
+def fit_in_sweeps(task: Task, build: Callable[[], Sweeps]) -> Fitted:
+    """Sweep until nothing is gained, from the start or from where an interrupted run has left it.
 
     Raises:
         DivergedError: an objective is not finite.
+        Terminated: SIGTERM arrived; the state is saved.
     """
-    keeper, result, entries = (
-        BestEpoch(task.training.patience, compares=task.last_epoch > 1),
-        Fitted(),
-        len(task.positives.indices),
-    )
-    network.eval().requires_grad_(False)
-    for epoch in range(1, task.last_epoch + 1):
-        began = time.perf_counter()
+    return fit_in_epochs(task, lambda: _Sweeping(task, build()))
+
+
+class _Sweeping(Epochs):
+    """Epochs of one sweep; a checkpoint may lie between any two."""
+
+    fix = "raise model.regularization, or lower embeddingDim"
+
+    def __init__(self, task: Task, sweeps: Sweeps) -> None:
+        super().__init__(task, sweeps.network)
+        self._sweeps = sweeps
+        sweeps.network.eval().requires_grad_(False)
+
+    @property
+    def samples(self) -> int:
+        """Interactions."""
+        return len(self._task.positives.indices)
+
+    def start(self) -> None:
+        """As the family starts."""
+        if self._sweeps.start is not None:
+            self._sweeps.start()
+
+    def learn(self, stop: Stop) -> float:
+        """The sweep."""
         with torch.no_grad():
-            loss = finite(float(sweep()) / entries, epoch, FIX)
-        judged = task.judged(network)
-        best = keeper.offer(epoch, judged, network)
-        result.record(epoch, loss, judged, entries, began)
-        task.progress(result.describe(task.last_epoch, best))
-        if keeper.exhausted(epoch):
-            break
-    result.weights, result.best_epoch = keeper.chosen(network), keeper.epoch
-    return result
+            return float(self._sweeps.sweep()) / self.samples
+
+    def state(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """What sweeps keep for each other."""
+        return {"sweeps": self._sweeps.state}
+
+    def load(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """In place, as sweeps know them."""
+        for name, values in self._sweeps.state.items():
+            values.copy_(state["sweeps"][name])
 
 
 @dataclass(frozen=True)

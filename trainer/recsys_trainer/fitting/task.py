@@ -55,7 +55,7 @@ class Task:
     device: str
     progress: Progress = silent
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
-    """Where fitting in steps leaves its state now and then."""
+    """Where fitting leaves its state now and then."""
     workers: Workers = ALONE
     """Who else trains the same network."""
     speed: Speed = field(default_factory=Speed)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
-from recsys_trainer.fitting.sweeps import fit_in_sweeps
+from recsys_trainer.fitting.sweeps import Sweeps, fit_in_sweeps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotFamily, DotProduct
 from recsys_trainer.models.implicit_als import alternating_bytes
@@ -20,27 +20,31 @@ class NMF(DotFamily):
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
-        torch.manual_seed(task.training.seed)
-        positives, width = task.positives, task.model.embedding_dim
-        mean = len(positives.indices) / (positives.users * positives.items)
-        scale = (mean / width) ** 0.5  # then the products start at the mean of the matrix
-        network = DotProduct(*(2 * scale * torch.rand(rows, width) for rows in (positives.users, positives.items)))
-        network = network.to(task.device)
-        users = sparse_rows(positives, None, task.device)
-        items = users.transposed()
-        penalty = task.model.regularization or REGULARIZATION
-        user_factors, item_factors = network.user_factors.data, network.item_factors.data
-
-        def sweep() -> Tensor:
-            raise_factors(user_factors, users, item_factors, penalty)
-            product_ID = raise_factors(item_factors, items, user_factors, penalty)
-            return objective(users, user_factors, item_factors, product_ID, penalty)
-
-        return fit_in_sweeps(task, network, sweep)
+        return fit_in_sweeps(task, lambda: _sweeps(task))
 
     def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""
         return alternating_bytes(task.model, task.positives)
+
+
+def _sweeps(task: Task) -> Sweeps:
+    torch.manual_seed(task.training.seed)
+    positives, width = task.positives, task.model.embedding_dim
+    mean = len(positives.indices) / (positives.users * positives.items)
+    scale = (mean / width) ** 0.5  # then the products start at the mean of the matrix
+    network = DotProduct(*(2 * scale * torch.rand(rows, width) for rows in (positives.users, positives.items)))
+    network = network.to(task.device)
+    users = sparse_rows(positives, None, task.device)
+    items = users.transposed()
+    penalty = task.model.regularization or REGULARIZATION
+    user_factors, item_factors = network.user_factors.data, network.item_factors.data
+
+    def sweep() -> Tensor:
+        raise_factors(user_factors, users, item_factors, penalty)
+        product_ID = raise_factors(item_factors, items, user_factors, penalty)
+        return objective(users, user_factors, item_factors, product_ID, penalty)
+
+    return Sweeps(network, sweep, state={})
 
 
 def raise_factors(rows_RD: Tensor, matrix: SparseRows, columns_CD: Tensor, penalty: float) -> Tensor:
