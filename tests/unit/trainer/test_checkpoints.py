@@ -14,11 +14,13 @@ import torch
 from tests.unit.trainer.test_families import data_for, model, questions, training
 from tests.unit.trainer.test_jobs import Job, job  # noqa: F401  a fixture
 
+from recsys_api.spec.training import Training
 from recsys_trainer import checkpoints
 from recsys_trainer.checkpoints import FOLDER, INDEX, Checkpoints, Identity
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.task import Fitted
 from recsys_trainer.store import Store
+from recsys_trainer.training import environment
 
 HERE = {"threads": "1"}
 MARK = Identity("this run", HERE)
@@ -61,6 +63,7 @@ CASES: list[tuple[str, dict[str, object], dict[str, object]]] = [
     ("NMF", {}, {"epochs": 7}),
     ("ProbabilisticMF", {"leastSquares": {"solver": "ConjugateGradient"}}, {"epochs": 7}),
 ]
+ALTERNATING = CASES[6]
 
 
 def run(case: tuple[str, dict[str, object], dict[str, object]], checkpoints: Checkpoints | None) -> Fitted:
@@ -145,14 +148,33 @@ def test_what_is_damaged_or_foreign_is_ignored_with_one_line(damage: str, tmp_pa
     assert torch.equal(found.weights["user_factors"], run(CASES[0], None).weights["user_factors"])
 
 
-def test_another_machine_goes_on_and_says_so(tmp_path: Path) -> None:
-    crashed(tmp_path)
-    checkpoints = saving(tmp_path, told := [], Identity(MARK.key, {"threads": "2"}), crash_after=3)
+RECORDED = environment(Training(), "cpu")
+
+
+@pytest.mark.parametrize("case", [CASES[0], ALTERNATING], ids=lambda case: case[0])
+@pytest.mark.parametrize("name", RECORDED)
+def test_whatever_differs_is_named_and_training_goes_on(name: str, case: Any, tmp_path: Path) -> None:
     with pytest.raises(CrashError):
-        run(CASES[0], checkpoints)
-    assert told == ["resumed at epoch 1, step 5; not on the same machine, so not the same bits"]
-    back = saving(tmp_path, mark=Identity(MARK.key, {"threads": "2"}))
-    assert (back.index.exact, back.index.resumes) == (False, 2), "it is remembered"
+        run(case, saving(tmp_path, mark=Identity("this run", {**RECORDED, name: "other"}), crash_after=1))
+    here = saving(tmp_path, told := [], Identity("this run", RECORDED), crash_after=1)
+    with pytest.raises(CrashError):
+        run(case, here)
+    differs = f"{name}: other, then {RECORDED[name]}"
+    assert len(told) == 1
+    assert told[0].startswith("resumed at epoch ")
+    assert told[0].endswith(f"; not the bits of an uninterrupted run ({differs})")
+    back = saving(tmp_path, mark=Identity("this run", RECORDED))
+    assert (back.index.exact, back.index.differences, back.index.resumes) == (False, [differs], 2), "it is remembered"
+
+
+def test_what_a_checkpoint_does_not_record_differs(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    found = saving(tmp_path, mark=Identity(MARK.key, HERE | {"instructions": "AVX2"}))
+    assert found.index.differences == ["instructions: not recorded, then AVX2"]
+
+
+def test_what_bits_depend_on_is_recorded() -> None:
+    assert set(RECORDED) == {"device", "instructions", "precision", "threads", "torch", "trainer"}
 
 
 def long(family: str) -> dict[str, Any]:
@@ -215,3 +237,28 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
     )
     summary = json.loads((tmp_path / "version/reports/training.json").read_text())
     assert (summary["resumes"], summary["history"][0]["epoch"]) == (0, 1)
+
+
+@pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS"])
+def test_other_instructions_go_on_near_an_uninterrupted_run_and_say_that_the_bits_are_not_the_same(
+    family: str,
+    job: Job,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes = long(family)
+    elsewhere = {"versionUri": f"file://{tmp_path}/whole"}
+    for verb in ("prepare", "train"):
+        job(verb, run_file=elsewhere, **changes)
+    monkeypatch.setenv(
+        "ATEN_CPU_CAPABILITY", "default"
+    )  # the process that is terminated computes as an older CPU would
+    terminated(job, **changes)
+    assert job("train", **changes)[0] == 0
+    reports = (tmp_path / name / "reports/training.json" for name in ("whole", "version"))
+    whole, found = (json.loads(report.read_text()) for report in reports)
+    assert (found["resumes"], found["resumeExact"]) == (1, False)
+    assert found["resumeDifferences"] == [f"instructions: DEFAULT, then {RECORDED['instructions']}"]
+    for name, relative, absolute in (("loss", 0.02, 0.0), ("ndcg@10", 0.0, 0.02)):
+        expected = [each[name] for each in whole["history"]]
+        assert [each[name] for each in found["history"]] == pytest.approx(expected, rel=relative, abs=absolute)
