@@ -61,7 +61,7 @@ class Training(Contract):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Same seed, data and machine type give the same weights."""
     deterministic: bool = True
-    """Bitwise repeatable, at some cost in speed."""
+    """Bitwise repeatable, at a cost in speed that `python -m benchmarks deterministic` prints for the machine it runs on."""
     refit: Literal["Never", "TrainPlusValidation", "All"] = "Never"
     """Data that the served weights learn from after the gates have judged; what is served was then not itself gated."""
     nodes: int = Field(1, ge=1, le=64)
