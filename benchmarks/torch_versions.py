@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TESTS = (
-    "models", "families", "losses", "negatives", "on_cpu", "row_wise", "least_squares", "checkpoints", "parallel", "torch_alone",
-    "launching",
+    "models", "families", "losses", "negatives", "on_cpu", "row_wise", "least_squares", "checkpoints", "interrupted", "parallel",
+    "torch_alone", "launching",
 )  # fmt: skip
 
 

@@ -16,52 +16,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from recsys_trainer.background import Background
+from recsys_trainer.checkpoint_index import Entry, Index, Meta, damage, differences, parsed
 from recsys_trainer.device import free_memory
-from recsys_trainer.errors import TrainerError
-from recsys_trainer.tensor_file import file_digest, read_tensors, write_tensors
+from recsys_trainer.tensor_file import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from recsys_trainer.store import Store
 
 FOLDER = "checkpoint"
 INDEX = f"{FOLDER}/checkpoint.json"
-FORMAT = "recsys.dev/checkpoint/v2"
-Meta = dict[str, Any]
 BACKGROUND_BYTES = 2**26
 """A larger state is copied and written while the training goes on: hashed and on disk, a gigabyte takes seconds."""
 MOST_OF_FREE = 0.5
 """Share of the free memory that the copy may take; a larger state is written where it lies, and the training waits."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A saved state: numbers here, tensors in a file."""
-
-    file: str
-    digest: str
-    meta: Meta
-
-
-@dataclass
-class Index:
-    """checkpoint.json"""
-
-    key: str
-    environment: dict[str, str]
-    """Of the process that saved it."""
-    exact: bool = True
-    """Whether all resumes so far were on the same environment."""
-    resumes: int = 0
-    finished: list[Entry] = field(default_factory=list)
-    """Of the fits before the current one."""
-    current: Entry | None = None
-    format: str = FORMAT
 
 
 @dataclass(frozen=True)
@@ -71,7 +44,7 @@ class Identity:
     key: str
     """Run spec and snapshot."""
     environment: dict[str, str]
-    """Device, threads, torch, trainer."""
+    """Device, instruction set, precision, threads, torch, trainer."""
 
 
 class Checkpoints:
@@ -120,7 +93,8 @@ class Checkpoints:
         if found is None or found.current is None or self._fit != len(found.finished):
             return None
         meta = found.current.meta
-        exact = "" if self.index.exact else "; not on the same machine, so not the same bits"
+        why = "; ".join(self.index.differences)
+        exact = f"; not the bits of an uninterrupted run ({why})" if why else ""
         self._tell(f"resumed at epoch {meta['epoch']}, step {meta['step']}{exact}")
         return self._opened(found.current)
 
@@ -212,47 +186,23 @@ class Checkpoints:
         """The run's latest checkpoint; one that is damaged or of something else is left alone."""
         if not store.exists(INDEX):
             return None
-        found = _parsed(store.read(INDEX))
+        found = parsed(store.read(INDEX))
         why = (
             "is damaged"
             if found is None
             else ("is of another manifest or snapshot" if found.key != identity.key else "")
         )
         if found is not None and not why:
-            why = _damage(store, found)
+            why = damage(store, found)
         if found is None or why:
             self._tell(f"{store.uri}/{INDEX} {why}: it is ignored, training starts from the beginning")
             return None
         self.index.finished, self.index.current = list(found.finished), found.current
         self.index.resumes = found.resumes + 1
-        self.index.exact = found.exact and found.environment == identity.environment
+        self.index.differences = found.differences + differences(found.environment, identity.environment)
         return found
 
 
 def run_key(**parts: object) -> str:
     """A key that differs where any of the parts does."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _parsed(content: bytes) -> Index | None:
-    try:
-        document = json.loads(content)
-        finished = [Entry(**each) for each in document.pop("finished")]
-        current = document.pop("current")
-        index = Index(finished=finished, current=None if current is None else Entry(**current), **document)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
-    return index if index.format == FORMAT else None
-
-
-def _damage(store: Store, index: Index) -> str:
-    """What is wrong with its files, or nothing."""
-    for entry in (*index.finished, *([] if index.current is None else [index.current])):
-        try:
-            with closing(store.opened(entry.file)) as file:
-                found = file_digest(file)
-        except TrainerError:
-            return f"names {entry.file}, which cannot be read"
-        if found != entry.digest:
-            return f"names {entry.file}, which is damaged"
-    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 ONLY = Place()
 _CGROUP = Path("/sys/fs/cgroup")
+_CPUINFO = Path("/proc/cpuinfo")
+_MODEL = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
+"""Lines of /proc/cpuinfo that tell models apart: virtual machines cut the name, ARM has none."""
 NO_CUDA = "no CUDA device found: trained on the CPU"
 CUDA_NOT_ASKED_FOR = (
     "a CUDA device is there and training.gpusPerNode is 0: trained on the CPU; set gpusPerNode: 1 to use it"
@@ -41,7 +45,37 @@ def training_device(training: Training, place: Place = ONLY) -> str:
 
 def device_name(device: str) -> str:
     """What a person calls the device."""
-    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    return torch.cuda.get_device_name() if device == "cuda" else cpu_name()
+
+
+def cpu_name(cpuinfo: Path = _CPUINFO) -> str:
+    """What the maker calls the CPU, or the nearest to it that is known."""
+    return _first_cpu(cpuinfo).get("model name") or platform.processor() or platform.machine()
+
+
+def cpu_model(cpuinfo: Path = _CPUINFO) -> str:
+    """Differs where CPUs may round differently."""
+    found = _first_cpu(cpuinfo)
+    told = [f"{name} {found[name]}" for name in _MODEL[1:] if name in found]
+    return ", ".join((cpu_name(cpuinfo), *told))
+
+
+def _first_cpu(cpuinfo: Path) -> dict[str, str]:
+    if not cpuinfo.exists():
+        return {}
+    lines = [line.partition(":") for line in cpuinfo.read_text().split("\n\n")[0].splitlines()]
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+def arithmetic(device: str) -> dict[str, str]:
+    """What the bits of a result depend on beside data, settings and software."""
+    found = {
+        "device": device_name(device),
+        "precision": f"{str(torch.get_default_dtype()).removeprefix('torch.')} {torch.get_float32_matmul_precision()}",
+    }
+    if device == "cpu":
+        found |= {"device": cpu_model(), "instructions": torch.backends.cpu.get_cpu_capability()}
+    return found
 
 
 def cpu_quota(cgroup: Path = _CGROUP) -> float | None:

@@ -31,7 +31,10 @@ class TrainingSummary(Observed):
     resumes: int = 0
     """How often training went on from a checkpoint."""
     resume_exact: bool = True
-    """Whether it gave the bits of an uninterrupted run: device, threads, torch and trainer were the same each time."""
+    """Whether it gave the bits of an uninterrupted run: device, instruction set, precision, threads, torch and trainer were the
+    same each time."""
+    resume_differences: list[str] = Field(default_factory=list)
+    """What was not the same, as in "threads: 1, then 2"."""
     processes: int = 1
     """That trained together."""
     peak_memory_bytes: int = 0
@@ -54,7 +57,7 @@ class TrainingSummary(Observed):
         """The part that report.json repeats under `training`."""
         names = (
             "device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history", "resumes",
-            "resumeExact", "peakMemoryBytes", "peakDeviceMemoryBytes", "message",
+            "resumeExact", "resumeDifferences", "peakMemoryBytes", "peakDeviceMemoryBytes", "message",
         )  # fmt: skip
         whole = self.to_dict()
         return {("epochsRun" if name == "epochs" else name): whole[name] for name in names}

@@ -6,11 +6,12 @@ import torch
 
 from recsys_api.artifact import ArtifactManifest
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.spec.training import Training
 from recsys_trainer import VERSION
 from recsys_trainer.checkpoints import Checkpoints, Identity, run_key
 from recsys_trainer.data import snapshot as snapshots
 from recsys_trainer.data.split import TRAIN, VALIDATION
-from recsys_trainer.device import CUDA_NOT_ASKED_FOR, NO_CUDA, device_name, thread_count
+from recsys_trainer.device import CUDA_NOT_ASKED_FOR, NO_CUDA, arithmetic, device_name, thread_count
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.task import Fitted
 from recsys_trainer.parallel import ALONE, Workers
@@ -66,14 +67,15 @@ def open_checkpoints(
         model=spec.model.to_dict(),
         training=spec.training.model_dump(mode="json", exclude=set(OPERATIONAL)),
     )
-    environment = {
-        "device": device_name(device), "threads": str(thread_count(spec.training)), "torch": torch.__version__,
-        "trainer": VERSION,
-    }  # fmt: skip
-    if not workers.alone:
-        environment["processes"] = str(workers.world)
-    seconds = spec.training.checkpoint_seconds
-    return Checkpoints(store, Identity(key, environment), seconds, tell, writes=workers.first)
+    identity = Identity(key, environment(spec.training, device, workers))
+    return Checkpoints(store, identity, spec.training.checkpoint_seconds, tell, writes=workers.first)
+
+
+def environment(training: Training, device: str, workers: Workers = ALONE) -> dict[str, str]:
+    """What gives the same bits where it is the same."""
+    software = {"threads": str(thread_count(training)), "torch": torch.__version__, "trainer": VERSION}
+    processes = {} if workers.alone else {"processes": str(workers.world)}
+    return {**arithmetic(device), **software, **processes}
 
 
 def last_trained_part(spec: RecommenderModelSpec) -> int:
@@ -110,6 +112,7 @@ def summarize(
         history=fitted.history,
         resumes=checkpoints.index.resumes,
         resume_exact=checkpoints.index.exact,
+        resume_differences=checkpoints.index.differences,
         processes=workers.world,
         peak_memory_bytes=memory["memoryBytes"],
         peak_device_memory_bytes=memory.get("deviceMemoryBytes", 0),

@@ -65,7 +65,7 @@ class Training(Contract):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Same seed, data and machine type give the same weights."""
     deterministic: bool = True
-    """Bitwise repeatable, at some cost in speed."""
+    """Bitwise repeatable, at a cost in speed that `python -m benchmarks deterministic` prints for the machine it runs on."""
     refit: Literal["Never", "TrainPlusValidation"] = "Never"
     """TrainPlusValidation fits again on both parts, for the number of epochs that was best. It comes before the export:
     the gates judge the refitted weights, which have not seen the test part."""

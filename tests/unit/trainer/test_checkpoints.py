@@ -1,8 +1,6 @@
 """An interrupted run ends with the bits of an uninterrupted one, and nothing else is resumed."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 from tests.unit.trainer.test_families import data_for, model, questions, training
-from tests.unit.trainer.test_jobs import Job, job  # noqa: F401  a fixture
 
+from recsys_api.spec.training import Training
 from recsys_trainer import checkpoints
 from recsys_trainer.checkpoints import FOLDER, INDEX, Checkpoints, Identity
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.task import Fitted
 from recsys_trainer.store import Store
+from recsys_trainer.training import environment
 
 HERE = {"threads": "1"}
 MARK = Identity("this run", HERE)
@@ -61,6 +60,7 @@ CASES: list[tuple[str, dict[str, object], dict[str, object]]] = [
     ("NMF", {}, {"epochs": 7}),
     ("ProbabilisticMF", {"leastSquares": {"solver": "ConjugateGradient"}}, {"epochs": 7}),
 ]
+ALTERNATING = CASES[6]
 
 
 def run(case: tuple[str, dict[str, object], dict[str, object]], checkpoints: Checkpoints | None) -> Fitted:
@@ -145,73 +145,30 @@ def test_what_is_damaged_or_foreign_is_ignored_with_one_line(damage: str, tmp_pa
     assert torch.equal(found.weights["user_factors"], run(CASES[0], None).weights["user_factors"])
 
 
-def test_another_machine_goes_on_and_says_so(tmp_path: Path) -> None:
-    crashed(tmp_path)
-    checkpoints = saving(tmp_path, told := [], Identity(MARK.key, {"threads": "2"}), crash_after=3)
+RECORDED = environment(Training(), "cpu")
+
+
+@pytest.mark.parametrize("case", [CASES[0], ALTERNATING], ids=lambda case: case[0])
+@pytest.mark.parametrize("name", RECORDED)
+def test_whatever_differs_is_named_and_training_goes_on(name: str, case: Any, tmp_path: Path) -> None:
     with pytest.raises(CrashError):
-        run(CASES[0], checkpoints)
-    assert told == ["resumed at epoch 1, step 5; not on the same machine, so not the same bits"]
-    back = saving(tmp_path, mark=Identity(MARK.key, {"threads": "2"}))
-    assert (back.index.exact, back.index.resumes) == (False, 2), "it is remembered"
+        run(case, saving(tmp_path, mark=Identity("this run", {**RECORDED, name: "other"}), crash_after=1))
+    here = saving(tmp_path, told := [], Identity("this run", RECORDED), crash_after=1)
+    with pytest.raises(CrashError):
+        run(case, here)
+    differs = f"{name}: other, then {RECORDED[name]}"
+    assert len(told) == 1
+    assert told[0].startswith("resumed at epoch ")
+    assert told[0].endswith(f"; not the bits of an uninterrupted run ({differs})")
+    back = saving(tmp_path, mark=Identity("this run", RECORDED))
+    assert (back.index.exact, back.index.differences, back.index.resumes) == (False, [differs], 2), "it is remembered"
 
 
-def long(family: str) -> dict[str, Any]:
-    """So long that whoever waits for the first epoch is there before the last."""
-    if family == "NeuMF":
-        return {"training.epochs": 25, "training.patience": 25}
-    training = {"epochs": 300, "patience": 300}
-    return {"model": {"architecture": family, "embeddingDim": 8}, "training": training}
+def test_what_a_checkpoint_does_not_record_differs(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    found = saving(tmp_path, mark=Identity(MARK.key, HERE | {"instructions": "AVX2"}))
+    assert found.index.differences == ["instructions: not recorded, then AVX2"]
 
 
-def terminated(job: Job, **changes: Any) -> None:  # noqa: F811
-    """A training that got SIGTERM after its first epoch."""
-    job("prepare", **changes)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "recsys_trainer.cli", "train"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        assert '"epoch": 1' in process.stderr.readline()
-        process.send_signal(signal.SIGTERM)
-        process.stderr.read()
-        assert process.wait(120) == 143
-
-
-@pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS", "NMF"])
-def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_the_same(
-    family: str,
-    job: Job,  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    changes = long(family) | {"training.checkpointSeconds": 86400}
-    elsewhere = {"versionUri": f"file://{tmp_path}/whole"}
-    for verb in ("prepare", "train"):
-        _, whole = job(verb, run_file=elsewhere, **changes)
-    terminated(job, **changes)
-    assert (tmp_path / "version" / INDEX).exists()
-    capsys.readouterr()
-    code, found = job("train", **changes, **{"training.deadlineSeconds": 60})
-    assert '{"note": "resumed at epoch ' in capsys.readouterr().err
-    assert (code, found.digest) == (0, whole.digest), "bitwise: the digest covers the weights"
-    assert not (tmp_path / "version" / FOLDER).exists()
-    summary = json.loads((tmp_path / "version/reports/training.json").read_text())
-    assert (summary["resumes"], summary["resumeExact"]) == (1, True)
-
-
-@pytest.mark.parametrize("setting", [{"model.regularization": 0.5}, {"training.seed": 1}])
-def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
-    setting: dict[str, Any],
-    job: Job,  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    terminated(job, **long("ImplicitALS"))
-    capsys.readouterr()
-    code, _ = job("train", **{**long("ImplicitALS"), **setting})
-    assert code == 0
-    told = capsys.readouterr().err
-    assert (
-        "checkpoint.json is of another manifest or snapshot: it is ignored, training starts from the beginning" in told
-    )
-    summary = json.loads((tmp_path / "version/reports/training.json").read_text())
-    assert (summary["resumes"], summary["history"][0]["epoch"]) == (0, 1)
+def test_what_bits_depend_on_is_recorded() -> None:
+    assert set(RECORDED) == {"device", "instructions", "precision", "threads", "torch", "trainer"}

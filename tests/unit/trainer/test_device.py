@@ -84,3 +84,32 @@ def test_settings_end_with_the_fit_and_fill_no_memory_meanwhile() -> None:
     with device.torch_settings(Training()):
         assert settings()[:2] == (True, False)
     assert settings() == before
+
+
+XEON = (
+    "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Platinum 8481C\ncpu family\t: 6\nmodel\t\t: 143\nflags\t\t: fpu\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name", "model"),
+    [
+        (XEON, "Intel(R) Xeon(R) Platinum 8481C", "Intel(R) Xeon(R) Platinum 8481C, cpu family 6, model 143"),
+        (
+            f"{XEON}\nmodel\t: 1\n",
+            "Intel(R) Xeon(R) Platinum 8481C",
+            "Intel(R) Xeon(R) Platinum 8481C, cpu family 6, model 143",
+        ),
+        ("CPU implementer\t: 0x41\nCPU part\t: 0xd0c\n", "aarch64", "aarch64, CPU implementer 0x41, CPU part 0xd0c"),
+        (None, "aarch64", "aarch64"),
+    ],
+)
+def test_cpus_are_told_apart_by_what_the_machine_says_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpuinfo: str | None, name: str, model: str
+) -> None:
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    if cpuinfo is not None:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert device.cpu_name(tmp_path / "cpuinfo") == name
+    assert device.cpu_model(tmp_path / "cpuinfo") == model

@@ -12,7 +12,9 @@ from typing import Any
 
 NEVER = {"numpy", "pydantic", "pyarrow", "fsspec", "s3fs", "safetensors", "yaml", "kubernetes", "scipy", "pandas"}
 OURS = {"recsys_trainer", "recsys_api", "benchmarks"}
-MODULES = ("negatives", "parallel", "device", "checkpoints", "stopping", "progress", "tensor_file", "errors")
+MODULES = (
+    "negatives", "parallel", "device", "checkpoints", "checkpoint_index", "stopping", "progress", "tensor_file", "errors",
+)  # fmt: skip
 
 
 def of_torch() -> set[str]:

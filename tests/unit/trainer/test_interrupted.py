@@ -1,0 +1,102 @@
+"""A training Job that got SIGTERM leaves a checkpoint, and the next attempt goes on from it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.unit.trainer.test_jobs import Job, job  # noqa: F401  a fixture
+
+from recsys_trainer.checkpoints import FOLDER, INDEX
+
+
+def long(family: str) -> dict[str, Any]:
+    """So long that whoever waits for the first epoch is there before the last."""
+    if family == "NeuMF":
+        return {"training.epochs": 25, "training.patience": 25}
+    training = {"epochs": 300, "patience": 300}
+    return {"model": {"architecture": family, "embeddingDim": 8}, "training": training}
+
+
+def terminated(job: Job, **changes: Any) -> None:  # noqa: F811
+    """A training that got SIGTERM after its first epoch."""
+    job("prepare", **changes)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "recsys_trainer.cli", "train"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        assert '"epoch": 1' in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(120) == 143
+
+
+@pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS", "NMF"])
+def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_the_same(
+    family: str,
+    job: Job,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    changes = long(family) | {"training.checkpointSeconds": 86400}
+    elsewhere = {"versionUri": f"file://{tmp_path}/whole"}
+    for verb in ("prepare", "train"):
+        _, whole = job(verb, run_file=elsewhere, **changes)
+    terminated(job, **changes)
+    assert (tmp_path / "version" / INDEX).exists()
+    capsys.readouterr()
+    code, found = job("train", **changes, **{"training.deadlineSeconds": 60})
+    assert '{"note": "resumed at epoch ' in capsys.readouterr().err
+    assert (code, found.digest) == (0, whole.digest), "bitwise: the digest covers the weights"
+    assert not (tmp_path / "version" / FOLDER).exists()
+    summary = json.loads((tmp_path / "version/reports/training.json").read_text())
+    assert (summary["resumes"], summary["resumeExact"]) == (1, True)
+
+
+@pytest.mark.parametrize("setting", [{"model.regularization": 0.5}, {"training.seed": 1}])
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
+    setting: dict[str, Any],
+    job: Job,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminated(job, **long("ImplicitALS"))
+    capsys.readouterr()
+    code, _ = job("train", **{**long("ImplicitALS"), **setting})
+    assert code == 0
+    told = capsys.readouterr().err
+    assert (
+        "checkpoint.json is of another manifest or snapshot: it is ignored, training starts from the beginning" in told
+    )
+    summary = json.loads((tmp_path / "version/reports/training.json").read_text())
+    assert (summary["resumes"], summary["history"][0]["epoch"]) == (0, 1)
+
+
+@pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS"])
+def test_other_instructions_go_on_near_an_uninterrupted_run_and_say_that_the_bits_are_not_the_same(
+    family: str,
+    job: Job,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes = long(family)
+    elsewhere = {"versionUri": f"file://{tmp_path}/whole"}
+    for verb in ("prepare", "train"):
+        job(verb, run_file=elsewhere, **changes)
+    monkeypatch.setenv(
+        "ATEN_CPU_CAPABILITY", "default"
+    )  # the process that is terminated computes as an older CPU would
+    terminated(job, **changes)
+    assert job("train", **changes)[0] == 0
+    reports = (tmp_path / name / "reports/training.json" for name in ("whole", "version"))
+    whole, found = (json.loads(report.read_text()) for report in reports)
+    assert (found["resumes"], found["resumeExact"]) == (1, False)
+    assert found["resumeDifferences"] == [f"instructions: DEFAULT, then {torch.backends.cpu.get_cpu_capability()}"]
+    for name, relative, absolute in (("loss", 0.02, 0.0), ("ndcg@10", 0.0, 0.02)):
+        expected = [each[name] for each in whole["history"]]
+        assert [each[name] for each in found["history"]] == pytest.approx(expected, rel=relative, abs=absolute)
