@@ -110,24 +110,26 @@ def thread_count(training: Training, cgroup: Path = _CGROUP) -> int:
 
 @contextmanager
 def torch_settings(training: Training) -> Iterator[None]:
-    """Threads and, where asked for, deterministic algorithms; as before afterwards.
+    """Threads, whole float32 products and, where asked for, deterministic algorithms; as before afterwards.
 
     Deterministic algorithms would also fill memory that is about to be written, about 90 times in a step of NeuMF: a help for
     finding reads of what nobody wrote, which training has no need of.
     """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic  # its attribute is a property of the module, which mypy cannot see
-    filled = memory.fill_uninitialized_memory
+    filled, products = memory.fill_uninitialized_memory, torch.get_float32_matmul_precision()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, when its first handle is made
     torch.set_num_threads(thread_count(training))
     torch.use_deterministic_algorithms(training.deterministic)
     memory.fill_uninitialized_memory = False
+    torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
         memory.fill_uninitialized_memory = filled
+        torch.set_float32_matmul_precision(products)
 
 
 def free_memory(device: str, cgroup: Path = _CGROUP) -> int:

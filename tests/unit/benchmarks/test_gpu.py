@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +59,15 @@ def test_no_negative_is_a_positive_and_the_search_for_them_would_find_one() -> N
     assert contained(positives, user_P, positives.indices.unsqueeze(1)).all()
 
 
+@pytest.fixture
+def products_as_before() -> Iterator[None]:
+    """The command computes products of float32 less exactly; tests after it must not."""
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("products_as_before")
 def test_the_command_writes_rows_with_a_limit_of_the_same_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,17 @@ def test_the_summary_says_where_the_device_is_another_than_one_would_expect(
     assert training_message(wanted, "cpu", 1) == words
 
 
+def test_products_are_whole_float32_in_a_training_whatever_was_set_before() -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        with device.torch_settings(Training()):
+            assert device.arithmetic("cpu")["precision"] == "float32 highest"
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def test_the_older_cgroup_is_understood_and_none_is_no_limit(tmp_path: Path) -> None:
     assert device.cpu_quota(tmp_path) is None
     (tmp_path / "cpu").mkdir()
