@@ -66,9 +66,10 @@ SPACES: dict[str, dict[str, Space]] = {
     "bpr": {
         "peer": Space(
             "implicit_bpr",
-            {"learning_rate": Logarithmic(0.005, 0.2), "regularization": Logarithmic(0.0003, 0.1)},
-            100,
+            {"learning_rate": Logarithmic(0.003, 0.03), "regularization": Logarithmic(0.0003, 0.1)},
+            200,
             every=5,
+            patience=6,  # with small steps it ranks by popularity for some looks before it rises
         ),
         "ours": Space(
             "ours_factors",
