@@ -71,8 +71,13 @@ def evaluate_again(folder: Path, data_uri: str | None, stable_folder: Path | Non
 def _reference(stable: LoadedArtifact | None, folder: Path | None) -> StableReference | None:
     if stable is None or folder is None:
         return None
+    return stable_reference(folder, stable.manifest.digest)
+
+
+def stable_reference(folder: Path, digest: str) -> StableReference:
+    """A folder of this machine in the place of the serving version, named by its last part."""
     place = folder.resolve()
-    return StableReference(name=place.name, version_uri=f"file://{place}", digest=stable.manifest.digest)
+    return StableReference(name=place.name, version_uri=f"file://{place}", digest=digest)
 
 
 def load_artifact(folder: Path) -> LoadedArtifact:

@@ -186,7 +186,7 @@ def _stable(folder: Path | None) -> StableReference | None:
     if not path.exists():
         raise ManifestError(f"--stable {folder}: has no {ARTIFACT}; name the output folder of an earlier fit")
     digest = ArtifactManifest.model_validate_json(path.read_bytes()).digest
-    return StableReference(name=folder.name, version_uri=f"file://{folder.resolve()}", digest=digest)
+    return again.stable_reference(folder, digest)
 
 
 def run_job(arguments: argparse.Namespace) -> int:

@@ -75,16 +75,15 @@ def _ids(option: str, texts: Sequence[str]) -> Ids:
 
 def _answer(served: Served, model: Model, user: str, row: int, seen: Rows, k: int) -> Answer:
     """By docs/contracts.md section 3."""
-    reason = "None" if row >= 0 else "UnknownUser"
-    if row < 0 and (served.fold_in is None or not len(seen)):
-        items = served.top_popular(seen, k)
-        scores = served.popularity().cpu().numpy()[items]
-        return Answer(user, "Popularity", reason, _names(served, items), scores, np.zeros(0))
-    items, scores = served.top(row, seen, k) if row >= 0 else served.top_from(seen, k)
-    deviations = rating_deviations(model, served, np.full(len(items), row), items) if row >= 0 else None
-    return Answer(
-        user, "Model", reason, _names(served, items), scores, np.zeros(0) if deviations is None else deviations
-    )
+    if row >= 0:
+        items, scores = served.top(row, seen, k)
+        deviations = rating_deviations(model, served, np.full(len(items), row), items)
+        sure = np.zeros(0) if deviations is None else deviations
+        return Answer(user, "Model", "None", _names(served, items), scores, sure)
+    items, found = served.top_unknown(seen, k)
+    source = "Popularity" if found is None else "Model"
+    scores = served.popularity().cpu().numpy()[items] if found is None else found
+    return Answer(user, source, "UnknownUser", _names(served, items), scores, np.zeros(0))
 
 
 def _names(served: Served, rows: Rows) -> list[str]:

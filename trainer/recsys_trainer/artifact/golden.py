@@ -75,9 +75,8 @@ def _known(served: Served, row: int, position: int) -> GoldenAnswer:
 
 def _unknown(served: Served, position: int) -> GoldenAnswer:
     extra = served.popular[:_EXTRA] if position % 2 else _nothing()
-    rows, scores = served.top_popular(extra, TOP), np.zeros(0, dtype=np.float32)
-    if served.fold_in is not None and len(extra):
-        rows, scores = served.top_from(extra, TOP)
+    rows, found = served.top_unknown(extra, TOP)
+    scores = np.zeros(0, dtype=np.float32) if found is None else found
     user = _absent(served.users, f"golden-unknown-{position}")
     return GoldenAnswer(user, -1, _seen_ids(served, extra), extra, rows, scores)
 

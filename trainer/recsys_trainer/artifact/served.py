@@ -79,6 +79,13 @@ class Served:
         had = SparseRows.of_ones(indptr.to(self.device), indices.to(self.device), self.items)
         return _best(self.scores_from(had)[0], history, k)
 
+    def top_unknown(self, seen: Rows, k: int) -> tuple[Rows, npt.NDArray[np.float32] | None]:
+        """(item rows, scores) of the best k for an unknown user: from what the request names where the family folds in, else
+        the popularity answer, which has no scores."""
+        if self.fold_in is not None and len(seen):
+            return self.top_from(seen, k)
+        return self.top_popular(seen, k), None
+
     def top_popular(self, extra_seen: Rows, k: int) -> Rows:
         """Item rows of the popularity answer."""
         return self.popular[~np.isin(self.popular, extra_seen)][:k]
