@@ -14,11 +14,14 @@ import pytest  # isort: skip
 import torch  # isort: skip
 import yaml  # isort: skip
 from recsys_api.artifact import SnapshotManifest  # isort: skip
+from recsys_api.run_spec import parse_job_result  # isort: skip
 from recsys_trainer import cli  # isort: skip
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot  # isort: skip
+from recsys_trainer.termination import MAX_BYTES  # isort: skip
 
 USERS, ITEMS = 120, 60
 Manifest = Callable[..., Path]
+Job = Callable[..., tuple[int, Any]]
 
 
 def interactions(rows: int = 3000, seed: int = 0) -> pa.Table:
@@ -125,3 +128,27 @@ def snapshot(fitted: Path) -> Snapshot:
     """Its snapshot."""
     folder = fitted / "snapshot"
     return read_snapshot(folder, SnapshotManifest.model_validate_json((folder / "snapshot.json").read_bytes()))
+
+
+@pytest.fixture
+def job(tmp_path: Path, parquet: Path, write_manifest: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Job:
+    """Runs a verb as a Job would; returns (exit code, parsed termination message)."""
+    monkeypatch.setenv("RECSYS_RUN_FILE", str(tmp_path / "run.json"))
+    monkeypatch.setenv("RECSYS_TERMINATION_LOG", str(tmp_path / "termination-log"))
+    monkeypatch.setenv("RECSYS_PVC_ROOT", str(parquet.parent))
+
+    def run(*arguments: str, run_file: dict[str, Any] | None = None, **changes: Any) -> tuple[int, Any]:
+        manifest = write_manifest(f"pvc://{parquet.name}/", **changes)
+        document = {
+            "namespace": "shop", "model": "movies", "version": "movies-0123456789", "versionUid": "u1", "number": 1,
+            "versionUri": f"file://{tmp_path}/version", "spec": yaml.safe_load(manifest.read_text())["spec"],
+            **(run_file or {}),
+        }  # fmt: skip
+        (tmp_path / "run.json").write_text(json.dumps(document))
+        (tmp_path / "termination-log").unlink(missing_ok=True)
+        code = cli.main(arguments)
+        message = (tmp_path / "termination-log").read_bytes() if (tmp_path / "termination-log").exists() else b""
+        assert len(message) <= MAX_BYTES
+        return code, parse_job_result(message.decode())
+
+    return run

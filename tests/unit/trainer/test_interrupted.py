@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.trainer.test_jobs import Job, job  # noqa: F401  a fixture
+from tests.unit.trainer.conftest import Job
 
 from recsys_trainer.checkpoints import FOLDER, INDEX
 
@@ -35,7 +35,7 @@ def settings(family: str) -> dict[str, Any]:
     return {"model": {"architecture": family, "embeddingDim": 8}, "training": {"epochs": 20, "patience": 20}}
 
 
-def terminated(job: Job, **changes: Any) -> None:  # noqa: F811
+def terminated(job: Job, **changes: Any) -> None:
     """A training that got SIGTERM after its first epoch."""
     job("prepare", **changes)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -46,7 +46,7 @@ def terminated(job: Job, **changes: Any) -> None:  # noqa: F811
 @pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS", "NMF"])
 def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_the_same(
     family: str,
-    job: Job,  # noqa: F811
+    job: Job,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -68,7 +68,7 @@ def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_th
 @pytest.mark.parametrize("setting", [{"model.regularization": 0.5}, {"training.seed": 1}])
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
     setting: dict[str, Any],
-    job: Job,  # noqa: F811
+    job: Job,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -87,7 +87,7 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
 @pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS"])
 def test_other_instructions_go_on_near_an_uninterrupted_run_and_say_that_the_bits_are_not_the_same(
     family: str,
-    job: Job,  # noqa: F811
+    job: Job,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,43 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.unit.trainer.conftest import Job
 
 from recsys_api.run_spec import EvaluateResult, GateResult, MetricValue, PrepareResult, TrainResult, parse_job_result
-from recsys_trainer import cli
 from recsys_trainer.outputs import ARTIFACT
 from recsys_trainer.termination import MAX_BYTES, encode
-
-Job = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture
-def job(tmp_path: Path, parquet: Path, write_manifest: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Job:
-    """Runs a verb as a Job would; returns (exit code, parsed termination message)."""
-    monkeypatch.setenv("RECSYS_RUN_FILE", str(tmp_path / "run.json"))
-    monkeypatch.setenv("RECSYS_TERMINATION_LOG", str(tmp_path / "termination-log"))
-    monkeypatch.setenv("RECSYS_PVC_ROOT", str(parquet.parent))
-
-    def run(*arguments: str, run_file: dict[str, Any] | None = None, **changes: Any) -> tuple[int, Any]:
-        manifest = write_manifest(f"pvc://{parquet.name}/", **changes)
-        document = {
-            "namespace": "shop", "model": "movies", "version": "movies-0123456789", "versionUid": "u1", "number": 1,
-            "versionUri": f"file://{tmp_path}/version", "spec": yaml.safe_load(manifest.read_text())["spec"],
-            **(run_file or {}),
-        }  # fmt: skip
-        (tmp_path / "run.json").write_text(json.dumps(document))
-        (tmp_path / "termination-log").unlink(missing_ok=True)
-        code = cli.main(arguments)
-        message = (tmp_path / "termination-log").read_bytes() if (tmp_path / "termination-log").exists() else b""
-        assert len(message) <= MAX_BYTES
-        return code, parse_job_result(message.decode())
-
-    return run
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:

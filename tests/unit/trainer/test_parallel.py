@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.trainer.conftest import Manifest
+from tests.unit.trainer.conftest import Job, Manifest
 from tests.unit.trainer.test_families import data_for, model, training
-from tests.unit.trainer.test_jobs import Job, job  # noqa: F401  a fixture
 from tests.unit.trainer.trained_together import outcome
 from torch.distributed import TCPStore
 
@@ -210,7 +209,7 @@ def test_a_fit_under_torchrun_writes_once_and_says_so(write_manifest: Manifest, 
     assert not (tmp_path / "out/checkpoint").exists()
 
 
-def test_two_pods_of_a_job_train_together_and_pod_0_reports(job: Job, tmp_path: Path) -> None:  # noqa: F811
+def test_two_pods_of_a_job_train_together_and_pod_0_reports(job: Job, tmp_path: Path) -> None:
     assert job("prepare", **{"training.nodes": 2})[0] == 0
     (tmp_path / "termination-log").unlink()
 
