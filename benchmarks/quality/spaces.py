@@ -128,6 +128,39 @@ SPACES = {
         trials=4,
         rungs=(10, 20),
     ),
+    "ml-1m/SampledSoftmax": Space(
+        {**MF, "embeddingDim": 64},
+        {
+            "epochs": 16,
+            "batchSize": 8192,
+            "loss": {"type": "SampledSoftmax", "negatives": 512},
+            "optimizer": {"schedule": "Linear"},
+        },
+        {
+            "training.optimizer.learningRate": Logarithmic(0.004, 0.015),
+            "model.regularization": Logarithmic(0.003, 0.02),
+            "model.dropout": OneOf((0.0, 0.3)),
+        },
+        trials=6,
+        rungs=(12,),
+    ),
+    "ml-1m/CosineContrastive": Space(
+        {**MF, "embeddingDim": 64},
+        {
+            "epochs": 16,
+            "batchSize": 69632,
+            "loss": {"type": "CosineContrastive", "negatives": 16},
+            "optimizer": {"schedule": "Linear"},
+        },
+        {
+            "training.optimizer.learningRate": Logarithmic(0.0005, 0.01),
+            "training.loss.margin": OneOf((0.2, 0.4, 0.6)),
+            "training.loss.negativeWeight": Logarithmic(4, 128),
+            "model.dropout": OneOf((0.0, 0.3)),
+        },
+        trials=8,
+        rungs=(6, 12),
+    ),
     "ml-1m/GMF": Space(
         {"architecture": "GMF", "embeddingDim": 64},
         {**PAIRS, "epochs": 30},
@@ -146,6 +179,12 @@ STEPS: dict[str, Draw] = {
     "training.optimizer.learningRate": Logarithmic(0.001, 0.02),
     "training.optimizer.weightDecay": Logarithmic(1e-7, 1e-3),
     "training.batchSize": OneOf((1024, 4096)),
+}
+OF_PAIRS: dict[str, Draw] = {
+    **SMALL,
+    "training.optimizer.learningRate": Logarithmic(0.002, 0.015),
+    "training.batchSize": OneOf((4608, 18432)),
+    "model.regularization": Logarithmic(0.0015, 0.015),
 }
 UNTIL_WORSE = {"epochs": 60, "patience": 4}
 SPACES |= {
@@ -171,7 +210,9 @@ SPACES |= {
         {**STEPS, "model.dropout": OneOf((0.0, 0.3, 0.5))},
         trials=16,
     ),
+    "ml-100k/MatrixFactorization-pairs": Space(MF, {**PAIRS, "epochs": 16}, OF_PAIRS, trials=12),
     "ml-100k/GMF": Space({"architecture": "GMF"}, UNTIL_WORSE, STEPS, trials=8),
+    "ml-100k/GMF-pairs": Space({"architecture": "GMF"}, {**PAIRS, "epochs": 16}, OF_PAIRS, trials=12),
     "ml-100k/MLP": Space({"architecture": "MLP", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
     "ml-100k/NeuMF": Space({"architecture": "NeuMF", "hiddenLayers": [64, 32, 16]}, UNTIL_WORSE, STEPS, trials=8),
     "ml-100k/NeuMF-small": Space(
