@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.quality import manifests
 from benchmarks.quality.ease import Ease
-from benchmarks.quality.ncf import Ncf, judge, popularity
+from benchmarks.quality.ncf import Ncf, judge_users, popularity
 from benchmarks.quality.results import keep
 from benchmarks.quality.scoring import scorer_of
 from benchmarks.quality.search import read_trials
@@ -37,16 +37,21 @@ SEEDS = (0, 1, 2)
 FIGURES = ("sampled hr@10", "sampled ndcg@10", "hr@10", "ndcg@10")
 
 
-def read_off(scorer: Scorer, data: Ncf, questions: Questions) -> tuple[dict[str, float], Floats]:
-    """(the figures, full-ranking NDCG@10 of every user)."""
+def of_users(scorer: Scorer, data: Ncf, questions: Questions) -> dict[str, Floats]:
+    """The figures of every user, [U]."""
     columns = np.column_stack((data.wanted_U, data.negatives_UN))
     probes = Pairs(np.repeat(np.arange(data.users), columns.shape[1]), columns.ravel())
     found = survey(questions, scorer, probes=probes)
     score = found.probe_P.reshape(columns.shape)
-    sampled = judge(score[:, 0], score[:, 1:], data.negatives_UN == data.wanted_U[:, None])
+    sampled = judge_users(score[:, 0], score[:, 1:], data.negatives_UN == data.wanted_U[:, None])
     full = metric_values(found.ranks, (10,))
-    values = (*sampled, float(full["hr@10"].mean()), float(full["ndcg@10"].mean()))
-    return dict(zip(FIGURES, values, strict=True)), full["ndcg@10"]
+    return dict(zip(FIGURES, (*sampled, full["hr@10"], full["ndcg@10"]), strict=True))
+
+
+def read_off(scorer: Scorer, data: Ncf, questions: Questions) -> tuple[dict[str, float], Floats]:
+    """(the figures, full-ranking NDCG@10 of every user)."""
+    found = of_users(scorer, data, questions)
+    return {figure: float(values.mean()) for figure, values in found.items()}, found["ndcg@10"]
 
 
 def measure(name: str, data: Ncf, parts: tuple[Positives, Questions], of_ease: Floats) -> Iterator[Row]:

@@ -17,6 +17,7 @@ from recsys_trainer.evaluation.ranking import Pairs, Questions
 from recsys_trainer.training_data import Positives, seen_of
 
 Floats = npt.NDArray[np.floating]
+Figures = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 TOP = 10
@@ -78,11 +79,17 @@ def questions(positives: Positives, user_R: Ints, item_R: Ints) -> Questions:
     return Questions(asked, seen_of(asked, positives), Pairs.ordered(position, item_R), np.ones(len(asked), np.int64))
 
 
-def judge(wanted_U: Floats, negative_UN: Floats, is_wanted_UN: Mask) -> tuple[float, float]:
-    """(HR@10, NDCG@10) from the scores of the wanted items and of their negatives."""
+def judge_users(wanted_U: Floats, negative_UN: Floats, is_wanted_UN: Mask) -> tuple[Figures, Figures]:
+    """(HR@10, NDCG@10) [U] from the scores of the wanted items and of their negatives."""
     above_U = ((negative_UN > wanted_U[:, None]) & ~is_wanted_UN).sum(axis=1)
-    gain_U = np.where(above_U < TOP, 1 / np.log2(above_U + 2.0), 0.0)
-    return float((above_U < TOP).mean()), float(gain_U.mean())
+    hit_U = above_U < TOP
+    return hit_U.astype(np.float64), np.where(hit_U, 1 / np.log2(above_U + 2.0), 0.0)
+
+
+def judge(wanted_U: Floats, negative_UN: Floats, is_wanted_UN: Mask) -> tuple[float, float]:
+    """Their means."""
+    hit_U, gain_U = judge_users(wanted_U, negative_UN, is_wanted_UN)
+    return float(hit_U.mean()), float(gain_U.mean())
 
 
 def popularity(data: Ncf) -> tuple[float, float]:

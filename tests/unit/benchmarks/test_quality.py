@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from benchmarks.quality import manifests
+from benchmarks.quality.ablation import without
 from benchmarks.quality.ncf import Ncf, judge
 from benchmarks.quality.results import keep
 from benchmarks.quality.search import HopelessError, Parts, Watch, append, read_trials, search
@@ -105,3 +107,10 @@ def test_what_is_wanted_is_reached_or_come_near() -> None:
 def test_every_family_has_settings_for_ml_100k() -> None:
     found = [manifests.read(name).spec.model.architecture for name in manifests.names("ml-100k")]
     assert sorted(found) == sorted(FAMILIES)
+
+
+def test_a_network_without_a_branch_ranks_by_the_other_alone() -> None:
+    weights = {"gmf_user": torch.zeros(3, 2), "out.weight": torch.tensor([[1.0, 2.0, 3.0]])}
+    assert without(weights, "mlp")["out.weight"].tolist() == [[1.0, 2.0, 0.0]]
+    assert without(weights, "gmf")["out.weight"].tolist() == [[0.0, 0.0, 3.0]]
+    assert weights["out.weight"].tolist() == [[1.0, 2.0, 3.0]]
