@@ -55,18 +55,18 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
     """Read, check and split the data; leave snapshot/. The stable version's is copied where it is from the same files."""
     refuse_impossible(run.spec)
     if (manifest := observe_snapshot(store)) is None:
-        data = run.spec.data
-        origin = observe_origin(data)
+        data, weights = run.spec.data, run.spec.model.weighs_interactions
+        origin = _origin(run.spec)
         if run.stable is not None:
             manifest = copy_snapshot(Store(run.stable.version_uri), origin, store)
         if manifest is None:
             with kept_quarantine(store) as quarantine:
-                interactions, parts = prepare_interactions(data, quarantine=quarantine)
+                interactions, parts = prepare_interactions(data, quarantine=quarantine, weights=weights)
             with scratch() as folder:
                 manifest = snapshots.write_snapshot(folder, interactions, parts)
                 store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
             # files that changed meanwhile may have been read half old, half new: then there is no telling
-            if origin == observe_origin(data):
+            if origin == _origin(run.spec):
                 manifest = manifest.model_copy(update={"origin": origin})
         write_json(store, SNAPSHOT, manifest)
     return prepare_result(manifest)
@@ -78,12 +78,16 @@ def is_prepared(run: RunSpec, store: Store) -> bool:
         manifest = observe_snapshot(store)
         if manifest is None or not manifest.origin:
             return False
-        if manifest.origin != observe_origin(run.spec.data):
+        if manifest.origin != _origin(run.spec):
             return False
         load_snapshot(store, manifest)
     except TrainerError:
         return False
     return True
+
+
+def _origin(spec: RecommenderModelSpec) -> str:
+    return observe_origin(spec.data, weights=spec.model.weighs_interactions)
 
 
 def train(
