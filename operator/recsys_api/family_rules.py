@@ -82,11 +82,15 @@ def _batch_norm_is_for_layers(model: Model) -> bool:
     return model.architecture in WITH_LAYERS or not model.batch_norm
 
 
-def _weight_is_for_implicit(model: Model) -> bool:
-    return (
-        model.architecture == "ImplicitALS"
-        or model.least_squares is None
-        or model.least_squares.unobserved_weight is None
+def _implicit_only(field: str, why: str) -> Rule:
+    """`spec.model.leastSquares.<field>` is absent in families of ratings."""
+    name = to_snake(field)
+    return Rule(
+        ("spec.model",),
+        f"self.architecture == 'ImplicitALS' || !has(self.leastSquares) || !has(self.leastSquares.{field})",
+        f"leastSquares.{field} is for ImplicitALS only, because {why}; remove {field}",
+        lambda model: model.architecture == "ImplicitALS" or getattr(model.least_squares, name, None) is None,
+        field=f"leastSquares.{field}",
     )
 
 
@@ -114,6 +118,10 @@ def _batch_is_seen_whole(spec: RecommenderModelSpec) -> bool:
 
 def _ratings_are_there(spec: RecommenderModelSpec) -> bool:
     return spec.model.architecture not in WITH_RATINGS or spec.data.columns.rating is not None
+
+
+def _weights_are_there(spec: RecommenderModelSpec) -> bool:
+    return not spec.model.weighs_interactions or spec.data.columns.rating is not None
 
 
 FAMILY_RULES: tuple[Rule, ...] = (
@@ -150,14 +158,8 @@ FAMILY_RULES: tuple[Rule, ...] = (
     _only("regularization", WITH_REGULARIZATION),
     _only("leastSquares", WITH_LEAST_SQUARES),
     _only("probabilistic", ("ProbabilisticMF",)),
-    Rule(
-        ("spec.model",),
-        "self.architecture == 'ImplicitALS' || !has(self.leastSquares) || !has(self.leastSquares.unobservedWeight)",
-        "leastSquares.unobservedWeight is for ImplicitALS only, because ratings say nothing of pairs without one; "
-        "remove unobservedWeight",
-        _weight_is_for_implicit,
-        field="leastSquares.unobservedWeight",
-    ),
+    _implicit_only("unobservedWeight", "ratings say nothing of pairs without one"),
+    _implicit_only("confidenceScale", "in the others a rating is what is predicted, not how much it counts"),
     Rule(
         ("spec.model",),
         "self.architecture != 'ProbabilisticMF' || !has(self.leastSquares) || "
@@ -211,6 +213,15 @@ FAMILY_RULES: tuple[Rule, ...] = (
         f"data.columns.rating is needed by {prose(WITH_RATINGS)}; name the column, or use a family that learns from "
         "interactions, as in model.architecture: ImplicitALS",
         _ratings_are_there,
+        field="data.columns.rating",
+    ),
+    Rule(
+        ("spec",),
+        "!has(self.model.leastSquares) || !has(self.model.leastSquares.confidenceScale) || "
+        "has(self.data.columns.rating)",
+        "data.columns.rating is needed by model.leastSquares.confidenceScale, which weighs each interaction by it; name "
+        "the column (in format UserItem any name stands for the weight), or remove confidenceScale",
+        _weights_are_there,
         field="data.columns.rating",
     ),
 )

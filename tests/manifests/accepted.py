@@ -34,6 +34,11 @@ ACCEPTED_CASES = (
     Case("MLP with default layers", {"spec.model": {"architecture": "MLP"}}, ()),
     Case("batch norm and pre-training", {"spec.model.batchNorm": True, "spec.model.pretraining": {"alpha": 0.3}}, ()),
     Case("ImplicitALS", {"spec.model": als(leastSquares={"unobservedWeight": 0.3, "solver": "Cholesky"})}, ()),
+    Case(
+        "ImplicitALS with weights",
+        {"spec.data.columns.rating": "plays", "spec.model": als(leastSquares={"confidenceScale": 40})},
+        (),
+    ),
     Case("PureSVD", {"spec.model": {"architecture": "PureSVD"}}, ()),
     Case("sweeps", {"spec.model": als(), "spec.training": {"epochs": 10, "patience": 2}}, ()),
     Case(

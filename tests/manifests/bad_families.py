@@ -91,6 +91,27 @@ FAMILY_CASES = (
         },
         ("spec.model.leastSquares.unobservedWeight", "ImplicitALS only", "remove unobservedWeight"),
     ),
+    *(
+        Case(
+            f"confidence in {family}",
+            {
+                "spec.data.columns.rating": "rating",
+                "spec.model": {"architecture": family, "leastSquares": {"confidenceScale": 1}},
+            },
+            ("spec.model.leastSquares.confidenceScale", "ImplicitALS only", "remove confidenceScale"),
+        )
+        for family in ("ExplicitALS", "ProbabilisticMF")
+    ),
+    Case(
+        "confidence without a column",
+        {"spec.model": als(leastSquares={"confidenceScale": 40})},
+        ("spec.data.columns.rating", "needed by model.leastSquares.confidenceScale", "name the column"),
+    ),
+    Case(
+        "confidence of none",
+        {"spec.data.columns.rating": "plays", "spec.model": als(leastSquares={"confidenceScale": 0})},
+        ("spec.model.leastSquares.confidenceScale", "greater than 0|use more than 0"),
+    ),
     Case(
         "sigmas and an exponent",
         {

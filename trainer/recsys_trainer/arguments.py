@@ -1,10 +1,12 @@
 """`recsys-trainer`: `fit`, `evaluate --artifact`, `compare` and `recommend` on a machine; the others in the Jobs of a cluster."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from recsys_trainer.outputs import PROTOCOL, REPORT
+from recsys_trainer.snapshot_cache import CACHE_VARIABLE
 
 VERBS = ("prepare", "train", "evaluate")
 _AGAIN = ("data", "output", "stable")
@@ -36,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--output", type=Path, required=True, help=f"folder for snapshot/, artifact/, reports/, {REPORT}")
     fit.add_argument("--data", help="folder or URI of the interactions, default: where the manifest says they are")
     fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
+    kept = f"folder of prepared snapshots that fits share, default: ${CACHE_VARIABLE}, else none"
+    fit.add_argument("--cache", metavar="DIR", default=os.environ.get(CACHE_VARIABLE), help=kept)
     fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
     for verb in VERBS:
         job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")

@@ -41,6 +41,7 @@ from recsys_trainer.outputs import (
 from recsys_trainer.parallel import Place, place_of_process
 from recsys_trainer.progress import lines, notes
 from recsys_trainer.recommend import recommend, render_answer
+from recsys_trainer.snapshot_cache import SnapshotCache
 from recsys_trainer.stopping import terminate
 from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render
@@ -103,8 +104,9 @@ def run_fit(arguments: argparse.Namespace) -> int:
     if place.rank:
         stages.assist(run, store, place)
         return 0
+    cache = SnapshotCache(arguments.cache, notes()) if arguments.cache else None
     _start_afresh(output, run)
-    _say(stages.prepare(run, store))
+    _say(stages.prepare(run, store, cache))
     _say(stages.train(run, store, lines(), notes(), place))
     _say(stages.evaluate(run, store, NOT_GIVEN))
     report, protocol = observe_report(store, run.evaluation_key), observe_protocol(store, run.evaluation_key)

@@ -91,7 +91,7 @@ def load_snapshot(store: Store, manifest: SnapshotManifest) -> snapshots.Snapsho
 
 
 def copy_snapshot(source: Store, origin: str, store: Store) -> SnapshotManifest | None:
-    """Another version's snapshot in `store` too, if it is that of `origin` and unchanged: nothing is read or sorted again."""
+    """Another folder's snapshot in `store` too, if it is that of `origin` and unchanged: nothing is read or sorted again."""
     try:
         manifest = observe_snapshot(source)
         if manifest is None or not origin or manifest.origin != origin:
@@ -101,6 +101,8 @@ def copy_snapshot(source: Store, origin: str, store: Store) -> SnapshotManifest 
             snapshots.read_snapshot(folder, manifest)
             if source.exists(QUARANTINE):
                 store.write(QUARANTINE, source.read(QUARANTINE))
+            else:
+                store.remove(QUARANTINE)
             store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
     except UnreadableError:
         return None

@@ -47,29 +47,39 @@ from recsys_trainer.outputs import (
 )
 from recsys_trainer.parallel import Place, joined
 from recsys_trainer.progress import Progress, ignore, silent
+from recsys_trainer.snapshot_cache import SnapshotCache
 from recsys_trainer.store import Store
 from recsys_trainer.training import fit_snapshot, last_trained_part, open_checkpoints, summarize
 
 
-def prepare(run: RunSpec, store: Store) -> PrepareResult:
-    """Read, check and split the data; leave snapshot/. The stable version's is copied where it is from the same files."""
+def prepare(run: RunSpec, store: Store, cache: SnapshotCache | None = None) -> PrepareResult:
+    """Read, check and split the data; leave snapshot/. The stable version's or the cache's is copied where it is from the
+    same files."""
     refuse_impossible(run.spec)
     if (manifest := observe_snapshot(store)) is None:
-        data = run.spec.data
-        origin = observe_origin(data)
+        origin = _origin(run.spec)
         if run.stable is not None:
             manifest = copy_snapshot(Store(run.stable.version_uri), origin, store)
+        if manifest is None and cache is not None:
+            manifest = cache.take(origin, store)
         if manifest is None:
-            with kept_quarantine(store) as quarantine:
-                interactions, parts = prepare_interactions(data, quarantine=quarantine)
-            with scratch() as folder:
-                manifest = snapshots.write_snapshot(folder, interactions, parts)
-                store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
-            # files that changed meanwhile may have been read half old, half new: then there is no telling
-            if origin == observe_origin(data):
-                manifest = manifest.model_copy(update={"origin": origin})
+            manifest = _read(run.spec, origin, store)
         write_json(store, SNAPSHOT, manifest)
+    if cache is not None:
+        cache.keep(store, manifest)
     return prepare_result(manifest)
+
+
+def _read(spec: RecommenderModelSpec, origin: str, store: Store) -> SnapshotManifest:
+    """A snapshot from the source, in `store` all but its manifest."""
+    with kept_quarantine(store) as quarantine:
+        weights = spec.model.weighs_interactions
+        interactions, parts = prepare_interactions(spec.data, quarantine=quarantine, weights=weights)
+    with scratch() as folder:
+        manifest = snapshots.write_snapshot(folder, interactions, parts)
+        store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
+    # files that changed meanwhile may have been read half old, half new: then there is no telling
+    return manifest.model_copy(update={"origin": origin}) if origin == _origin(spec) else manifest
 
 
 def is_prepared(run: RunSpec, store: Store) -> bool:
@@ -78,12 +88,16 @@ def is_prepared(run: RunSpec, store: Store) -> bool:
         manifest = observe_snapshot(store)
         if manifest is None or not manifest.origin:
             return False
-        if manifest.origin != observe_origin(run.spec.data):
+        if manifest.origin != _origin(run.spec):
             return False
         load_snapshot(store, manifest)
     except TrainerError:
         return False
     return True
+
+
+def _origin(spec: RecommenderModelSpec) -> str:
+    return observe_origin(spec.data, weights=spec.model.weighs_interactions)
 
 
 def train(

@@ -37,7 +37,7 @@ class Columns(Contract):
     """When it happened: seconds since the epoch or a timestamp type. Needed by the Temporal split."""
     rating: ColumnName | None = None
     """How much the user liked it: numbers. Needed by ExplicitALS, BiasedMF and ProbabilisticMF; to the others every
-    interaction counts as one."""
+    interaction counts as one, but ImplicitALS weighs by it where model.leastSquares.confidenceScale is set."""
     user_group: ColumnName | None = None
     """Group of the user, such as a country: the report shows quality by group. The last value in time counts."""
     item_group: ColumnName | None = None

@@ -39,6 +39,10 @@ class LeastSquares(Contract):
 
     unobserved_weight: float | None = Field(None, gt=0, le=1)
     """ImplicitALS: weight of a pair that did not happen against one that did (alpha0). Default 0.1."""
+    confidence_scale: float | None = Field(None, gt=0, le=10**6)
+    """ImplicitALS: weigh each interaction by 1 + confidenceScale x r (alpha of Hu et al. 2008), where r, at least 0, is its
+    value in data.columns.rating, such as a number of plays. Of repeated rows the one that is kept counts, not their sum. Items
+    of an unknown user count as 1. Default: every interaction counts as 1."""
     frequency_exponent: float | None = Field(None, ge=0, le=1)
     """How much more those with much data are regularized (nu): 0 all the same, 1 in proportion. Default 1."""
     solver: Literal["BlockCoordinate", "ConjugateGradient", "Cholesky"] | None = None
@@ -98,3 +102,8 @@ class Model(Contract):
     """ImplicitALS, ExplicitALS and ProbabilisticMF."""
     probabilistic: Probabilistic | None = None
     """ProbabilisticMF."""
+
+    @property
+    def weighs_interactions(self) -> bool:
+        """Whether `data.columns.rating` is how much an interaction counts."""
+        return self.least_squares is not None and self.least_squares.confidence_scale is not None

@@ -52,6 +52,7 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("model.pretraining.learningRate", None),
     ("model.regularization", None),
     ("model.leastSquares.unobservedWeight", None),
+    ("model.leastSquares.confidenceScale", None),
     ("model.leastSquares.frequencyExponent", None),
     ("model.leastSquares.solver", None),
     ("model.probabilistic.sigma", 0.9),

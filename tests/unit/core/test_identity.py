@@ -130,6 +130,7 @@ ALS = {"architecture": "ImplicitALS"}
         (build_spec(model={"pretraining": {}}), build_spec(model={"pretraining": {"learningRate": 0.01}})),
         (build_spec(model=ALS), build_spec(model=ALS | {"regularization": 0.1})),
         (build_spec(model=ALS), build_spec(model=ALS | {"leastSquares": {"solver": "Cholesky"}})),
+        (build_spec(model=ALS), build_spec(model=ALS | {"leastSquares": {"confidenceScale": 1}})),
     ],
 )  # fmt: skip
 def test_settings_of_a_family_change_its_hash(one: object, other: object) -> None:

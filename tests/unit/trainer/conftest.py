@@ -15,7 +15,9 @@ import torch  # isort: skip
 import yaml  # isort: skip
 from recsys_api.artifact import SnapshotManifest  # isort: skip
 from recsys_api.run_spec import parse_job_result  # isort: skip
+from recsys_api.spec.data import Data  # isort: skip
 from recsys_trainer import cli  # isort: skip
+from recsys_trainer.data.preparing import prepare_interactions  # isort: skip
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot  # isort: skip
 from recsys_trainer.termination import MAX_BYTES  # isort: skip
 
@@ -84,6 +86,27 @@ def parquet(tmp_path_factory: pytest.TempPathFactory, table: pa.Table) -> Path:
     folder = tmp_path_factory.mktemp("data")
     pq.write_table(table, folder / "part-0.parquet")
     return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path, table: pa.Table) -> Path:
+    """A folder of its own, which a test may change."""
+    (tmp_path / "data").mkdir()
+    pq.write_table(table, tmp_path / "data/a.parquet")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Data]:
+    """What was read and sorted."""
+    found: list[Data] = []
+
+    def counted(data: Data, **kept: Any) -> Any:
+        found.append(data)
+        return prepare_interactions(data, **kept)
+
+    monkeypatch.setattr("recsys_trainer.stages.prepare_interactions", counted)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.trainer.test_families import data_for, model, questions, training
+from tests.unit.trainer.test_families import data_for, model, questions, training, two_opinions
 
 from recsys_api.spec.training import Training
 from recsys_trainer import checkpoints
@@ -56,6 +56,7 @@ CASES: list[tuple[str, dict[str, object], dict[str, object]]] = [
         {"epochs": 20, "patience": 20},
     ),  # its objective rises too
     ("ImplicitALS", {"leastSquares": {"solver": "BlockCoordinate"}}, {"epochs": 12, "patience": 6}),
+    ("ImplicitALS", {"leastSquares": {"confidenceScale": 2.0}}, {"epochs": 12, "patience": 6}),
     ("ExplicitALS", {}, {"epochs": 7}),
     ("NMF", {}, {"epochs": 7}),
     ("ProbabilisticMF", {"leastSquares": {"solver": "ConjugateGradient"}}, {"epochs": 7}),
@@ -65,7 +66,7 @@ ALTERNATING = CASES[6]
 
 def run(case: tuple[str, dict[str, object], dict[str, object]], checkpoints: Checkpoints | None) -> Fitted:
     family, of_model, of_training = case
-    positives = data_for(family)
+    positives = two_opinions() if "confidenceScale" in str(of_model) else data_for(family)
     settings = training(family, **{"epochs": 2, **of_training})
     return fit(model(family, **of_model), settings, positives, questions(positives), "cpu", checkpoints=checkpoints)
 

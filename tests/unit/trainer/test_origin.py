@@ -23,27 +23,6 @@ from recsys_trainer.store import Store
 Manifest = Callable[..., Path]
 
 
-@pytest.fixture
-def source(tmp_path: Path, table: pa.Table) -> Path:
-    """A folder of its own, which a test may change."""
-    (tmp_path / "data").mkdir()
-    pq.write_table(table, tmp_path / "data/a.parquet")
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[Data]:
-    """What was read and sorted."""
-    found: list[Data] = []
-
-    def counted(data: Data, **kept: Any) -> Any:
-        found.append(data)
-        return prepare_interactions(data, **kept)
-
-    monkeypatch.setattr("recsys_trainer.stages.prepare_interactions", counted)
-    return found
-
-
 def prepared(manifest: Path, folder: Path, stable: Path | None = None) -> dict[str, Any]:
     reference = StableReference(name="s", version_uri=f"file://{stable}", digest="") if stable else None
     stages.prepare(read_manifest(manifest, folder, reference), Store(f"file://{folder}"))

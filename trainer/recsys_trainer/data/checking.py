@@ -34,8 +34,12 @@ class Batch:
 class FileReader:
     """Checks the batches of one file and counts what it sets aside."""
 
-    def __init__(self, file: SourceFile, columns: Columns, quarantine: Quarantine) -> None:
-        """Raises DataError for a column whose type cannot be what it should be."""
+    def __init__(self, file: SourceFile, columns: Columns, quarantine: Quarantine, *, weights: bool = False) -> None:
+        """Raises DataError for a column whose type cannot be what it should be.
+
+        Args:
+            weights: ratings say how much an interaction counts.
+        """
         self._columns, self._uri, self._quarantine = columns, file.uri, quarantine
         self.rows = 0
         self.problems: Counter[str] = Counter()
@@ -43,7 +47,7 @@ class FileReader:
         self._user = IdReader(uri, columns.user, text=file.text)
         self._item = IdReader(uri, columns.item, text=file.text)
         self._time = TimeReader(uri, columns.timestamp) if columns.timestamp else None
-        self._rating = RatingReader(uri, columns.rating) if columns.rating else None
+        self._rating = RatingReader(uri, columns.rating, weights=weights) if columns.rating else None
         names = {"user_group": columns.user_group, "item_group": columns.item_group}
         self._groups = {kind: (name, GroupReader(uri, name)) for kind, name in names.items() if name}
         readers = [

@@ -16,9 +16,12 @@ _TIMES = ("mtime", "created", "ino")
 """What a file system says instead."""
 
 
-def observe_origin(data: Data) -> str:
+def observe_origin(data: Data, *, weights: bool = False) -> str:
     """Digest of the data settings and of every file's path, size and ETag (or times, on a file system); "" where a store
     says neither.
+
+    Args:
+        weights: as for `prepare_interactions`, which finds less to refuse without.
 
     Raises:
         UnreadableError: the source cannot be listed.
@@ -39,6 +42,7 @@ def observe_origin(data: Data) -> str:
         "rules": _RULES,
         "data": data.to_dict(),
         "files": files,
+        **({"weights": True} if weights else {}),
     }
     return "sha256:" + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 

@@ -22,19 +22,20 @@ Counts = npt.NDArray[np.int64]
 
 
 def prepare_interactions(
-    data: Data, budget: Budget = BUDGET, quarantine: Quarantine | None = None
+    data: Data, budget: Budget = BUDGET, quarantine: Quarantine | None = None, *, weights: bool = False
 ) -> tuple[Interactions, Parts]:
     """Distinct (user, item) pairs in time order, and the part of each.
 
     Args:
         quarantine: gets the rows that are set aside.
+        weights: ratings say how much an interaction counts, so that negative ones are refused.
 
     Raises:
         UnreadableError: the source cannot be read.
         DataError: the data is not what the manifest says, or a part would be empty.
         OutOfMemoryError: the disk is full.
     """
-    found = load_interactions(data, budget, quarantine)
+    found = load_interactions(data, budget, quarantine, weights=weights)
     parts = split_parts(found, data.split, budget)
     found, parts = without_repeats(found, parts, budget)
     found, parts = filtered(found, parts, data.filter, budget)

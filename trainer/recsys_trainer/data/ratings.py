@@ -12,14 +12,18 @@ from recsys_trainer.errors import DataError
 
 Ratings = npt.NDArray[np.float32]
 _FIX = "name a column of numbers in data.columns.rating"
+_WEIGHT_FIX = "write 0 or more, or remove model.leastSquares.confidenceScale, which weighs interactions by this column"
 
 
 class RatingReader:
     """A column of ratings of one file, batch after batch; what is wrong with the whole file is said at its end."""
 
-    def __init__(self, file: str, name: str) -> None:
-        self._file, self._name = file, name
+    def __init__(self, file: str, name: str, *, weights: bool = False) -> None:
+        """`weights`: they say how much an interaction counts, so that none may be negative."""
+        self._file, self._name, self._weights = file, name, weights
         self._text = Wrong()
+        self._rows = self._negative = 0
+        self._first = ""
 
     def refuse_type(self, kind: Any, rows: int) -> None:
         """Refuse what is no number.
@@ -38,10 +42,13 @@ class RatingReader:
         with np.errstate(over="ignore"):
             values = self._numbers(column).to_numpy(zero_copy_only=False).astype(np.float32)
         missing = ~np.isfinite(values)
+        if self._weights:
+            self._count_negative(values)
+        self._rows += len(values)
         return np.where(missing, np.float32(0), values), missing
 
     def finish(self) -> None:
-        """Refuse text that is no number.
+        """Refuse text that is no number, and weights below 0.
 
         Raises:
             DataError: with the number of rows.
@@ -49,6 +56,15 @@ class RatingReader:
         if self._text.count:
             what = f"{self._text.count} rows hold text such as {self._text.first.as_py()!r}"
             raise DataError.at(self._file, self._name, what, _FIX)
+        if self._negative:
+            what = f"{self._negative} of {self._rows} rows hold a negative weight, the first is {self._first}"
+            raise DataError.at(self._file, self._name, what, _WEIGHT_FIX)
+
+    def _count_negative(self, values: Ratings) -> None:
+        below = np.flatnonzero(values < 0)
+        if len(below) and not self._negative:
+            self._first = f"{values[below[0]]:g} in row {self._rows + int(below[0]) + 1}"
+        self._negative += len(below)
 
     def _numbers(self, column: Any) -> Any:
         if pa.types.is_dictionary(column.type):

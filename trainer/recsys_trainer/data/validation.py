@@ -15,11 +15,14 @@ from recsys_trainer.data.readers import SourceFile, read_source
 from recsys_trainer.errors import DataError
 
 
-def load_interactions(data: Data, budget: Budget = BUDGET, quarantine: Quarantine | None = None) -> Interactions:
+def load_interactions(
+    data: Data, budget: Budget = BUDGET, quarantine: Quarantine | None = None, *, weights: bool = False
+) -> Interactions:
     """Read, check and order the interactions of a manifest's `spec.data`, repeats included.
 
     Args:
         quarantine: gets the rows that are set aside.
+        weights: ratings say how much an interaction counts, so that negative ones are refused.
 
     Raises:
         UnreadableError: the source cannot be read.
@@ -31,7 +34,7 @@ def load_interactions(data: Data, budget: Budget = BUDGET, quarantine: Quarantin
         problems: Counter[str] = Counter()
         rows = 0
         for file, part in _files(data, budget):
-            reader = FileReader(file, data.columns, aside)
+            reader = FileReader(file, data.columns, aside, weights=weights)
             for batch in file.batches:
                 collected.add(reader.read(batch), part)
             reader.finish()

@@ -39,6 +39,7 @@ def fit_alternating(
     penalties: tuple[Penalty, Penalty],
     solver: str,
     *,
+    weights: Tensor | None = None,
     spectral: bool = False,
     momentum: float = 0.0,
     **biases: Tensor,
@@ -48,6 +49,7 @@ def fit_alternating(
     Args:
         values: what the products should be, [nnz]; None: 1.
         penalties: of users and of items.
+        weights: how much each squared error counts, [nnz]; None: 1.
         spectral: start from the singular vectors of the matrix, beside the random numbers that are small against them.
         momentum: share of a sweep's change that the next one starts beyond it.
         biases: tensors to export beside the factors.
@@ -58,7 +60,7 @@ def fit_alternating(
         width, positives = task.model.embedding_dim, task.positives
         factors = (start_factors(rows, width, START_STD / width**0.5) for rows in (positives.users, positives.items))
         network = DotProduct(*factors, **biases).to(task.device)
-        matrix = sparse_rows(positives, values, task.device)
+        matrix = sparse_rows(positives, values, task.device, weights)
         return _Alternating(network, matrix, penalties, SOLVERS[solver], momentum).sweeps(spectral=spectral)
 
     return fit_in_sweeps(task, build)

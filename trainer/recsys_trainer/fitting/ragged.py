@@ -32,6 +32,8 @@ class SparseRows:
     values: Tensor
     """float32 [nnz]"""
     columns: int
+    weights: Tensor | None = None
+    """How much each entry counts in least squares, float32 [nnz], above 0; None: 1. Products leave it out."""
 
     @classmethod
     def of_ones(cls, indptr: Tensor, indices: Tensor, columns: int) -> SparseRows:
@@ -53,7 +55,8 @@ class SparseRows:
         row = torch.repeat_interleave(torch.arange(self.rows, device=self.indptr.device), self.degree)
         order = torch.argsort(self.indices, stable=True)
         counts = torch.bincount(self.indices.cpu(), minlength=self.columns)
-        return SparseRows(_offsets(counts).to(self.indptr.device), row[order], self.values[order], self.rows)
+        weights = None if self.weights is None else self.weights[order]
+        return SparseRows(_offsets(counts).to(self.indptr.device), row[order], self.values[order], self.rows, weights)
 
     def __matmul__(self, factors_CD: Tensor) -> Tensor:
         """The product [R, D], each row summed in its order."""
@@ -62,11 +65,12 @@ class SparseRows:
         )
 
 
-def sparse_rows(positives: Positives, values: Tensor | None, device: str) -> SparseRows:
+def sparse_rows(positives: Positives, values: Tensor | None, device: str, weights: Tensor | None = None) -> SparseRows:
     """Users x items; `values` are 1 where there are none."""
     indptr, indices = torch.as_tensor(positives.indptr), torch.as_tensor(positives.indices).long()
     found = torch.ones(len(indices)) if values is None else values
-    return SparseRows(indptr.to(device), indices.to(device), found.float().to(device), positives.items)
+    weighed = None if weights is None else weights.float().to(device)
+    return SparseRows(indptr.to(device), indices.to(device), found.float().to(device), positives.items, weighed)
 
 
 def _offsets(counts: Tensor) -> Tensor:
@@ -81,8 +85,11 @@ class RaggedBatch:
     column_BL: Tensor
     """int32"""
     value_BL: Tensor
+    """Times the root of the entry's weight, where there are weights."""
     degree_B: Tensor
     """float32"""
+    root_BL: Tensor | None
+    """Of the weights: what the entry's factors are to be multiplied by. None: 1."""
 
 
 def ragged_batches(matrix: SparseRows, width: int) -> list[RaggedBatch]:
@@ -117,4 +124,8 @@ def _batch(matrix: SparseRows, row_B: Tensor) -> RaggedBatch:
     entry_BL = (matrix.indptr[row_B].unsqueeze(1) + place_L).clamp(max=len(matrix.indices) - 1)
     column_BL = torch.where(inside_BL, matrix.indices[entry_BL], matrix.columns)
     value_BL = torch.where(inside_BL, matrix.values[entry_BL], 0.0)
-    return RaggedBatch(row_B, column_BL.int(), value_BL, degree_B.float())
+    root_BL = None
+    if matrix.weights is not None:
+        root_BL = matrix.weights[entry_BL].sqrt()
+        value_BL *= root_BL
+    return RaggedBatch(row_B, column_BL.int(), value_BL, degree_B.float(), root_BL)

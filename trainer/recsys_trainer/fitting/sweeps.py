@@ -82,7 +82,7 @@ class Penalty:
     unobserved: float = 0.0
     """Weight of all pairs, observed or not (alpha0)."""
     exponent: float = 0.0
-    """nu of Rendle et al. 2022: a row counts as (entries + alpha0 x columns)^nu."""
+    """nu of Rendle et al. 2022: a row counts as (entries + alpha0 x columns)^nu, whatever its entries weigh."""
 
 
 class Side:
@@ -104,6 +104,8 @@ class Side:
         total = torch.zeros((), device=factors_RD.device)
         for batch in self._batches:
             gathered_BLD = functional.embedding(batch.column_BL, padded)
+            if batch.root_BL is not None:  # c (v - h·x)^2 = (√c v - √c h·x)^2: no solver needs to know of weights
+                gathered_BLD *= batch.root_BL.unsqueeze(2)
             ridge_B, start_BD = self._ridge_R[batch.row_B], factors_RD[batch.row_B]
             x_BD, objective_B = self._solver(Systems(gathered_BLD, batch.value_BL, gram_DD, ridge_B, start_BD))
             factors_RD[batch.row_B] = x_BD
