@@ -19,6 +19,7 @@ from recsys_api.spec.data import Data  # isort: skip
 from recsys_trainer import cli  # isort: skip
 from recsys_trainer.data.preparing import prepare_interactions  # isort: skip
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot  # isort: skip
+from recsys_trainer.snapshot_cache import CACHE_VARIABLE  # isort: skip
 from recsys_trainer.termination import MAX_BYTES  # isort: skip
 
 USERS, ITEMS = 120, 60
@@ -72,6 +73,12 @@ def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits of a test take no snapshot that a person's cache holds."""
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="session")
