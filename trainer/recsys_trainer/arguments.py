@@ -41,9 +41,12 @@ def _parser() -> argparse.ArgumentParser:
         job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")
         if verb == "evaluate":
             _add_evaluate(job)
-    both = commands.add_parser("compare", help="two output folders of fit on the same users")
+    both = commands.add_parser("compare", help="two output folders of fit, or two artifacts, on the same users")
     both.add_argument("first", type=Path, metavar="A")
     both.add_argument("second", type=Path, metavar="B")
+    both.add_argument(
+        "--data", help="folder or URI of the interactions, split anew as A's manifest says; artifacts need it"
+    )
     both.add_argument("--json", type=Path, metavar="FILE", help="file for the same figures, for machines")
     _add_recommend(commands.add_parser("recommend", help="the answers that serving gives from an artifact"))
     report = commands.add_parser("report", help="report the result of a finished stage again, from the store")

@@ -133,11 +133,11 @@ def _uri(place: str | None) -> str | None:
 
 
 def run_compare(arguments: argparse.Namespace) -> int:
-    """Two fits side by side."""
+    """Two fits or artifacts side by side."""
     file: Path | None = arguments.json
     if file is not None and file.is_dir():
         raise ManifestError(f"--json {file}: is a folder; name a file")
-    found = compare_fits(arguments.first, arguments.second)
+    found = compare_fits(arguments.first, arguments.second, _uri(arguments.data))
     if file is not None:
         write_json(Store(f"file://{file.resolve().parent}"), file.name, found)
     print(render_comparison(found))
