@@ -60,7 +60,7 @@ def evaluate_again(folder: Path, data_uri: str | None, stable_folder: Path | Non
     with torch_settings(spec.training):
         evaluated = stages.evaluate_candidate(spec, snapshot, loaded, stable)
         details = build_details(spec, snapshot, loaded.served, evaluated)
-    serving, seed = _reference(stable, stable_folder), spec.training.seed
+    serving, seed = _reference(stable, stable_folder), spec.data.split.judging_seed
     compared = compare_with_stable(evaluated.paired, serving, "", seed, without=NOT_GIVEN)
     gates = decide_gates(spec.evaluation.gates, evaluated, compared, seed)
     summary, seconds = _summary(loaded), time.perf_counter() - began

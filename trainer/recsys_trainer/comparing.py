@@ -61,7 +61,7 @@ def compare_fits(first: Path, second: Path, data_uri: str | None = None) -> Comp
     judges = _recorded(sides) if data_uri is None else _split_anew(sides, data_uri)
     _refuse_other_targets(sides)
     specs = [each.spec for each in sides]
-    last_part, seed = max(last_trained_part(spec) for spec in specs), specs[0].training.seed
+    last_part, seed = max(last_trained_part(spec) for spec in specs), specs[0].data.split.judging_seed
     most = min((each.evaluation.max_users for each in specs if each.evaluation.max_users), default=None)
     test = build_test_part(judges.snapshot, specs[0].data.split.target, last_part, judges.after)
     test = test.drawn(most, seed, judges.snapshot)

@@ -141,7 +141,7 @@ def evaluate(run: RunSpec, store: Store, without_stable: StableComparison = NOTH
         with torch_settings(run.spec.training):
             evaluated = evaluate_candidate(run.spec, snapshot, candidate, stable)
             details = build_details(run.spec, snapshot, candidate.served, evaluated)
-        seed = run.spec.training.seed
+        seed = run.spec.data.split.judging_seed
         compared = compare_with_stable(evaluated.paired, run.stable, why_not, seed, without=without_stable)
         gates = decide_gates(run.spec.evaluation.gates, evaluated, compared, seed)
         seconds = time.perf_counter() - began
@@ -198,7 +198,7 @@ def evaluate_candidate(
         cutoffs=wanted_cutoffs([gate.metric.k for gate in spec.evaluation.gates]),
         baselines=spec.evaluation.baselines,
         max_users=spec.evaluation.max_users,
-        seed=spec.training.seed,
+        seed=spec.data.split.judging_seed,
     )
 
 
