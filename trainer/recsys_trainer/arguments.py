@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recsys_trainer.outputs import PROTOCOL, REPORT
+from recsys_trainer.training_metrics import HIGHEST_PORT
 
 VERBS = ("prepare", "train", "evaluate")
 _AGAIN = ("data", "output", "stable")
@@ -37,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--data", help="folder or URI of the interactions, default: where the manifest says they are")
     fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
     fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
+    port = "answer /metrics at this port of 127.0.0.1 while training; default: 0, none"
+    fit.add_argument("--metrics-port", type=_port, default=0, metavar="N", help=port)
     for verb in VERBS:
         job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")
         if verb == "evaluate":
@@ -52,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
     report.add_argument("stage", choices=VERBS)
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port; give a number up to {HIGHEST_PORT}, 0 for none")
+    return int(text)
 
 
 def _add_evaluate(job: argparse.ArgumentParser) -> None:
