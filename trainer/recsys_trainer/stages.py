@@ -15,7 +15,7 @@ from recsys_api.run_spec import EvaluateResult, PrepareResult, RunSpec, TrainRes
 from recsys_trainer.artifact import export
 from recsys_trainer.checkpoints import FOLDER
 from recsys_trainer.data import snapshot as snapshots
-from recsys_trainer.data.origin import observe_origin
+from recsys_trainer.data.origin import observe_origin, places
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.device import torch_settings, training_device
 from recsys_trainer.errors import ManifestError, PeerError, TrainerError, UnreadableError
@@ -47,7 +47,7 @@ from recsys_trainer.outputs import (
 )
 from recsys_trainer.parallel import Place, joined
 from recsys_trainer.progress import Progress, ignore, silent
-from recsys_trainer.store import Store
+from recsys_trainer.store import Store, refuse_without_driver
 from recsys_trainer.training import fit_snapshot, last_trained_part, open_checkpoints, summarize
 
 
@@ -56,6 +56,7 @@ def prepare(run: RunSpec, store: Store) -> PrepareResult:
     refuse_impossible(run.spec)
     if (manifest := observe_snapshot(store)) is None:
         data = run.spec.data
+        refuse_without_driver(places(data))
         origin = observe_origin(data)
         if run.stable is not None:
             manifest = copy_snapshot(Store(run.stable.version_uri), origin, store)
