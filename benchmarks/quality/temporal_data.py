@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_api.spec.data import Data
+from recsys_api.spec.data import Data, Split
 from recsys_trainer.again import prepare_in_memory
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.data.split import TRAIN, VALIDATION
@@ -45,7 +45,7 @@ def searching(inter: Path) -> tuple[Positives, Questions, Ratings]:
     """(what trains, what chooses rankers, what chooses predictors of ratings)."""
     snapshot = snapshot_of(inter)
     positives = build_positives(snapshot, TRAIN)
-    questions = build_validation(snapshot, positives, "All", 0)
+    questions = build_validation(snapshot, positives, Split())
     assert questions is not None, "many users are in both parts"
     return positives, questions, ratings_of(snapshot, positives, VALIDATION)
 

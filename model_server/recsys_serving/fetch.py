@@ -11,6 +11,7 @@ from typing import Any
 from fsspec.core import url_to_fs
 
 from recsys_api.artifact import ArtifactManifest
+from recsys_api.stores import missing_driver, without_driver
 from recsys_serving.artifact import MANIFEST, check_files, load_verified, parse_manifest
 from recsys_serving.errors import ArtifactError, ServingError, UnreadableError, run_main
 from recsys_serving.limits import observe_memory_limit
@@ -27,6 +28,8 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
+        if package := missing_driver(uri):
+            raise UnreadableError(f"RECSYS_ARTIFACT_URI: {without_driver(uri, package, 'serving')}")
         self._fs, self._root = self._guard("", lambda: url_to_fs(local_uri(uri, os.environ)))
 
     def names(self) -> set[str]:

@@ -7,7 +7,7 @@ from recsys_api.report import PairedDifference
 
 
 class ComparedFit(Observed):
-    """An output folder of fit."""
+    """An output folder of fit, or an artifact."""
 
     folder: str
     digest: str
@@ -29,7 +29,9 @@ class ComparisonReport(Observed):
     a: ComparedFit
     b: ComparedFit
     snapshot_digest: str
-    """Of the data that both were split from."""
+    """Of the data that both are asked about."""
+    after_timestamp: int | None = None
+    """Both are asked about test interactions later than this only, since they were not split from this data alike."""
     users: int
     metrics: dict[str, FitDifference] = Field(default_factory=dict)
     bootstrap_seed: int

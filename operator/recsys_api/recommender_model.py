@@ -19,7 +19,8 @@ class Artifacts(Contract):
     """Where snapshots, models and reports are kept."""
 
     uri: Uri
-    """Folder that this model writes below, in `<namespace>/<model>/`. Immutable."""
+    """Folder that this model writes below, in `<namespace>/<model>/`: s3:// or pvc://claim/path, or gs:// and az:// with images
+    that have gcsfs or adlfs. Immutable."""
     credentials_secret_ref: SecretReference | None = None
     """Keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION."""
 

@@ -35,6 +35,11 @@ EVENTS_DROPPED = "recsys_events_dropped"
 TRITON_RESTARTS = "recsys_triton_restarts"
 PROCESS_START_SECONDS = "recsys_process_start_seconds"
 
+METRICS_PORT_VARIABLE = "RECSYS_METRICS_PORT"
+"""Environment of a training pod: where it answers /metrics."""
+TRAINING_METRICS_PORT = 8080
+TRAINING_METRICS_PORT_NAME = "metrics"
+
 MODEL_SOURCE = "Model"
 BAD_FALLBACKS = ("Deadline", "TritonError", "Overload")
 """Fallback reasons that count against the Fallback SLI; UnknownUser and NoHistory are compared with stable instead."""

@@ -12,6 +12,7 @@ from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import StableReference
 from recsys_api.spec.data import Data
 from recsys_trainer import stages
+from recsys_trainer.data.origin import places
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot, write_snapshot
 from recsys_trainer.device import torch_settings
@@ -22,7 +23,7 @@ from recsys_trainer.evaluation.gates import decide_gates
 from recsys_trainer.evaluation.report import build_report
 from recsys_trainer.evaluation.stable import NOT_GIVEN, compare_with_stable
 from recsys_trainer.outputs import fetch_artifact
-from recsys_trainer.store import Store
+from recsys_trainer.store import Store, refuse_without_driver
 from recsys_trainer.summary import TrainingSummary
 
 ARTIFACT_FOLDER = "artifact"
@@ -60,7 +61,7 @@ def evaluate_again(folder: Path, data_uri: str | None, stable_folder: Path | Non
     with torch_settings(spec.training):
         evaluated = stages.evaluate_candidate(spec, snapshot, loaded, stable)
         details = build_details(spec, snapshot, loaded.served, evaluated)
-    serving, seed = _reference(stable, stable_folder), spec.training.seed
+    serving, seed = _reference(stable, stable_folder), spec.data.split.judging_seed
     compared = compare_with_stable(evaluated.paired, serving, "", seed, without=NOT_GIVEN)
     gates = decide_gates(spec.evaluation.gates, evaluated, compared, seed)
     summary, seconds = _summary(loaded), time.perf_counter() - began
@@ -121,6 +122,7 @@ def _moved(spec: RecommenderModelSpec, uri: str) -> Data:
 
 def prepare_in_memory(spec: RecommenderModelSpec) -> Snapshot:
     """The snapshot that `prepare` would leave."""
+    refuse_without_driver(places(spec.data))
     data, parts = prepare_interactions(spec.data)
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
         return read_snapshot(Path(folder), write_snapshot(Path(folder), data, parts))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recsys_trainer.outputs import PROTOCOL, REPORT
 from recsys_trainer.snapshot_cache import CACHE_VARIABLE
+from recsys_trainer.training_metrics import HIGHEST_PORT
 
 VERBS = ("prepare", "train", "evaluate")
 _AGAIN = ("data", "output", "stable")
@@ -41,18 +42,29 @@ def _parser() -> argparse.ArgumentParser:
     kept = f"folder of prepared snapshots that fits share, default: ${CACHE_VARIABLE}, else none"
     fit.add_argument("--cache", metavar="DIR", default=os.environ.get(CACHE_VARIABLE), help=kept)
     fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
+    port = "answer /metrics at this port of 127.0.0.1 while training; default: 0, none"
+    fit.add_argument("--metrics-port", type=_port, default=0, metavar="N", help=port)
     for verb in VERBS:
         job = commands.add_parser(verb, help=f"the {verb} Job of a version, told by RECSYS_RUN_FILE")
         if verb == "evaluate":
             _add_evaluate(job)
-    both = commands.add_parser("compare", help="two output folders of fit on the same users")
+    both = commands.add_parser("compare", help="two output folders of fit, or two artifacts, on the same users")
     both.add_argument("first", type=Path, metavar="A")
     both.add_argument("second", type=Path, metavar="B")
+    both.add_argument(
+        "--data", help="folder or URI of the interactions, split anew as A's manifest says; artifacts need it"
+    )
     both.add_argument("--json", type=Path, metavar="FILE", help="file for the same figures, for machines")
     _add_recommend(commands.add_parser("recommend", help="the answers that serving gives from an artifact"))
     report = commands.add_parser("report", help="report the result of a finished stage again, from the store")
     report.add_argument("stage", choices=VERBS)
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port; give a number up to {HIGHEST_PORT}, 0 for none")
+    return int(text)
 
 
 def _add_evaluate(job: argparse.ArgumentParser) -> None:

@@ -46,6 +46,7 @@ from recsys_trainer.stopping import terminate
 from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
+from recsys_trainer.training_metrics import EVERYWHERE, LOOPBACK, port_of_pod, published
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,7 +108,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
     cache = SnapshotCache(arguments.cache, notes()) if arguments.cache else None
     _start_afresh(output, run)
     _say(stages.prepare(run, store, cache))
-    _say(stages.train(run, store, lines(), notes(), place))
+    with published(lines(), arguments.metrics_port, LOOPBACK, notes()) as progress:
+        _say(stages.train(run, store, progress, notes(), place))
     _say(stages.evaluate(run, store, NOT_GIVEN))
     report, protocol = observe_report(store, run.evaluation_key), observe_protocol(store, run.evaluation_key)
     assert report is not None, "evaluate wrote it"
@@ -135,11 +137,11 @@ def _uri(place: str | None) -> str | None:
 
 
 def run_compare(arguments: argparse.Namespace) -> int:
-    """Two fits side by side."""
+    """Two fits or artifacts side by side."""
     file: Path | None = arguments.json
     if file is not None and file.is_dir():
         raise ManifestError(f"--json {file}: is a folder; name a file")
-    found = compare_fits(arguments.first, arguments.second)
+    found = compare_fits(arguments.first, arguments.second, _uri(arguments.data))
     if file is not None:
         write_json(Store(f"file://{file.resolve().parent}"), file.name, found)
     print(render_comparison(found))
@@ -229,7 +231,8 @@ def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store, place:
     if arguments.command == "report":
         return stages.report_stage(arguments.stage, run, store)
     if arguments.command == "train":
-        return stages.train(run, store, lines(), notes(), place)
+        with published(lines(), port_of_pod(notes()), EVERYWHERE, notes()) as progress:
+            return stages.train(run, store, progress, notes(), place)
     return stages.prepare(run, store) if arguments.command == "prepare" else stages.evaluate(run, store)
 
 

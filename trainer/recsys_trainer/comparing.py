@@ -1,19 +1,25 @@
-"""`recsys-trainer compare`: two fits on the same users."""
+"""`recsys-trainer compare`: two fits or two artifacts on the same users."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from recsys_api.comparison import ComparedFit, ComparisonReport, FitDifference
+from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import MetricValue
-from recsys_trainer.again import resolved_spec
+from recsys_trainer.again import load_artifact, prepare_in_memory, resolved_spec, with_data
 from recsys_trainer.data.ids import rows_of
+from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.device import torch_settings
-from recsys_trainer.errors import ManifestError
+from recsys_trainer.errors import ManifestError, UnreadableError
 from recsys_trainer.evaluation.bootstrap import RESAMPLES
-from recsys_trainer.evaluation.evaluate import LoadedArtifact, compare
+from recsys_trainer.evaluation.evaluate import LoadedArtifact, Paired, compare
 from recsys_trainer.evaluation.metrics import CUTOFFS
 from recsys_trainer.evaluation.questions import build_test_part
-from recsys_trainer.outputs import fetch_artifact, fetch_snapshot
+from recsys_trainer.outputs import SNAPSHOT, fetch_snapshot
 from recsys_trainer.store import Store
 from recsys_trainer.table import SHOWN, difference_line
 from recsys_trainer.training import last_trained_part
@@ -21,34 +27,53 @@ from recsys_trainer.training import last_trained_part
 MIN_USERS = 2
 
 
-def compare_fits(first: Path, second: Path) -> ComparisonReport:
+@dataclass(frozen=True)
+class Side:
+    """One of the two: its folder as it was given, its artifact, and the spec that the artifact carries."""
+
+    folder: Path
+    loaded: LoadedArtifact
+    spec: RecommenderModelSpec
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The data that both are asked about."""
+
+    snapshot: Snapshot
+    after: int | None
+    """Only test interactions later than this many seconds since the epoch; None where both were split from this snapshot."""
+
+
+def compare_fits(first: Path, second: Path, data_uri: str | None = None) -> ComparisonReport:
     """Paired differences on the users that both were trained on.
 
+    Args:
+        first, second: output folders of `fit`; with `data_uri` also artifacts.
+        data_uri: interactions that are split anew as the first artifact's manifest says; None: the snapshot of the fits.
+
     Raises:
-        UnreadableError: an output of fit is not complete.
+        UnreadableError: an artifact or a snapshot is not complete, or there is no data.
         ManifestError: their data differs, so that figures could not be told apart from it.
+        DataError: the data is not what the first artifact's manifest says.
     """
-    stores = [Store(f"file://{folder.resolve()}") for folder in (first, second)]
-    snapshots, loaded = [fetch_snapshot(store) for store in stores], [fetch_artifact(store) for store in stores]
-    specs = [resolved_spec(each.manifest, folder, None) for each, folder in zip(loaded, (first, second), strict=True)]
-    digests, targets = [each.manifest.digest for each in snapshots], [spec.data.split.target for spec in specs]
-    _refuse_other_data(first, second, digests, targets)
-    last_part, seed = max(last_trained_part(spec) for spec in specs), specs[0].training.seed
+    sides = [_side(folder) for folder in (first, second)]
+    judges = _recorded(sides) if data_uri is None else _split_anew(sides, data_uri)
+    _refuse_other_targets(sides)
+    specs = [each.spec for each in sides]
+    last_part, seed = max(last_trained_part(spec) for spec in specs), specs[0].data.split.judging_seed
     most = min((each.evaluation.max_users for each in specs if each.evaluation.max_users), default=None)
-    test = build_test_part(snapshots[0], targets[0], last_part).drawn(most, seed, snapshots[0])
+    test = build_test_part(judges.snapshot, specs[0].data.split.target, last_part, judges.after)
+    test = test.drawn(most, seed, judges.snapshot)
     with torch_settings(specs[0].training):
-        paired = compare(snapshots[0], loaded[1], loaded[0], test, last_part, CUTOFFS)
-    asked = snapshots[0].users.take(paired.user_N)
-    shared = paired.warm_N.copy()
-    for each in loaded:
-        shared &= rows_of(asked, each.served.users) >= 0
-    if shared.sum() < MIN_USERS:
-        raise ManifestError(f"{first} and {second} share {int(shared.sum())} test users; {MIN_USERS} are needed")
+        paired = compare(judges.snapshot, sides[1].loaded, sides[0].loaded, test, last_part, CUTOFFS)
+    shared = _shared(sides, judges, paired)
     differences = paired.differences(shared, seed)
     return ComparisonReport(
-        a=_described(first, loaded[0]),
-        b=_described(second, loaded[1]),
-        snapshot_digest=digests[0],
+        a=_described(sides[0]),
+        b=_described(sides[1]),
+        snapshot_digest=judges.snapshot.manifest.digest,
+        after_timestamp=judges.after,
         users=int(shared.sum()),
         metrics={name: _difference(*differences[name]) for name in SHOWN},
         bootstrap_seed=seed,
@@ -56,23 +81,75 @@ def compare_fits(first: Path, second: Path) -> ComparisonReport:
     )
 
 
-def _refuse_other_data(first: Path, second: Path, digests: Sequence[str], targets: Sequence[str]) -> None:
+def _side(folder: Path) -> Side:
+    loaded = load_artifact(folder)
+    return Side(folder, loaded, resolved_spec(loaded.manifest, folder, None))
+
+
+def _recorded(sides: Sequence[Side]) -> Judges:
+    """The snapshot that both fits left."""
+    snapshots = [_snapshot_of_fit(each.folder) for each in sides]
+    digests = [each.manifest.digest for each in snapshots]
     if digests[0] != digests[1]:
         raise ManifestError(
-            f"{first} and {second} were split from other data ({digests[0][:19]}… and {digests[1][:19]}…); fit both on "
-            "one source with one split, or use fit --stable"
+            f"{sides[0].folder} and {sides[1].folder} were split from other data ({digests[0][:19]}… and "
+            f"{digests[1][:19]}…); fit both on one source with one split, or name interactions later than both with --data"
         )
-    if targets[0] != targets[1]:
-        raise ManifestError(f"{first} has data.split.target {targets[0]}, {second} {targets[1]}; fit both with one")
+    return Judges(snapshots[0], None)
 
 
-def _described(folder: Path, loaded: LoadedArtifact) -> ComparedFit:
-    model = loaded.manifest.model
-    return ComparedFit(folder=str(folder), digest=loaded.manifest.digest, architecture=model.architecture)
+def _snapshot_of_fit(folder: Path) -> Snapshot:
+    if not (folder / SNAPSHOT).is_file():
+        raise UnreadableError(
+            f"{folder}: has no {SNAPSHOT}, so nothing tells its test part; name the interactions with --data"
+        )
+    return fetch_snapshot(Store(f"file://{folder.resolve()}"))
+
+
+def _split_anew(sides: Sequence[Side], data_uri: str) -> Judges:
+    """The interactions as the first manifest splits them, cut as beside a stable version where others trained the two."""
+    snapshot = prepare_in_memory(with_data(sides[0].spec, data_uri))
+    manifests = [each.loaded.manifest for each in sides]
+    if {each.lineage.snapshot_digest for each in manifests} == {snapshot.manifest.digest}:
+        return Judges(snapshot, None)
+    return Judges(snapshot, max(each.train_cutoff_timestamp for each in manifests))
+
+
+def _refuse_other_targets(sides: Sequence[Side]) -> None:
+    first, second = (each.spec.data.split.target for each in sides)
+    if first != second:
+        raise ManifestError(
+            f"{sides[0].folder} has data.split.target {first}, {sides[1].folder} {second}; fit both with one"
+        )
+
+
+def _shared(sides: Sequence[Side], judges: Judges, paired: Paired) -> npt.NDArray[np.bool_]:
+    """Which of the users both were trained on."""
+    asked = judges.snapshot.users.take(paired.user_N)
+    shared = paired.warm_N.copy()
+    for each in sides:
+        shared &= rows_of(asked, each.loaded.served.users) >= 0
+    if shared.sum() < MIN_USERS:
+        later = "" if judges.after is None else " with interactions later than both trainings"
+        raise ManifestError(
+            f"{sides[0].folder} and {sides[1].folder} share {int(shared.sum())} test users{later}; {MIN_USERS} are needed"
+        )
+    return shared
+
+
+def _described(side: Side) -> ComparedFit:
+    manifest = side.loaded.manifest
+    return ComparedFit(folder=str(side.folder), digest=manifest.digest, architecture=manifest.model.architecture)
 
 
 def _difference(a: float, b: float, found: MetricValue) -> FitDifference:
     return FitDifference(a=a, b=b, difference=found.value, low=found.low, high=found.high, n=found.n)
+
+
+def _later(found: ComparisonReport) -> str:
+    if found.after_timestamp is None:
+        return ""
+    return ", asked about interactions later than both trainings: they were not split from this data alike"
 
 
 def render_comparison(found: ComparisonReport) -> str:
@@ -80,7 +157,7 @@ def render_comparison(found: ComparisonReport) -> str:
     lines = [
         f"A  {found.a.folder}",
         f"B  {found.b.folder}",
-        f"{found.users} users that both were trained on",
+        f"{found.users} users that both were trained on{_later(found)}",
         "",
         f"{'':<14}{'A':>8}{'B':>9}{'B - A':>10}  95 % interval",
     ]

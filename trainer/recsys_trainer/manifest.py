@@ -11,7 +11,7 @@ from recsys_api.manifest_errors import problems_of
 from recsys_api.rule_types import Problem
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_trainer.errors import ManifestError
-from recsys_trainer.store import refuse_local_uris
+from recsys_trainer.store import refuse_local_uris, refuse_without_driver
 
 RUN_FILE_VARIABLE = "RECSYS_RUN_FILE"
 DEFAULT_RUN_FILE = "/etc/recsys/run.json"
@@ -31,6 +31,7 @@ def read_run_file() -> RunSpec:
         raise ManifestError(f"{path}: {first_problem(problems_of(error, RunSpec))}") from error
     uris = [("spec.data.source.uri", run.spec.data.source.uri), ("spec.artifacts.uri", run.spec.artifacts.uri)]
     refuse_local_uris(uris)
+    refuse_without_driver(uris[1:])  # the data's is for the one stage that reads it
     return run
 
 

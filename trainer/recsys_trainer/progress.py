@@ -4,6 +4,7 @@ import json
 import resource
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TextIO
@@ -56,7 +57,19 @@ def lines(stream: TextIO | None = None) -> Progress:
     return lambda epoch: print(_json(epoch), file=to, flush=True)
 
 
-class Bar:
+class WithinEpochs(ABC):
+    """A progress that also hears how much of an epoch is over, after every step."""
+
+    @abstractmethod
+    def __call__(self, epoch: EpochProgress) -> None:
+        """An epoch has ended."""
+
+    @abstractmethod
+    def within(self, epoch: int, epochs: int, done: float) -> None:
+        """`done` of an epoch's steps, 0 to 1, are over."""
+
+
+class Bar(WithinEpochs):
     """A terminal's progress: the epoch that runs as a bar in the last line, those before as lines above it."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -79,8 +92,8 @@ class Bar:
 
 
 def within(progress: Progress, epoch: int, epochs: int, done: float) -> None:
-    """Tell a progress that shows it how much of an epoch's steps is over."""
-    if isinstance(progress, Bar):
+    """Tell a progress that hears it how much of an epoch's steps is over."""
+    if isinstance(progress, WithinEpochs):
         progress.within(epoch, epochs, done)
 
 

@@ -15,7 +15,7 @@ from recsys_api.run_spec import EvaluateResult, PrepareResult, RunSpec, TrainRes
 from recsys_trainer.artifact import export
 from recsys_trainer.checkpoints import FOLDER
 from recsys_trainer.data import snapshot as snapshots
-from recsys_trainer.data.origin import observe_origin
+from recsys_trainer.data.origin import observe_origin, places
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.device import torch_settings, training_device
 from recsys_trainer.errors import ManifestError, PeerError, TrainerError, UnreadableError
@@ -48,7 +48,7 @@ from recsys_trainer.outputs import (
 from recsys_trainer.parallel import Place, joined
 from recsys_trainer.progress import Progress, ignore, silent
 from recsys_trainer.snapshot_cache import SnapshotCache
-from recsys_trainer.store import Store
+from recsys_trainer.store import Store, refuse_without_driver
 from recsys_trainer.training import fit_snapshot, last_trained_part, open_checkpoints, summarize
 
 
@@ -57,6 +57,7 @@ def prepare(run: RunSpec, store: Store, cache: SnapshotCache | None = None) -> P
     same files."""
     refuse_impossible(run.spec)
     if (manifest := observe_snapshot(store)) is None:
+        refuse_without_driver(places(run.spec.data))
         origin = _origin(run.spec)
         if run.stable is not None:
             manifest = copy_snapshot(Store(run.stable.version_uri), origin, store)
@@ -155,7 +156,7 @@ def evaluate(run: RunSpec, store: Store, without_stable: StableComparison = NOTH
         with torch_settings(run.spec.training):
             evaluated = evaluate_candidate(run.spec, snapshot, candidate, stable)
             details = build_details(run.spec, snapshot, candidate.served, evaluated)
-        seed = run.spec.training.seed
+        seed = run.spec.data.split.judging_seed
         compared = compare_with_stable(evaluated.paired, run.stable, why_not, seed, without=without_stable)
         gates = decide_gates(run.spec.evaluation.gates, evaluated, compared, seed)
         seconds = time.perf_counter() - began
@@ -212,7 +213,7 @@ def evaluate_candidate(
         cutoffs=wanted_cutoffs([gate.metric.k for gate in spec.evaluation.gates]),
         baselines=spec.evaluation.baselines,
         max_users=spec.evaluation.max_users,
-        seed=spec.training.seed,
+        seed=spec.data.split.judging_seed,
     )
 
 

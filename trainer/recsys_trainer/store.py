@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import fsspec
 
+from recsys_api.stores import missing_driver, without_driver
 from recsys_trainer.errors import ManifestError, TrainerError, UnavailableError, UnreadableError, one_line
 
 PVC_ROOT_VARIABLE = "RECSYS_PVC_ROOT"
@@ -42,12 +43,12 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
     Raises:
         UnreadableError: no driver for the scheme, or settings that the driver refuses.
     """
+    if package := missing_driver(uri):
+        raise UnreadableError(without_driver(uri, package, "trainer"))
     resolved = local_uri(uri)
-    try:
+    with reading(uri):
         fs, path = fsspec.core.url_to_fs(resolved, **_options(resolved))
-    except (ImportError, ValueError) as error:
-        raise UnreadableError(f"{uri}: no driver for this scheme ({error}); use s3:// or pvc://") from error
-    return fs, str(path)
+        return fs, str(path)
 
 
 def translated(uri: str, error: Exception) -> TrainerError:
@@ -171,6 +172,17 @@ def _sync_folder(folder: Path) -> None:
 
 def _protocols(fs: Any) -> tuple[str, ...]:
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+def refuse_without_driver(uris: Iterable[tuple[str, str]]) -> None:
+    """Refuse schemes whose package is missing, before anything is opened.
+
+    Raises:
+        UnreadableError: naming field, URI and package.
+    """
+    for field, uri in uris:
+        if package := missing_driver(uri):
+            raise UnreadableError(f"{field}: {without_driver(uri, package, 'trainer')}")
 
 
 def refuse_local_uris(uris: Iterable[tuple[str, str]]) -> None:

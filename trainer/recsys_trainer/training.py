@@ -31,7 +31,7 @@ def fit_snapshot(
 ) -> tuple[Positives, Fitted]:
     """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best."""
     positives = build_positives(snapshot, TRAIN)
-    validation = build_validation(snapshot, positives, spec.data.split.target, spec.training.seed)
+    validation = build_validation(snapshot, positives, spec.data.split)
     rated = build_validation_ratings(snapshot, positives)
     fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints, workers, rated)
     if spec.training.refit == "Never":

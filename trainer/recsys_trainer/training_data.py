@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from recsys_api.spec.data import Split
 from recsys_trainer.data.budget import BUDGET, Budget, count_values, grouped_rows
 from recsys_trainer.data.snapshot import Snapshot, cutoff
 from recsys_trainer.data.sorting import stable_order
@@ -80,16 +81,16 @@ def build_positives(snapshot: Snapshot, last_part: int = TRAIN, budget: Budget =
     )
 
 
-def build_validation(snapshot: Snapshot, positives: Positives, target: str, seed: int) -> Questions | None:
+def build_validation(snapshot: Snapshot, positives: Positives, split: Split) -> Questions | None:
     """Validation questions about users that were trained, in artifact rows; None where there are none."""
     chosen = np.flatnonzero(snapshot.part_I == VALIDATION)
     user = inverse(positives.user_of, len(snapshot.users))[snapshot.user_I[chosen]]
     chosen, user = chosen[user >= 0], user[user >= 0]
-    if target == "First":
+    if split.target == "First":
         chosen, user = first_of_each(chosen, user)
     if not len(user):
         return None
-    asked = _sample(np.unique(user), seed)
+    asked = _sample(np.unique(user), split.judging_seed)
     position = inverse(asked, positives.users)[user]
     item = inverse(positives.item_of, len(snapshot.items))[snapshot.item_I[chosen]]
     total = np.bincount(position[position >= 0], minlength=len(asked))

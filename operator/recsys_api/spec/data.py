@@ -18,7 +18,8 @@ class DataSource(Contract):
     """Where the interactions lie."""
 
     uri: Uri
-    """s3://, gs://, az:// or pvc://claim/path; a folder, one file, or a pattern with * as in s3://lake/day=*/."""
+    """s3://, gs://, az:// or pvc://claim/path; a folder, one file, or a pattern with * as in s3://lake/day=*/. The
+    images read s3:// and pvc://; gs:// needs ones that have gcsfs too, az:// adlfs."""
     format: Literal["Parquet", "CSV", "RecBole", "UserItem", "Adjacency"] = "Parquet"
     """How the files are written. RecBole is the `.inter` text format. Without column names: UserItem has lines of
     `user item [weight]`, Adjacency has lines of `user item item …`; space or tab between."""
@@ -74,10 +75,15 @@ class Split(Contract):
     validation_seconds: int | None = Field(None, ge=1, le=10**10)
     """Together with testSeconds: the time just before the test that is held out for validation."""
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
-    """Of strategy Random: draws the parts, whatever `training.seed` is, so that versions are judged on the same test.
-    Default 0."""
+    """Of strategy Random: draws the parts, and whatever else judges (users of `evaluation.maxUsers`, sampled negatives,
+    resamples), whatever `training.seed` is, so that versions are judged alike. Default 0; other strategies judge by 0."""
     target: Literal["All", "First"] = "All"
     """Whether all held-out interactions of a user count as relevant or the first one only."""
+
+    @property
+    def judging_seed(self) -> int:
+        """Draws the parts and what judges: the same for every training on the same data."""
+        return self.seed or 0
 
     @property
     def fractions(self) -> tuple[float, float]:

@@ -52,7 +52,8 @@ class Evaluation(Contract):
     on_undecided: Literal["Pass", "Hold", "Reject"] = "Hold"
     """What happens when the test users are too few to tell. Hold waits for a Promote action, then rejects."""
     max_users: int | None = Field(None, ge=100, le=10**9)
-    """Most test users who are asked, drawn at random by `training.seed`. Each is ranked over the whole catalogue: with millions
-    of both that takes hours, while an interval over 20,000 users is narrow. Default: everybody."""
+    """Most test users who are asked, drawn at random by `data.split.seed`: the same for every training on the same
+    data. Each is ranked over the whole catalogue: with millions of both that takes hours, while an interval over 20,000
+    users is narrow. Default: everybody."""
     baselines: Baselines | None = None
     """Settings of the baselines in the report."""

@@ -63,7 +63,8 @@ class Training(Contract):
     """Of matrix products in a step of GMF, MLP, NeuMF and MatrixFactorization: BFloat16 is faster on GPUs, and on CPUs that have
     units for it. Weights, gradients, the optimizer's state and what is served stay float32. Default Float32."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    """Same seed, data and machine type give the same weights."""
+    """Same seed, data and machine type give the same weights. It draws what training draws; what judges is drawn by
+    `data.split.seed`."""
     deterministic: bool = True
     """Bitwise repeatable, at a cost in speed that `python -m benchmarks deterministic` prints for the machine it runs on."""
     refit: Literal["Never", "TrainPlusValidation"] = "Never"

@@ -6,6 +6,7 @@ from recsys_api.exit_codes import USER_ERRORS
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_api.spec.training import Training
+from recsys_api.telemetry import METRICS_PORT_VARIABLE, TRAINING_METRICS_PORT, TRAINING_METRICS_PORT_NAME
 from recsys_operator.core import naming
 from recsys_operator.core.decision import StartJob
 from recsys_operator.core.world import VersionView
@@ -133,6 +134,8 @@ def _template(
     environment = {"RECSYS_RUN_FILE": RUN_FILE}
     if nodes > 1:
         environment |= {"RECSYS_NODES": str(nodes), "MASTER_ADDR": f"{job}-0.{job}", "MASTER_PORT": "29500"}
+    if act.stage == "train":
+        environment |= {METRICS_PORT_VARIABLE: str(TRAINING_METRICS_PORT)}
     container: Manifest = {
         "name": "trainer", "image": images.trainer, "imagePullPolicy": images.pull_policy,
         "command": ["recsys-trainer"], "args": _arguments(act),
@@ -141,6 +144,9 @@ def _template(
         "terminationMessagePolicy": "File",
         "volumeMounts": [{"name": "run", "mountPath": RUN_FOLDER, "readOnly": True}, tmp_mount, *mounts],
     }  # fmt: skip
+    if act.stage == "train":
+        port = {"name": TRAINING_METRICS_PORT_NAME, "containerPort": TRAINING_METRICS_PORT, "protocol": "TCP"}
+        container["ports"] = [port]
     if credentials := build_credentials(source, with_data=True):
         container["envFrom"] = credentials
     pod: Manifest = {"restartPolicy": "Never", "containers": [container], "volumes": [run_volume, tmp_volume, *volumes]}

@@ -54,6 +54,16 @@ def test_other_stages_take_one_node_and_no_gpu(stage: str) -> None:
     assert container(made)["resources"] == {"requests": {"cpu": "4", "memory": "8Gi"}, "limits": {"memory": "8Gi"}}
 
 
+def test_a_training_pod_is_told_where_to_answer_metrics_and_names_the_port() -> None:
+    made = container(job("train"))
+    assert made["ports"] == [{"name": "metrics", "containerPort": 8080, "protocol": "TCP"}]
+    assert {"name": "RECSYS_METRICS_PORT", "value": "8080"} in made["env"]
+    for stage in ("prepare", "evaluate"):
+        other = container(job(stage))
+        assert "ports" not in other
+        assert "RECSYS_METRICS_PORT" not in [entry["name"] for entry in other["env"]]
+
+
 def test_failures_of_the_user_end_the_job_and_disruptions_do_not_count() -> None:
     ignore, fail = job("train")["spec"]["podFailurePolicy"]["rules"]
     assert ignore == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}

@@ -121,6 +121,13 @@ REFUSALS = [
     (lambda store: None, {"RECSYS_ARTIFACT_DIGEST": "abc"}, 64, "64 hex digits"),
     (lambda store: None, {"RECSYS_ARTIFACT_URI": ""}, 64, "RECSYS_ARTIFACT_URI is not set"),
     (lambda store: None, {"RECSYS_ARTIFACT_URI": "nosuch://x/y"}, 66, "nosuch"),
+    (
+        lambda store: None,
+        {"RECSYS_ARTIFACT_URI": "az://m/v1"},
+        66,
+        "az://m/v1 needs the Python package adlfs, which is not installed here; in a cluster name an image that has it "
+        "in the chart's images.serving",
+    ),
     (lambda store: None, {"RECSYS_MEMORY_LIMIT_BYTES": "1000000"}, 71, "1.0 MiB"),
 ]
 

@@ -1,4 +1,4 @@
-"""An evaluation once more from the artifact alone, two fits side by side, and the page."""
+"""An evaluation once more from the artifact alone, and the page."""
 
 import json
 import shutil
@@ -99,57 +99,6 @@ def test_what_is_not_there_is_one_line(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
-
-
-def test_two_fits_are_compared_on_the_users_that_they_share(
-    write_manifest: Manifest, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    manifest = write_manifest(**{"training.epochs": 1, "training.optimizer.learningRate": 1e-6})
-    assert cli.main(["fit", "-f", str(manifest), "--output", str(tmp_path / "bad")]) == 0
-    capsys.readouterr()
-    file = tmp_path / "new/both.json"
-    assert cli.main(["compare", str(fitted), str(tmp_path / "bad"), "--json", str(file)]) == 0
-    output = capsys.readouterr().out
-    assert "A is better" in output
-    found = json.loads(file.read_text())
-    assert found["format"] == "recsys.dev/comparison/v1"
-    for key, folder in (("a", fitted), ("b", tmp_path / "bad")):
-        manifest = json.loads((folder / "artifact/manifest.json").read_text())
-        assert found[key] == {"folder": str(folder), "digest": manifest["digest"], "architecture": "NeuMF"}
-    assert f"{found['users']} users that both were trained on" in output
-    assert len(found["metrics"]) == 6
-    for name, each in found["metrics"].items():
-        assert each["difference"] == pytest.approx(each["b"] - each["a"])
-        line = f"  {name:<12}{each['a']:>8.4f}{each['b']:>9.4f}{each['difference']:>+10.4f}"
-        assert f"{line}  [{each['low']:+.4f}, {each['high']:+.4f}]" in output
-        assert each["n"] == found["users"]
-    assert cli.main(["compare", str(fitted), str(fitted)]) == 0
-    same = capsys.readouterr().out
-    assert same.count("+0.0000  [+0.0000, +0.0000]  no difference shown") == 6
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"data.split.testFraction": 0.2}, "were split from other data (sha256:"),
-        ({"data.split.target": "First"}, "has data.split.target All, "),
-    ],
-)
-def test_fits_that_cannot_be_compared_are_refused_with_one_line(
-    write_manifest: Manifest, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    changes: dict[str, Any], words: str,
-) -> None:  # fmt: skip
-    manifest = write_manifest(**{"training.epochs": 1, **changes})
-    assert cli.main(["fit", "-f", str(manifest), "--output", str(tmp_path / "other")]) == 0
-    capsys.readouterr()
-    assert cli.main(["compare", str(fitted), str(tmp_path / "other")]) == 64
-    error = capsys.readouterr().err
-    assert words in error
-    assert error.count("\n") == 1
-    assert cli.main(["compare", str(fitted), str(tmp_path / "nothing")]) == 66
-    capsys.readouterr()
-    assert cli.main(["compare", str(fitted), str(fitted), "--json", str(tmp_path)]) == 64
-    assert capsys.readouterr().err == f"error: --json {tmp_path}: is a folder; name a file\n"
 
 
 class Tags(HTMLParser):

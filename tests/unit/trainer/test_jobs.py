@@ -194,6 +194,35 @@ def test_what_does_not_fit_memory_ends_with_71(job: Job, monkeypatch: pytest.Mon
     assert "out of memory (9 GiB); lower training.batchSize" in result.error
 
 
+@pytest.mark.parametrize(
+    ("changes", "field", "uri", "package"),
+    [
+        ({"data.source.uri": "gs://lake/x/"}, "spec.data.source.uri", "gs://lake/x/", "gcsfs"),
+        ({"artifacts.uri": "az://models/"}, "spec.artifacts.uri", "az://models/", "adlfs"),
+        (
+            {
+                "data.source.uri": "gs://lake/",
+                "data.split": {
+                    "strategy": "Predefined",
+                    "predefined": {part: f"gs://lake/{part}/" for part in ("train", "validation", "test")},
+                },
+            },
+            "spec.data.split.predefined.train", "gs://lake/train/", "gcsfs",
+        ),
+    ],
+)  # fmt: skip
+def test_a_scheme_whose_package_is_missing_is_one_line_of_field_uri_and_package(
+    job: Job, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], field: str, uri: str, package: str
+) -> None:
+    code, result = job("prepare", **changes)
+    assert code == 66
+    assert result.error == (
+        f"{field}: {uri} needs the Python package {package}, which is not installed here; in a cluster name an image that "
+        "has it in the chart's images.trainer, or use s3:// or pvc://"
+    )
+    assert capsys.readouterr().err == f"error: {result.error}\n"
+
+
 def test_only_index_0_works_and_reports(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
     assert job("prepare") == (0, None)

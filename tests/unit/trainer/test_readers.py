@@ -257,7 +257,7 @@ BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]
         DataError,
         "the header says user_id:float.*write user_id:token",
     ),
-    "no driver": (lambda p: "gs://lake/x", "Parquet", UnreadableError, "gs://lake/x: no driver for this scheme"),
+    "no package": (lambda p: "gs://lake/x", "Parquet", UnreadableError, "gs://lake/x needs the Python package gcsfs"),
 }
 
 

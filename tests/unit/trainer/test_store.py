@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec import AbstractFileSystem
 
 from recsys_trainer.errors import ManifestError, UnavailableError, UnreadableError
-from recsys_trainer.store import Store, local_uri, refuse_local_uris, translated
+from recsys_trainer.store import Store, local_uri, open_filesystem, refuse_local_uris, translated
 
 
 def error_named(name: str) -> Exception:
@@ -35,6 +37,21 @@ def test_a_drivers_error_says_what_to_do(error: Exception, kind: type, code: int
     assert found.line.startswith("s3://lake/x: ")
     with pytest.raises(kind, match=message):
         raise found
+
+
+def test_settings_that_a_driver_refuses_are_one_line() -> None:
+    class Refusing(AbstractFileSystem):  # type: ignore[misc]
+        def __init__(self, **options: object) -> None:
+            super().__init__(**options)
+            raise ValueError("Must provide an account")
+
+    fsspec.register_implementation("refusing", Refusing)
+    with pytest.raises(
+        UnreadableError, match=r"^no-such://x: cannot be read \(ValueError: Protocol not known: no-such\)"
+    ):
+        open_filesystem("no-such://x")
+    with pytest.raises(UnreadableError, match=r"^refusing://x: cannot be read \(ValueError: Must provide an account\)"):
+        open_filesystem("refusing://x")
 
 
 def test_a_claim_lies_below_its_root(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def observe_origin(data: Data, *, weights: bool = False) -> str:
         DataError: it has no files.
     """
     files: list[Any] = []
-    for uri in _places(data):
+    for _, uri in places(data):
         source = data.source.model_copy(update={"uri": uri})
         fs, paths = find_files(source)
         for path in paths:
@@ -47,9 +47,11 @@ def observe_origin(data: Data, *, weights: bool = False) -> str:
     return "sha256:" + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _places(data: Data) -> list[str]:
-    given = data.split.predefined
-    return [data.source.uri] if given is None else [given.train, given.validation, given.test]
+def places(data: Data) -> list[tuple[str, str]]:
+    """(field, URI) of what preparing reads."""
+    if (given := data.split.predefined) is None:
+        return [("spec.data.source.uri", data.source.uri)]
+    return [(f"spec.data.split.predefined.{part}", str(uri)) for part, uri in given]
 
 
 def _identity(info: dict[str, Any]) -> dict[str, str]:

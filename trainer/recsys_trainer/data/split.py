@@ -100,7 +100,7 @@ def _random(data: Interactions, split: Split, budget: Budget) -> Parts:
     order = new_array(total, np.int32 if total < 2**31 else np.int64, budget)
     for piece in slices(total, budget.batch_rows):
         order[piece] = np.arange(piece.start, piece.stop)
-    np.random.default_rng(split.seed or 0).shuffle(order)
+    np.random.default_rng(split.judging_seed).shuffle(order)
     test, validation = (round(total * share) for share in split.fractions)
     parts = new_array(total, np.uint8, budget)
     parts[:] = TRAIN

@@ -54,7 +54,7 @@ def build_details(spec: RecommenderModelSpec, snapshot: Snapshot, served: Served
     Raises:
         DivergedError: a score is not finite.
     """
-    seed, warm = spec.training.seed, evaluated.user_row_N >= 0
+    seed, warm = spec.data.split.judging_seed, evaluated.user_row_N >= 0
     test, last_part = evaluated.test, evaluated.last_part
     errors = rating_errors(served, snapshot, test, last_part, seed)
     rated = FAMILIES[spec.model.architecture].fold_in_rated(spec.model)

@@ -34,7 +34,7 @@ def build_report(
     seconds: float,
 ) -> EvaluationReport:
     """The published report. The served path ranks the whole catalogue, so `fullRanking` says the same."""
-    seed = spec.training.seed
+    seed = spec.data.split.judging_seed
     everybody = np.ones_like(evaluated.test.warm_N)
     warm, warm_popularity = both_blocks(evaluated, evaluated.test.warm_N, seed)
     all_users, all_popularity = both_blocks(evaluated, everybody, seed)
