@@ -1,6 +1,7 @@
 # Everything that a machine needs is installed from here. PY is the one Python that all targets use.
 PYTHON ?= python3
 PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
 STAMP := .venv/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
 
 .PHONY: install demo down test test-fast test-torch fuzz lint format crds bench
@@ -10,8 +11,11 @@ install: $(STAMP)
 $(STAMP): pyproject.toml
 	@echo "make: installing Python packages into .venv (torch is large: minutes on first use, once)"
 	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[operator,trainer,serving,local,dev]'
-	@$(PY) -m pip check
+	@$(PIP) uninstall --quiet --yes torchrec 2>/dev/null  # of an install before: pip check finds that it lacks what it does not use
+	@$(PIP) install --quiet -e '.[operator,trainer,serving,local,dev]'
+	@$(PIP) check
+	@$(PY) -c 'from recsys_local.requirements import of_extra; print(*of_extra("sharded"), sep="\n")' \
+		| $(PIP) install --quiet --no-deps --requirement /dev/stdin
 	@touch $@
 
 demo: install

@@ -34,6 +34,8 @@ class Image:
     """Its requirements.txt; written beside the Dockerfile unless the folder has one."""
     dependencies: bool = True
     """Whether the requirements' own dependencies are wanted."""
+    alone: Callable[[], list[str]] | None = None
+    """Its alone.txt: more requirements, whose own dependencies are not wanted."""
     project: bool = False
     """Whether the project's wheel is its last layer."""
     component: str | None = None
@@ -51,6 +53,8 @@ class Image:
             parts.append(IMAGES[self.parent].key)
         if self.requires:
             parts += self.requires()
+        if self.alone:
+            parts += self.alone()
         if self.component:
             parts.append(next(component_key(item) for item in COMPONENTS if item.name == self.component))
         if self.project:
@@ -81,7 +85,14 @@ _ALL = (
     Image("s3", "base", requires=_pinned("s3"), dependencies=False),
     Image("operator", "base", "30 s", lambda: requirements.of_extra("operator"), project=True),
     Image("torch", "base", "2.5 min", requirements.of_torch_layer),
-    Image("trainer", "torch", "40 s", lambda: requirements.of_extra("trainer"), project=True),
+    Image(
+        "trainer",
+        "torch",
+        "40 s",
+        lambda: requirements.of_extra("trainer"),
+        alone=lambda: requirements.of_extra("sharded"),
+        project=True,
+    ),
     Image("serving", "torch", "40 s", lambda: requirements.of_extra("serving"), project=True),
 )
 IMAGES = {image.name: image for image in _ALL}

@@ -112,6 +112,8 @@ def _with_parents(names: set[str]) -> set[str]:
 def _build_one(cache: Cache, buildah: Buildah, image: Image) -> None:
     if image.requires:
         wheels.ensure_wheels(cache, image.name, image.requires(), dependencies=image.dependencies)
+    if image.alone:
+        wheels.ensure_wheels(cache, f"{image.name}-alone", image.alone(), dependencies=False)
     if (image.folder / "triton.txt").exists():
         wheels.ensure_wheels(cache, "triton", wanted_packages(image.folder / "triton.txt"), dependencies=False)
     with long_part(f"building image {image.name}", image.expected, "again only when its content changes"):
@@ -131,6 +133,8 @@ def _stage(cache: Cache, image: Image) -> Path:
     listing = context / "requirements.txt"
     if image.requires and not listing.exists():
         listing.write_text("".join(f"{line}\n" for line in image.requires()))
+    if image.alone:
+        (context / "alone.txt").write_text("".join(f"{line}\n" for line in image.alone()))
     if image.project:
         wheels.build_project_wheel(cache, context / "dist", PROJECT_SOURCES)
     if image.component:

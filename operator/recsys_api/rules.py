@@ -12,6 +12,7 @@ from recsys_api.data_rules import DATA_RULES
 from recsys_api.family_rules import FAMILY_RULES
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem, Rule, between, quote
+from recsys_api.table_rules import TABLE_RULES
 
 _METADATA = ("spec.training.podTemplate.metadata", "spec.serving.podTemplate.metadata")
 _RESOURCES = ("spec.training.resources", "spec.serving.resources")
@@ -113,6 +114,7 @@ RULES: tuple[Rule, ...] = (
         cluster_only=True,
     ),
     *FAMILY_RULES,
+    *TABLE_RULES,
     Rule(
         _QUANTITIES,
         "self.all(k, type(self[k]) == int ? self[k] >= 0 : (isQuantity(self[k]) && !self[k].startsWith('-')))",

@@ -64,6 +64,23 @@ ACCEPTED_CASES = (
         {"spec.model": mf(), "spec.training": {"loss": {"sampling": "Uniform"}, "nodes": 2, "gpusPerNode": 4}},
         (),
     ),
+    *(
+        Case(
+            f"split tables with {loss}",
+            {
+                "spec.model": mf(),
+                "spec.training": {
+                    "tables": "Sharded",
+                    "nodes": 2,
+                    "optimizer": {"type": "RowWiseAdagrad"},
+                    "loss": {"type": loss},
+                },
+            },
+            (),
+        )
+        for loss in ("BCE", "BPR", "SampledSoftmax")
+    ),
+    Case("whole tables, said", {"spec.training.tables": "Replicated"}, ()),
     Case("factorization with the default loss", {"spec.model": mf(), "spec.training.loss.sampling": "Popularity"}, ()),
     Case(
         "ratings",

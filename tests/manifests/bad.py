@@ -7,6 +7,7 @@ from tests.manifests.bad_data import DATA_CASES
 from tests.manifests.bad_families import FAMILY_CASES
 from tests.manifests.bad_jobs import JOB_CASES
 from tests.manifests.bad_rollout import ROLLOUT_CASES
+from tests.manifests.bad_tables import TABLE_CASES
 from tests.manifests.case import ABSENT, Case
 from tests.manifests.good import good_action, good_model, good_version
 
@@ -25,6 +26,7 @@ MODEL_CASES = (
     *FAMILY_CASES,
     *JOB_CASES,
     *ROLLOUT_CASES,
+    *TABLE_CASES,
     Case("history of one", {"spec.historyLimit": 1}, ("spec.historyLimit", "2")),
 )
 

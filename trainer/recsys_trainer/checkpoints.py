@@ -24,7 +24,7 @@ from torch import Tensor
 from recsys_trainer.background import Background
 from recsys_trainer.checkpoint_index import Entry, Index, Meta, damage, differences, parsed
 from recsys_trainer.device import free_memory
-from recsys_trainer.tensor_file import read_tensors, write_tensors
+from recsys_trainer.tensor_file import Empty, in_memory, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from recsys_trainer.store import Store
@@ -59,9 +59,15 @@ class Checkpoints:
         clock: Callable[[], float] = time.monotonic,
         *,
         writes: bool = True,
+        empty: Empty = in_memory,
     ) -> None:
-        """Writes: one process of a training; the others only go on from what it has left."""
-        self._writes = writes
+        """Where states of fits are kept.
+
+        Args:
+            writes: one process of a training; the others only go on from what it has left.
+            empty: makes the tensors that a state is read into.
+        """
+        self._writes, self._empty = writes, empty
         self._store, self._seconds, self._tell, self._clock = store, seconds, tell, clock
         self._fit, self._last = -1, clock()
         self._unsaved: dict[int, tuple[Meta, Mapping[str, Tensor]]] = {}
@@ -180,7 +186,7 @@ class Checkpoints:
     def _tensors(self, name: str) -> Iterator[tuple[str, Tensor]]:
         assert self._store is not None, "something was found in it"
         with closing(self._store.opened(name)) as file:
-            yield from read_tensors(file)
+            yield from read_tensors(file, self._empty)
 
     def _observe(self, store: Store, identity: Identity) -> Index | None:
         """The run's latest checkpoint; one that is damaged or of something else is left alone."""

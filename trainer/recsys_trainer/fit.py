@@ -8,17 +8,20 @@ from recsys_api.spec.model import WITH_STEPS, Model
 from recsys_api.spec.training import Training
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.device import free_memory
-from recsys_trainer.errors import DivergedError, ManifestError, OutOfMemoryError
+from recsys_trainer.errors import DivergedError, ManifestError, OutOfMemoryError, one_line
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Questions, rank
 from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.fitting.split import Split
 from recsys_trainer.fitting.task import Fitted, Speed, Task, Validation, refuse_not_finite
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.registry import FAMILIES
+from recsys_trainer.on_disk import tensor_on_disk
 from recsys_trainer.parallel import ALONE, Workers
 from recsys_trainer.progress import Progress, silent
 from recsys_trainer.training_data import Positives, RatedPairs
 
+TORCHREC = "torchrec==1.8.0 fbgemm-gpu-cpu==1.8.0"
 CHUNK_PAIRS = 2**18
 """Ratings that are predicted at once."""
 
@@ -51,8 +54,9 @@ def fit(
     if validation_ratings is not None and FAMILIES[model.architecture].needs_ratings:
         asked = validation_of_ratings(validation_ratings, device)
     speed, saved = Speed(half=training.precision == "BFloat16"), checkpoints or Checkpoints()
-    task = Task(model, training, positives, asked, device, progress, saved, workers, speed, chosen)
     refuse_several_processes(model, training, workers)
+    split = split_tables(device, workers) if training.tables == "Sharded" else None
+    task = Task(model, training, positives, asked, device, progress, saved, workers, speed, split, chosen)
     refuse_too_large(task)
     fitted = FAMILIES[model.architecture].fit(task)
     refuse_not_finite(fitted.weights)
@@ -104,6 +108,33 @@ def refuse_several_processes(model: Model, training: Training, workers: Workers)
             f"spec.training.nodes: there are {workers.world} processes, and {model.architecture} is trained in one; set "
             f"nodes: 1, or model.architecture to one of {', '.join(WITH_STEPS)}"
         )
+
+
+def split_tables(device: str, workers: Workers) -> Split:
+    """What makes tables that are split over the processes.
+
+    Raises:
+        ManifestError: there is one process, or a GPU, or no TorchRec.
+    """
+    if workers.alone:
+        raise ManifestError(
+            "spec.training.tables: is Sharded, and there is one process to split them over; start as many as spec.training.nodes "
+            "says, as in torchrun --nproc-per-node=2, or set tables: Replicated"
+        )
+    if device != "cpu":
+        raise ManifestError(
+            f"spec.training.tables: is Sharded, and the device is {device}, which the installed kernels are not for; set "
+            "gpusPerNode: 0, or tables: Replicated"
+        )
+    try:
+        from recsys_trainer.torchrec_tables import TorchRecTable
+    except (ImportError, OSError) as error:  # OSError: kernels of another torch
+        raise ManifestError(
+            f"spec.training.tables: is Sharded, and TorchRec cannot be loaded ({one_line(str(error), 200)}); run pip install "
+            f"--no-deps {TORCHREC} and the rest of the extra `sharded` in pyproject.toml, or use the image `trainer`, "
+            "which has them, or set tables: Replicated"
+        ) from error
+    return Split(TorchRecTable, tensor_on_disk)
 
 
 def refuse_too_large(task: Task) -> None:

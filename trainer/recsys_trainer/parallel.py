@@ -26,6 +26,8 @@ SILENCE_SECONDS = 1800.0
 """Longest wait for the others in a step: the first one may be saving or validating. One that has died is noticed at once."""
 SMALL = 2**20
 """Values of a tensor that is summed together with others; larger ones are summed where they lie."""
+PIECE = 2**22
+"""Values that are sent at once where a table is collected."""
 COMPLETE = "complete"
 """Key of a meeting point that all have reached: who finds it has come too late, in a second life."""
 
@@ -130,6 +132,23 @@ class Workers:
             with _others():
                 for each in tensors:
                     dist.broadcast(each, 0)
+
+    def collect(self, part: Tensor, begin: int, whole: Tensor) -> None:
+        """Put the rows that each process has into the first one's tensor, some at a time; in the others that one is not read.
+
+        Args:
+            begin: where the part's rows begin in the whole.
+        """
+        for rank, (start, count) in enumerate(self._of_all([begin, len(part)])):
+            for first in range(0, count, rows := max(1, PIECE // max(1, part[:1].numel()))):
+                piece = slice(first, min(first + rows, count))
+                with _others():
+                    if self.rank == rank and not self.first:
+                        dist.send(part[piece], 0)
+                    elif self.first and rank:
+                        dist.recv(whole[start + piece.start : start + piece.stop], rank)
+                    elif self.first:
+                        whole[piece] = part[piece]
 
     def refuse_different(self, found: Sequence[int]) -> None:
         """Refuse to go on from different checkpoints.

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 _DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "I32": torch.int32}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _CHUNK = 2**24
+Empty = Callable[[Sequence[int], torch.dtype], Tensor]
 
 
 def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], look: Callable[[], None] = lambda: None) -> str:
@@ -47,11 +48,20 @@ def file_digest(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def read_tensors(file: BinaryIO) -> Iterator[tuple[str, Tensor]]:
-    """(name, tensor on the CPU) in the order in which they were written, of a file whose digest was right."""
+def in_memory(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A tensor with any content on the CPU."""
+    return torch.empty(tuple(shape), dtype=dtype)
+
+
+def read_tensors(file: BinaryIO, empty: Empty = in_memory) -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor on the CPU) in the order in which they were written, of a file whose digest was right.
+
+    Args:
+        empty: makes the tensors to read into.
+    """
     length = int.from_bytes(file.read(8), "little")
     for name, entry in json.loads(file.read(length)).items():
-        values = torch.empty(entry["shape"], dtype=_DTYPES[entry["dtype"]])
+        values = empty(entry["shape"], _DTYPES[entry["dtype"]])
         content, done = _bytes_of(values), 0
         while done < len(content):
             part = file.read(min(_CHUNK, len(content) - done))

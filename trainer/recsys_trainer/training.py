@@ -14,10 +14,12 @@ from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.device import CUDA_NOT_ASKED_FOR, NO_CUDA, arithmetic, device_name, thread_count
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.task import Fitted
+from recsys_trainer.on_disk import tensor_on_disk
 from recsys_trainer.parallel import ALONE, Workers
 from recsys_trainer.progress import Progress, peak_memory
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
+from recsys_trainer.tensor_file import in_memory
 from recsys_trainer.training_data import Positives, build_positives, build_validation, build_validation_ratings
 
 
@@ -46,7 +48,7 @@ def fit_snapshot(
 
 
 OPERATIONAL = frozenset(
-    ("checkpoint_seconds", "nodes", "gpus_per_node", "resources", "pod_template", "schedule", "deadline_seconds",
+    ("checkpoint_seconds", "nodes", "gpus_per_node", "tables", "resources", "pod_template", "schedule", "deadline_seconds",
      "backoff_limit", "queue_name")
 )  # fmt: skip
 """Fields of `training` that a checkpoint does not depend on."""
@@ -68,14 +70,16 @@ def open_checkpoints(
         training=spec.training.model_dump(mode="json", exclude=set(OPERATIONAL)),
     )
     identity = Identity(key, environment(spec.training, device, workers))
-    return Checkpoints(store, identity, spec.training.checkpoint_seconds, tell, writes=workers.first)
+    empty = tensor_on_disk if spec.training.tables == "Sharded" else in_memory
+    return Checkpoints(store, identity, spec.training.checkpoint_seconds, tell, writes=workers.first, empty=empty)
 
 
 def environment(training: Training, device: str, workers: Workers = ALONE) -> dict[str, str]:
     """What gives the same bits where it is the same."""
     software = {"threads": str(thread_count(training)), "torch": torch.__version__, "trainer": VERSION}
     processes = {} if workers.alone else {"processes": str(workers.world)}
-    return {**arithmetic(device), **software, **processes}
+    tables = {"tables": training.tables} if training.tables == "Sharded" else {}
+    return {**arithmetic(device), **software, **processes, **tables}
 
 
 def last_trained_part(spec: RecommenderModelSpec) -> int:

@@ -74,6 +74,10 @@ class Training(Contract):
     """Pods of the training Job: each takes its share of every batch. Above 1 for families that are trained in steps."""
     gpus_per_node: int = Field(0, ge=0, le=16)
     """GPUs (nvidia.com/gpu) of each pod; 0 trains on the CPU."""
+    tables: Literal["Replicated", "Sharded"] | None = None
+    """Where the rows of users and items lie. Replicated: each of the training's processes has all of them. Sharded: each has
+    a part, by TorchRec, so that n processes need a share of 1/n each; for MatrixFactorization with RowWiseAdagrad, nodes
+    above 1 and no GPUs. Default Replicated."""
     resources: Resources = Resources()
     """Of the training pods, GPUs apart."""
     pod_template: PodTemplate = PodTemplate()

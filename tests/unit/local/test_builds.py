@@ -88,3 +88,12 @@ def test_every_image_has_a_dockerfile_and_a_content_tag() -> None:
     for image in image_specs.IMAGES.values():
         assert (image.folder / "Dockerfile").exists()
         assert len(image.reference.rsplit(":", 1)[1]) == 12
+
+
+def test_the_trainer_gets_torchrec_without_its_dependencies() -> None:
+    image = image_specs.IMAGES["trainer"]
+    assert image.requires is not None
+    assert image.alone is not None
+    assert not any(line.startswith("torchrec") for line in image.requires())
+    assert {"torchrec", "fbgemm-gpu-cpu", "tensordict"} <= {line.split("==")[0] for line in image.alone()}
+    assert "--no-deps --requirement /etc/recsys/alone.txt" in (image.folder / "Dockerfile").read_text()

@@ -32,6 +32,7 @@ class Budget:
 
 
 BUDGET = Budget()
+SORTED = "the interactions that are being sorted; give it some 60 bytes for each"
 
 
 def new_array(length: int, dtype: npt.DTypeLike, budget: Budget) -> npt.NDArray[Any]:
@@ -56,18 +57,21 @@ def mapped(file: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 
 
 @contextmanager
-def temporary_file() -> Iterator[Any]:
+def temporary_file(what: str = SORTED) -> Iterator[Any]:
     """A file without a name.
+
+    Args:
+        what: for which there may be no space, and how much it needs.
 
     Raises:
         OutOfMemoryError: the disk is full.
     """
-    with full_disk_said(), tempfile.TemporaryFile(prefix="recsys-") as file:
+    with full_disk_said(what), tempfile.TemporaryFile(prefix="recsys-") as file:
         yield file
 
 
 @contextmanager
-def full_disk_said() -> Iterator[None]:
+def full_disk_said(what: str = SORTED) -> Iterator[None]:
     """Say what to do about a full disk."""
     try:
         yield
@@ -75,10 +79,7 @@ def full_disk_said() -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         place = tempfile.gettempdir()
-        raise OutOfMemoryError(
-            f"{place}: no space left for the interactions that are being sorted; give it some 60 bytes for each, or "
-            "set TMPDIR to a larger disk"
-        ) from error
+        raise OutOfMemoryError(f"{place}: no space left for {what}, or set TMPDIR to a larger disk") from error
 
 
 def slices(length: int, step: int) -> Iterator[slice]:

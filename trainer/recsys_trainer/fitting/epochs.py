@@ -2,8 +2,9 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -22,6 +23,8 @@ class Epochs(ABC):
 
     fix: str
     """What helps where the loss is not finite."""
+    saves_in_place: ClassVar[bool] = False
+    """Whether tensors to save are no memory of the training's: a copy to save them from would be too much."""
 
     def __init__(self, task: Task, network: Recommender) -> None:
         self._task, self._network = task, network
@@ -43,6 +46,18 @@ class Epochs(ABC):
     def state(self) -> Mapping[str, Mapping[str, Tensor]]:
         """Tensors that a checkpoint holds beside the network's and the best epoch's, by part."""
 
+    def whole(self) -> Recommender:
+        """The network as it can be asked and exported by now."""
+        return self._network
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self._task.checkpoints.due()
+
+    def take(self, name: str, values: Tensor) -> None:
+        """Go on from one of the network's tensors."""
+        self._network.state_dict()[name].copy_(values)
+
     @abstractmethod
     def load(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Go on from such tensors, on the CPU."""
@@ -56,14 +71,15 @@ class Epochs(ABC):
         while self._epoch <= task.last_epoch and not (result.epochs and keeper.exhausted(result.epochs)):
             self._judge(finite(self.learn(stop), self._epoch, self.fix))
             self.save_if_due(stop)
-        result.weights, result.best_epoch = keeper.chosen(self._network), keeper.epoch
+        result.weights, result.best_epoch = keeper.chosen(self.whole()), keeper.epoch
         return result
 
     def _judge(self, mean_loss: float) -> None:
         """The epoch's end: what it brought, and the beginning of the next."""
         task, epoch = self._task, self._epoch
-        judged = task.judged(self._network)
-        best = self._keeper.offer(epoch, judged, self._network)
+        network = self._network if task.validation is None else self.whole()
+        judged = task.judged(network)
+        best = self._keeper.offer(epoch, judged, network)
         self._result.record(epoch, mean_loss, judged, self.samples, self._began)
         task.progress(self._result.describe(task.last_epoch, best))
         self._epoch, self._step, self._began = epoch + 1, 0, time.perf_counter()
@@ -76,8 +92,8 @@ class Epochs(ABC):
         """
         saved, workers = self._task.checkpoints, self._task.workers
         asked = workers.any(stop.asked)
-        if asked or saved.due():
-            saved.save(self._meta(), self._tensors(), now=asked)
+        if asked or self.due():
+            saved.save(self._meta(), self._tensors(), now=asked or self.saves_in_place)
             if asked:
                 workers.wait()  # whoever ends first has the others ended by torchrun: not while one is writing
                 raise Terminated
@@ -89,16 +105,16 @@ class Epochs(ABC):
         }  # fmt: skip
 
     def _tensors(self) -> Mapping[str, Tensor]:
-        parts = {"network": self._network.state_dict(), "best": self._keeper.weights, **self.state()}
+        parts = {"network": self.whole().state_dict(), "best": self._keeper.weights, **self.state()}
         return {f"{part}/{name}": values for part, tensors in parts.items() for name, values in tensors.items()}
 
     def restore(self, meta: dict[str, Any], tensors: Iterator[tuple[str, Tensor]]) -> None:
         """Go on from a checkpoint."""
-        network, state = self._network.state_dict(), {part: dict[str, Tensor]() for part in self.state()}
+        state: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, values in tensors:
             part, _, key = name.partition("/")
             if part == "network":
-                network[key].copy_(values)
+                self.take(key, values)
             elif part == "best":
                 self._keeper.weights[key] = values
             else:

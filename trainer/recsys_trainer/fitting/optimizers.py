@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ Named = Iterable[tuple[str, nn.Parameter]]
 
 class Optimizer(ABC):
     """Changes a network's parameters by their gradients."""
+
+    reads_together: ClassVar[bool] = False
+    """Whether a process must read in each step, because the others wait for it."""
 
     @abstractmethod
     def zero_grad(self) -> None:

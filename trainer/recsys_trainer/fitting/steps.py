@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recsys_trainer.fitting.epochs import Epochs, fit_in_epochs
 from recsys_trainer.fitting.losses import Batch, Loss
-from recsys_trainer.fitting.optimizers import build_optimizer, rate_of
+from recsys_trainer.fitting.optimizers import Optimizer, build_optimizer, rate_of
 from recsys_trainer.fitting.pairs import StepSeeds, TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.base import Recommender
@@ -23,24 +23,24 @@ def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
         DivergedError: a loss is not finite.
         Terminated: SIGTERM arrived; the state is saved.
     """
-    return fit_in_epochs(task, lambda: _Steps(task, network, loss))
+    return fit_in_epochs(task, lambda: Steps(task, network, loss, build_optimizer(network, task.training)))
 
 
-class _Steps(Epochs):
+class Steps(Epochs):
     """Epochs of many steps; a checkpoint may lie between any two."""
 
     fix = "lower training.optimizer.learningRate or raise batchSize"
 
-    def __init__(self, task: Task, network: Recommender, loss: Loss) -> None:
+    def __init__(self, task: Task, network: Recommender, loss: Loss, optimizer: Optimizer) -> None:
         super().__init__(task, network)
         self._loss, self._units = loss, _units(task, loss)
         if task.speed.compiled is not None:
             network.compile(**task.speed.compiled)
-        self._optimizer = build_optimizer(network, task.training)
+        self._optimizer = optimizer
         self._seeds = StepSeeds(task.training.seed, task.device, task.workers.rank)
         self._total = torch.zeros((), device=task.device)
         """Sum of the epoch's losses, over pairs."""
-        task.workers.copy_first(list(network.state_dict().values()))
+        task.workers.copy_first([values for values in network.state_dict().values() if not values.is_meta])
 
     @property
     def samples(self) -> int:
@@ -68,6 +68,9 @@ class _Steps(Epochs):
         """One step; returns the sum of its losses, over pairs."""
         workers, loss = self._task.workers, self._loss
         share = workers.share(len(chosen))
+        counts = share.stop > share.start
+        if not counts and self._optimizer.reads_together:
+            share = slice(0, 1)  # is looked up and counts for nothing
         user_B, item_B, rating_B = self._units.take(chosen[share])
         part = None if workers.alone or loss.by_user else (share.start, len(chosen))
         batch = Batch(user_B, item_B, rating_B, self._seeds.generator, part)
@@ -77,7 +80,7 @@ class _Steps(Epochs):
             value.backward()  # type: ignore[no-untyped-call]
             total = value.detach() * len(user_B)
         else:
-            total = self._learn_together(batch)
+            total = self._learn_together(batch, len(user_B) if counts else 0)
         self._optimizer.step()
         return total
 
@@ -87,13 +90,13 @@ class _Steps(Epochs):
         with torch.autocast(batch.user_B.device.type, torch.bfloat16):
             return self._loss(self._network, batch)
 
-    def _learn_together(self, batch: Batch) -> Tensor:
+    def _learn_together(self, batch: Batch, count: int) -> Tensor:
         """Gradients of the whole batch from those of the processes' shares, of which some may be empty."""
         workers, sums = self._task.workers, torch.zeros(2, device=self._total.device)
         if len(batch.user_B):
-            total = self._loss_of(batch) * len(batch.user_B)
+            total = self._loss_of(batch) * count
             total.backward()  # type: ignore[no-untyped-call]
-            sums[0], sums[1] = total.detach(), len(batch.user_B)
+            sums[0], sums[1] = total.detach(), count
         self._optimizer.average(workers, sums)
         if running := [each for each in self._network.buffers() if each.is_floating_point()]:  # of batch norms
             workers.sum(running)

@@ -19,6 +19,7 @@ from recsys_trainer.progress import EpochProgress, Progress, silent
 if TYPE_CHECKING:
     from recsys_api.spec.model import Model
     from recsys_api.spec.training import Training
+    from recsys_trainer.fitting.split import Split
     from recsys_trainer.training_data import Positives
 
 Weights = dict[str, Tensor]
@@ -59,6 +60,8 @@ class Task:
     workers: Workers = ALONE
     """Who else trains the same network."""
     speed: Speed = field(default_factory=Speed)
+    split: Split | None = None
+    """How the tables are split over the processes; None: each has all of them."""
     chosen: tuple[int, ...] = ()
     """Epochs of each part of the training, as another fit found them best (`Fitted.chosen`); empty: up to training.epochs.
     The step sizes stay those of training.epochs: it is the same training, stopped where it was best."""

@@ -3,11 +3,14 @@
 With CosineContrastive it is MF-CCL of SimpleX (Mao et al. 2021): both sides have length 1.
 """
 
+from math import ceil
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from recsys_trainer.fitting.losses import build_loss, loss_type
+from recsys_trainer.fitting.split_steps import fit_split
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.base import EMBEDDING_STD, inner
@@ -40,6 +43,8 @@ class MatrixFactorizationFamily(DotFamily):
 
     def fit(self, task: Task) -> Fitted:
         """Train from start values."""
+        if task.split is not None:
+            return fit_split(task, task.split, build_loss(task))
         torch.manual_seed(task.training.seed)
         width, positives = task.model.embedding_dim, task.positives
         factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
@@ -50,6 +55,8 @@ class MatrixFactorizationFamily(DotFamily):
     def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and negatives."""
         rows = task.positives.users + task.positives.items
+        if task.split is not None:
+            rows = ceil(rows / task.workers.world)
         return steps_bytes(task, rows * task.model.embedding_dim, rows)
 
 

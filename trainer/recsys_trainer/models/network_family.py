@@ -25,12 +25,14 @@ COPIES = {"Adam": 4, "SGD": 2, "RowWiseAdagrad": 1}
 def steps_bytes(task: Task, tables: int, rows: int) -> int:
     """What fitting in steps takes: tables, the best epoch's copy where epochs are compared, and each pair's place.
 
+    Split tables have that copy on disk.
+
     Args:
         tables: values of all tables and layers.
         rows: of all tables; row-wise Adagrad keeps a number for each.
     """
     kind, pairs = task.training.optimizer.type or "Adam", len(task.positives.indices)
-    copies = COPIES[kind] + (task.validation is not None and task.last_epoch > 1)
+    copies = COPIES[kind] + (task.validation is not None and task.last_epoch > 1 and task.split is None)
     search = 16 if pairs <= GAP_PAIRS else 4
     touched = touched_bytes(task.positives.users, task.positives.items, pairs)
     return 4 * (copies * tables + (rows if kind == "RowWiseAdagrad" else 0)) + search * pairs + touched
