@@ -44,7 +44,7 @@ class Identity:
     key: str
     """Run spec and snapshot."""
     environment: dict[str, str]
-    """Device, instruction set, precision, threads, torch, trainer."""
+    """Device, instruction set, libraries and their settings, precision, threads, torch, trainer."""
 
 
 class Checkpoints:

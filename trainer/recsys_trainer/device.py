@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -23,6 +24,10 @@ _CGROUP = Path("/sys/fs/cgroup")
 _CPUINFO = Path("/proc/cpuinfo")
 _MODEL = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
 """Lines of /proc/cpuinfo that tell models apart: virtual machines cut the name, ARM has none."""
+_LIBRARY_SETTINGS = (
+    "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE",
+    "DNNL_DEFAULT_FPMATH_MODE",
+)  # fmt: skip
 NO_CUDA = "no CUDA device found: trained on the CPU"
 CUDA_NOT_ASKED_FOR = (
     "a CUDA device is there and training.gpusPerNode is 0: trained on the CPU; set gpusPerNode: 1 to use it"
@@ -75,7 +80,22 @@ def arithmetic(device: str) -> dict[str, str]:
     }
     if device == "cpu":
         found |= {"device": cpu_model(), "instructions": torch.backends.cpu.get_cpu_capability()}
+        found |= {"libraries": math_libraries(torch.__config__.show()), "librarySettings": library_settings()}
     return found
+
+
+def math_libraries(built_with: str) -> str:
+    """BLAS and oneDNN of `torch.__config__.show()`: a torch of one version is built with several."""
+    blas = re.findall(r"BLAS_INFO=(\w+)", built_with)
+    versions = re.findall(
+        r"^ *- Intel\(R\) (?:oneAPI )?(Math Kernel Library Version \S+|MKL-DNN \S+)", built_with, re.M
+    )
+    return ", ".join((*blas, *versions)) or "not told"
+
+
+def library_settings(environment: Mapping[str, str] = os.environ) -> str:
+    """Variables by which these libraries compute otherwise."""
+    return " ".join(f"{name}={environment[name]}" for name in _LIBRARY_SETTINGS if name in environment) or "none"
 
 
 def cpu_quota(cgroup: Path = _CGROUP) -> float | None:

@@ -31,8 +31,8 @@ class TrainingSummary(Observed):
     resumes: int = 0
     """How often training went on from a checkpoint."""
     resume_exact: bool = True
-    """Whether it gave the bits of an uninterrupted run: device, instruction set, precision, threads, torch and trainer were the
-    same each time."""
+    """Whether it gave the bits of an uninterrupted run: device, instruction set, libraries and their settings, precision,
+    threads, torch and trainer were the same each time."""
     resume_differences: list[str] = Field(default_factory=list)
     """What was not the same, as in "threads: 1, then 2"."""
     processes: int = 1

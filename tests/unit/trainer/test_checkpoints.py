@@ -172,4 +172,6 @@ def test_what_a_checkpoint_does_not_record_differs(tmp_path: Path) -> None:
 
 
 def test_what_bits_depend_on_is_recorded() -> None:
-    assert set(RECORDED) == {"device", "instructions", "precision", "threads", "torch", "trainer"}
+    assert set(RECORDED) == {
+        "device", "instructions", "libraries", "librarySettings", "precision", "threads", "torch", "trainer",
+    }  # fmt: skip

@@ -69,6 +69,30 @@ def test_products_are_whole_float32_in_a_training_whatever_was_set_before() -> N
         torch.set_float32_matmul_precision(before)
 
 
+@pytest.mark.parametrize(
+    ("built_with", "libraries"),
+    [
+        (
+            "PyTorch built with:\n  - GCC 13.3\n  - Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build 20240605 "
+            "for Intel(R) 64\n  - Intel(R) MKL-DNN v3.12.0 (Git Hash 80af)\n  - Build settings: BLAS_INFO=mkl, X=1\n",
+            "mkl, Math Kernel Library Version 2024.2-Product, MKL-DNN v3.12.0",
+        ),
+        ("PyTorch built with:\n  - GCC 13.3\n  - Build settings: BLAS_INFO=open, X=1\n", "open"),
+        ("PyTorch built with:\n", "not told"),
+    ],
+)
+def test_libraries_are_those_that_torch_was_built_with(built_with: str, libraries: str) -> None:
+    assert device.math_libraries(built_with) == libraries
+
+
+def test_what_changes_how_the_libraries_compute_is_part_of_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert device.arithmetic("cpu")["librarySettings"] == "MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=AVX2"
+    assert device.arithmetic("cpu")["libraries"] == device.math_libraries(torch.__config__.show())
+    assert device.library_settings({"HOME": "/"}) == "none"
+
+
 def test_the_older_cgroup_is_understood_and_none_is_no_limit(tmp_path: Path) -> None:
     assert device.cpu_quota(tmp_path) is None
     (tmp_path / "cpu").mkdir()

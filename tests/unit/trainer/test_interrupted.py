@@ -84,9 +84,23 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(
     assert (summary["resumes"], summary["history"][0]["epoch"]) == (0, 1)
 
 
-@pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS"])
+INSTRUCTIONS = f"instructions: DEFAULT, then {torch.backends.cpu.get_cpu_capability()}"
+MKL_SETTING = "librarySettings: MKL_CBWR=COMPATIBLE, then none"
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "value", "differs"),
+    [
+        ("NeuMF", "ATEN_CPU_CAPABILITY", "default", INSTRUCTIONS),
+        ("ImplicitALS", "ATEN_CPU_CAPABILITY", "default", INSTRUCTIONS),
+        ("NeuMF", "MKL_CBWR", "COMPATIBLE", MKL_SETTING),
+    ],
+)
 def test_other_instructions_go_on_near_an_uninterrupted_run_and_say_that_the_bits_are_not_the_same(
     family: str,
+    name: str,
+    value: str,
+    differs: str,
     job: Job,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -95,15 +109,14 @@ def test_other_instructions_go_on_near_an_uninterrupted_run_and_say_that_the_bit
     elsewhere = {"versionUri": f"file://{tmp_path}/whole"}
     for verb in ("prepare", "train"):
         job(verb, run_file=elsewhere, **changes)
-    monkeypatch.setenv(
-        "ATEN_CPU_CAPABILITY", "default"
-    )  # the process that is terminated computes as an older CPU would
+    monkeypatch.setenv(name, value)  # the process that is terminated computes as an older CPU would
     terminated(job, **changes)
+    monkeypatch.delenv(name)
     assert job("train", **changes)[0] == 0
-    reports = (tmp_path / name / "reports/training.json" for name in ("whole", "version"))
+    reports = (tmp_path / place / "reports/training.json" for place in ("whole", "version"))
     whole, found = (json.loads(report.read_text()) for report in reports)
     assert (found["resumes"], found["resumeExact"]) == (1, False)
-    assert found["resumeDifferences"] == [f"instructions: DEFAULT, then {torch.backends.cpu.get_cpu_capability()}"]
-    for name, relative, absolute in (("loss", 0.02, 0.0), ("ndcg@10", 0.0, 0.02)):
-        expected = [each[name] for each in whole["history"]]
-        assert [each[name] for each in found["history"]] == pytest.approx(expected, rel=relative, abs=absolute)
+    assert found["resumeDifferences"] == [differs]
+    for figure, relative, absolute in (("loss", 0.02, 0.0), ("ndcg@10", 0.0, 0.02)):
+        expected = [each[figure] for each in whole["history"]]
+        assert [each[figure] for each in found["history"]] == pytest.approx(expected, rel=relative, abs=absolute)
