@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from recsys_api.spec.data import Columns, DataSource
+from recsys_trainer.data.attributes import ENDINGS, GroupColumns, group_columns, observe_groups
 from recsys_trainer.data.budget import Budget, slices
 from recsys_trainer.data.delimited import CSV, RECBOLE, Dialect, Header, empty, read_header, read_rows, understood
 from recsys_trainer.data.lines import read_adjacency, read_user_item
@@ -41,6 +42,7 @@ class SourceFile:
     """Rows of the file, 0 where the format does not say."""
     batches: Iterator[Any]
     """Arrow tables with the wanted columns. What is wrong with the file as a whole is raised when all were taken."""
+    groups: GroupColumns
 
 
 def read_source(source: DataSource, columns: Columns, budget: Budget) -> Iterator[SourceFile]:
@@ -50,15 +52,27 @@ def read_source(source: DataSource, columns: Columns, budget: Budget) -> Iterato
         UnreadableError: the URI cannot be read.
         DataError: no such file in the folder, a file that is not of the format, a missing column.
     """
-    optional = (columns.rating, columns.timestamp, columns.user_group, columns.item_group)
-    wanted = list(dict.fromkeys([columns.user, columns.item, *(name for name in optional if name)]))
-    fs, files = find_files(source)
-    _, path = open_filesystem(source.uri)
-    for file in files:
-        uri = file if file != path else source.uri
+    needed = [columns.user, columns.item, *(name for name in (columns.rating, columns.timestamp) if name)]
+    for fs, file, uri, groups in find_groups(source, columns):
+        wanted = list(dict.fromkeys([*needed, *groups.here.values()]))
         options = _UNCACHED if source.format == "Parquet" else {}
         with reading(uri), fs.open(file, "rb", compression="infer", **options) as stream:
-            yield _opened(source.format, stream, uri, wanted, budget)
+            yield _opened(source.format, stream, uri, wanted, budget, groups)
+
+
+def find_groups(source: DataSource, columns: Columns) -> Iterator[tuple[Any, str, str, GroupColumns]]:
+    """(filesystem, path, name for messages, where its groups are) of the files of a source, by name.
+
+    Raises:
+        UnreadableError: the URI cannot be read.
+        DataError: there are no files, or one of RecBole has a group column neither in it nor beside it.
+    """
+    fs, files = find_files(source)
+    _, path = open_filesystem(source.uri)
+    groups = GroupColumns(group_columns(columns))
+    for file in files:
+        uri = file if file != path else source.uri
+        yield fs, file, uri, observe_groups(fs, file, uri, columns) if source.format == "RecBole" else groups
 
 
 def find_files(source: DataSource) -> tuple[Any, list[str]]:
@@ -74,7 +88,7 @@ def find_files(source: DataSource) -> tuple[Any, list[str]]:
 
 def _files(fs: Any, path: str, source: DataSource) -> list[str]:
     if _is_pattern(path):
-        return _matches(fs, path, source.uri)
+        return _matches(fs, path, source)
     with reading(source.uri):
         info = fs.info(path)
         if info["type"] == "file":
@@ -92,11 +106,13 @@ def _is_pattern(path: str) -> bool:
     return any(sign in path for sign in "*?[")
 
 
-def _matches(fs: Any, path: str, uri: str) -> list[str]:
-    """Files that a pattern names, or the file whose name looks like one."""
+def _matches(fs: Any, path: str, source: DataSource) -> list[str]:
+    """Files of interactions that a pattern names, or the file whose name looks like one."""
+    others = tuple(ENDINGS.values()) if source.format == "RecBole" else ()
+    uri = source.uri
     with reading(uri):
         found = fs.glob(path, detail=True)
-        files = sorted(name for name, info in found.items() if info["type"] == "file")
+        files = sorted(name for name, info in found.items() if info["type"] == "file" and not name.endswith(others))
         if files or fs.exists(path):
             return files or [path]
     raise DataError.at(uri, "", "the pattern matches no file", "check data.source.uri")
@@ -106,7 +122,10 @@ def _hidden(relative: str) -> bool:
     return any(part.startswith((".", "_")) for part in relative.strip("/").split("/"))
 
 
-def _opened(format_: str, stream: Any, uri: str, wanted: list[str], budget: Budget) -> SourceFile:
+def _opened(
+    format_: str, stream: Any, uri: str, wanted: list[str], budget: Budget, groups: GroupColumns | None = None
+) -> SourceFile:
+    groups = groups or GroupColumns()
     if format_ == "Parquet":
         with understood(format_, uri):
             file = pyarrow.parquet.ParquetFile(_filled(stream, uri), pre_buffer=False, buffer_size=_PAGE_BYTES)
@@ -114,9 +133,9 @@ def _opened(format_: str, stream: Any, uri: str, wanted: list[str], budget: Budg
         Header(uri, names, [""] * len(names)).require(wanted, _FIX)
         kinds = {name: file.schema_arrow.field(name).type for name in wanted}
         batches = file.iter_batches(budget.batch_rows, columns=wanted)
-        return SourceFile(uri, False, kinds, file.metadata.num_rows, _batches(format_, batches, uri, budget))
+        return SourceFile(uri, False, kinds, file.metadata.num_rows, _batches(format_, batches, uri, budget), groups)
     tables = _TEXTS[format_](stream, uri, wanted, budget)
-    return SourceFile(uri, True, {}, 0, _batches(format_, tables, uri, budget))
+    return SourceFile(uri, True, {}, 0, _batches(format_, tables, uri, budget), groups)
 
 
 def _batches(format_: str, tables: Iterator[Any], uri: str, budget: Budget) -> Iterator[Any]:
