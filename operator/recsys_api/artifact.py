@@ -110,6 +110,8 @@ class SnapshotManifest(Observed):
     """Counts of what validation found, by name."""
     filtered: dict[str, int] = Field(default_factory=dict)
     """What `data.filter` took out of the training part: interactions, users, items."""
+    ungrouped: dict[str, int] = Field(default_factory=dict)
+    """Users and items without a group, where `data.columns` names `userGroup` and `itemGroup`."""
     user_groups: tuple[str, ...] = ()
     """Names of the groups that `user_group_U` of interactions.safetensors counts from 0."""
     item_groups: tuple[str, ...] = ()

@@ -35,6 +35,8 @@ def _data(report: EvaluationReport) -> Iterator[str]:
                 f"          {snapshot['quarantined']:,} rows quarantined, "
                 f"{snapshot.get('duplicates', 0):,} duplicates dropped"
             )
+        if any((ungrouped := snapshot.get("ungrouped", {})).values()):
+            yield f"          without a group: {', '.join(f'{count:,} {name}' for name, count in ungrouped.items())}"
     yield (
         f"training  {training.get('epochsRun')} epochs, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
         f"{report.samples_per_second:,.0f} samples/s on {training.get('deviceName')}"

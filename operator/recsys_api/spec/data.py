@@ -21,7 +21,7 @@ class DataSource(Contract):
     """s3://, gs://, az:// or pvc://claim/path; a folder, one file, or a pattern with * as in s3://lake/day=*/. The
     images read s3:// and pvc://; gs:// needs ones that have gcsfs too, az:// adlfs."""
     format: Literal["Parquet", "CSV", "RecBole", "UserItem", "Adjacency"] = "Parquet"
-    """How the files are written. RecBole is the `.inter` text format. Without column names: UserItem has lines of
+    """How the files are written. RecBole is the `.inter` text format (groups also from `.user` and `.item`). Without column names: UserItem has lines of
     `user item [weight]`, Adjacency has lines of `user item item …`; space or tab between."""
     credentials_secret_ref: SecretReference | None = None
     """Keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION; default: the artifacts' Secret."""
@@ -40,9 +40,11 @@ class Columns(Contract):
     """How much the user liked it: numbers. Needed by ExplicitALS, BiasedMF and ProbabilisticMF; to the others every
     interaction counts as one, but ImplicitALS weighs by it where model.leastSquares.confidenceScale is set."""
     user_group: ColumnName | None = None
-    """Group of the user, such as a country: the report shows quality by group. The last value in time counts."""
+    """Group of the user, such as a country: the report shows quality by group. The last value in time counts. With format
+    RecBole a column that `NAME.inter` lacks is looked up by the user's id in `NAME.user` beside it."""
     item_group: ColumnName | None = None
-    """Group of the item, such as a provider: the report shows each group's share of what is recommended."""
+    """Group of the item, such as a provider: the report shows each group's share of what is recommended. With format
+    RecBole a column that `NAME.inter` lacks is looked up in `NAME.item`; of several words (`token_seq`) the first counts."""
 
 
 class PredefinedSplit(Contract):

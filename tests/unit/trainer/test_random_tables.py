@@ -201,3 +201,46 @@ def test_a_random_table_and_family_never_end_in_a_traceback(
         assert model.get("regularization") == TINY, output
         assert "raise model.regularization" in output
     check(code, output, 70)
+
+
+CELL = st.sampled_from(["0", "1", "2", "a", "", '"', "M x", "\x00", "é", "\r"])
+TYPED = st.sampled_from(["user_id:token", "item_id:token", "sex:token", "sex:token_seq", "sex:float", "sex", ":", ""])
+ATTRIBUTES = st.one_of(
+    st.binary(max_size=60),
+    st.tuples(
+        st.lists(TYPED, min_size=1, max_size=4) | st.permutations(["user_id:token", "item_id:token", "sex:token_seq"]),
+        st.lists(st.lists(CELL, min_size=2, max_size=4), max_size=12),
+        st.booleans(),
+    ).map(lambda file: tab_separated(*file)),
+)
+ONE_ROW_FOR_EACH = st.lists(CELL, max_size=4).map(
+    lambda groups: tab_separated(
+        ["user_id:token", "item_id:token", "sex:token_seq"],
+        [[str(row), str(row), group] for row, group in enumerate(groups)],
+        square=True,
+    )
+)
+BESIDE = st.none() | ATTRIBUTES | ONE_ROW_FOR_EACH | ONE_ROW_FOR_EACH
+
+
+def tab_separated(header: list[str], rows: list[list[str]], square: bool) -> bytes:
+    if square:
+        rows = [(row + row + row)[: len(header)] for row in rows]
+    return "\n".join("\t".join(row) for row in (header, *rows)).encode()
+
+
+@SETTINGS
+@given(BESIDE, BESIDE, st.integers(0, 2**31), st.booleans())
+def test_random_attribute_files_never_end_in_a_traceback(
+    capsys: pytest.CaptureFixture[str], user: bytes | None, item: bytes | None, seed: int, both: bool
+) -> None:
+    ids = np.random.default_rng(seed).integers(0, 4, (ROWS, 2)).astype(str).tolist()
+    columns = {"userGroup": "sex"} | ({"itemGroup": "sex"} if both else {})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "a.inter").write_bytes(tab_separated(["user_id:token", "item_id:token"], ids, square=True))
+        for ending, content in (("user", user), ("item", item)):
+            if content is not None:
+                (folder / f"a.{ending}").write_bytes(content)
+        code = run_fit(folder, "RecBole", folder, "Random", "0", data={"columns": columns})
+    check(code, capsys.readouterr().err)

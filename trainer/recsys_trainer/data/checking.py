@@ -48,8 +48,12 @@ class FileReader:
         self._item = IdReader(uri, columns.item, text=file.text)
         self._time = TimeReader(uri, columns.timestamp) if columns.timestamp else None
         self._rating = RatingReader(uri, columns.rating, weights=weights) if columns.rating else None
-        names = {"user_group": columns.user_group, "item_group": columns.item_group}
-        self._groups = {kind: (name, GroupReader(uri, name)) for kind, name in names.items() if name}
+        places = file.groups
+        self._groups = {
+            kind: (name, GroupReader(uri, name, first_word=kind in places.sequences))
+            for kind, name in places.here.items()
+        }
+        self._beside = tuple(places.beside)
         readers = [
             (columns.user, self._user), (columns.item, self._item), (columns.timestamp, self._time),
             (columns.rating, self._rating), *self._groups.values(),
@@ -84,6 +88,8 @@ class FileReader:
         for kind, (name, reader) in self._groups.items():
             text = reader.read(table[name].filter(pa.array(keep)))
             values[kind], codes[kind] = text.dictionary, text.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        for kind in self._beside:
+            values[kind], codes[kind] = pa.array([], pa.string()), np.full(int(keep.sum()), -1, dtype=np.int32)
         return Batch(codes, values, seconds[keep], None if rating is None else rating[keep])
 
     def finish(self) -> None:

@@ -10,12 +10,15 @@ from recsys_trainer.errors import DataError
 MAX_GROUPS = 100
 """More groups have too few users each to say anything."""
 
+_WORDS = "(?s)^ *([^ ]*).*$"
+
 
 class GroupReader:
     """A column that names the group of each row's user or item."""
 
-    def __init__(self, file: str, name: str) -> None:
-        self._file, self._name = file, name
+    def __init__(self, file: str, name: str, *, first_word: bool = False) -> None:
+        """`first_word`: of values of several words the first is the group."""
+        self._file, self._name, self._first_word = file, name, first_word
 
     def refuse_type(self, kind: Any, rows: int) -> None:
         """Refuse a type that names no group.
@@ -35,6 +38,8 @@ class GroupReader:
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         text = column.cast(pa.string()).combine_chunks()
+        if self._first_word:
+            text = pc.replace_substring_regex(text, _WORDS, r"\1")
         return pc.dictionary_encode(pc.if_else(pc.equal(text, ""), None, text))
 
     def finish(self) -> None:

@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Any
 
-from recsys_api.spec.data import Data
-from recsys_trainer.data.readers import find_files
+from recsys_api.spec.data import Columns, Data, DataSource
+from recsys_trainer.data.readers import find_groups
 from recsys_trainer.store import reading
 
-_RULES = 1
+_RULES = 2
 """Raised whenever preparing finds something else in the same files."""
 _CONTENT = ("ETag", "etag", "md5Hash", "generation", "VersionId")
 """What a store says of a file's content."""
@@ -17,21 +17,20 @@ _TIMES = ("mtime", "created", "ino")
 
 
 def observe_origin(data: Data, *, weights: bool = False) -> str:
-    """Digest of the data settings and of every file's path, size and ETag (or times, on a file system); "" where a store
-    says neither.
+    """Digest of the data settings and of path, size and ETag (or times, on a file system) of every file that is read, a
+    RecBole `.user` or `.item` file where it says the groups; "" where a store says neither.
 
     Args:
         weights: as for `prepare_interactions`, which finds less to refuse without.
 
     Raises:
         UnreadableError: the source cannot be listed.
-        DataError: it has no files.
+        DataError: it has no files, or a group column is nowhere.
     """
     files: list[Any] = []
     for _, uri in places(data):
         source = data.source.model_copy(update={"uri": uri})
-        fs, paths = find_files(source)
-        for path in paths:
+        for fs, path in _read_files(source, data.columns):
             with reading(path):
                 info = fs.info(path)
             known = _identity(info)
@@ -45,6 +44,13 @@ def observe_origin(data: Data, *, weights: bool = False) -> str:
         **({"weights": True} if weights else {}),
     }
     return "sha256:" + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _read_files(source: DataSource, columns: Columns) -> list[tuple[Any, str]]:
+    """(filesystem, path) of the interactions, then of the attribute files that say their groups, each by name."""
+    found = list(find_groups(source, columns))
+    beside = {file.path: file.fs for _, _, _, groups in found for file in groups.beside.values()}
+    return [*((fs, path) for fs, path, _, _ in found), *((beside[path], path) for path in sorted(beside))]
 
 
 def places(data: Data) -> list[tuple[str, str]]:

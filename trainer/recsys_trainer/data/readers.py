@@ -1,18 +1,16 @@
 """Readers: Parquet, CSV with a header, RecBole's .inter, and plain lines; one file, a folder or a pattern, in batches."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
 from recsys_api.spec.data import Columns, DataSource
+from recsys_trainer.data.attributes import ENDINGS, GroupColumns, group_columns, observe_groups
 from recsys_trainer.data.budget import Budget, slices
+from recsys_trainer.data.delimited import CSV, RECBOLE, Dialect, Header, empty, read_header, read_rows, understood
 from recsys_trainer.data.lines import read_adjacency, read_user_item
 from recsys_trainer.errors import DataError
 from recsys_trainer.store import open_filesystem, reading
@@ -21,6 +19,7 @@ _PAGE_BYTES = 1 << 23
 """Read at once of a Parquet column: less is many requests to a store, and without it a whole column of a row group is."""
 _UNCACHED = {"cache_type": "none"}
 """Of Parquet: columns are read in turns, so that a store's read-ahead would be thrown away each time."""
+_FIX = "set data.columns to the names in the file"
 _ENDINGS = {
     "Parquet": (".parquet",),
     "CSV": (".csv", ".csv.gz"),
@@ -43,6 +42,7 @@ class SourceFile:
     """Rows of the file, 0 where the format does not say."""
     batches: Iterator[Any]
     """Arrow tables with the wanted columns. What is wrong with the file as a whole is raised when all were taken."""
+    groups: GroupColumns
 
 
 def read_source(source: DataSource, columns: Columns, budget: Budget) -> Iterator[SourceFile]:
@@ -52,15 +52,27 @@ def read_source(source: DataSource, columns: Columns, budget: Budget) -> Iterato
         UnreadableError: the URI cannot be read.
         DataError: no such file in the folder, a file that is not of the format, a missing column.
     """
-    optional = (columns.rating, columns.timestamp, columns.user_group, columns.item_group)
-    wanted = list(dict.fromkeys([columns.user, columns.item, *(name for name in optional if name)]))
-    fs, files = find_files(source)
-    _, path = open_filesystem(source.uri)
-    for file in files:
-        uri = file if file != path else source.uri
+    needed = [columns.user, columns.item, *(name for name in (columns.rating, columns.timestamp) if name)]
+    for fs, file, uri, groups in find_groups(source, columns):
+        wanted = list(dict.fromkeys([*needed, *groups.here.values()]))
         options = _UNCACHED if source.format == "Parquet" else {}
         with reading(uri), fs.open(file, "rb", compression="infer", **options) as stream:
-            yield _opened(source.format, stream, uri, wanted, budget)
+            yield _opened(source.format, stream, uri, wanted, budget, groups)
+
+
+def find_groups(source: DataSource, columns: Columns) -> Iterator[tuple[Any, str, str, GroupColumns]]:
+    """(filesystem, path, name for messages, where its groups are) of the files of a source, by name.
+
+    Raises:
+        UnreadableError: the URI cannot be read.
+        DataError: there are no files, or one of RecBole has a group column neither in it nor beside it.
+    """
+    fs, files = find_files(source)
+    _, path = open_filesystem(source.uri)
+    groups = GroupColumns(group_columns(columns))
+    for file in files:
+        uri = file if file != path else source.uri
+        yield fs, file, uri, observe_groups(fs, file, uri, columns) if source.format == "RecBole" else groups
 
 
 def find_files(source: DataSource) -> tuple[Any, list[str]]:
@@ -76,7 +88,7 @@ def find_files(source: DataSource) -> tuple[Any, list[str]]:
 
 def _files(fs: Any, path: str, source: DataSource) -> list[str]:
     if _is_pattern(path):
-        return _matches(fs, path, source.uri)
+        return _matches(fs, path, source)
     with reading(source.uri):
         info = fs.info(path)
         if info["type"] == "file":
@@ -94,11 +106,13 @@ def _is_pattern(path: str) -> bool:
     return any(sign in path for sign in "*?[")
 
 
-def _matches(fs: Any, path: str, uri: str) -> list[str]:
-    """Files that a pattern names, or the file whose name looks like one."""
+def _matches(fs: Any, path: str, source: DataSource) -> list[str]:
+    """Files of interactions that a pattern names, or the file whose name looks like one."""
+    others = tuple(ENDINGS.values()) if source.format == "RecBole" else ()
+    uri = source.uri
     with reading(uri):
         found = fs.glob(path, detail=True)
-        files = sorted(name for name, info in found.items() if info["type"] == "file")
+        files = sorted(name for name, info in found.items() if info["type"] == "file" and not name.endswith(others))
         if files or fs.exists(path):
             return files or [path]
     raise DataError.at(uri, "", "the pattern matches no file", "check data.source.uri")
@@ -108,22 +122,25 @@ def _hidden(relative: str) -> bool:
     return any(part.startswith((".", "_")) for part in relative.strip("/").split("/"))
 
 
-def _opened(format_: str, stream: Any, uri: str, wanted: list[str], budget: Budget) -> SourceFile:
+def _opened(
+    format_: str, stream: Any, uri: str, wanted: list[str], budget: Budget, groups: GroupColumns | None = None
+) -> SourceFile:
+    groups = groups or GroupColumns()
     if format_ == "Parquet":
-        with _translated(format_, uri):
+        with understood(format_, uri):
             file = pyarrow.parquet.ParquetFile(_filled(stream, uri), pre_buffer=False, buffer_size=_PAGE_BYTES)
         names = file.schema_arrow.names
-        _require_columns(names, wanted, uri)
+        Header(uri, names, [""] * len(names)).require(wanted, _FIX)
         kinds = {name: file.schema_arrow.field(name).type for name in wanted}
         batches = file.iter_batches(budget.batch_rows, columns=wanted)
-        return SourceFile(uri, False, kinds, file.metadata.num_rows, _batches(format_, batches, uri, budget))
+        return SourceFile(uri, False, kinds, file.metadata.num_rows, _batches(format_, batches, uri, budget), groups)
     tables = _TEXTS[format_](stream, uri, wanted, budget)
-    return SourceFile(uri, True, {}, 0, _batches(format_, tables, uri, budget))
+    return SourceFile(uri, True, {}, 0, _batches(format_, tables, uri, budget), groups)
 
 
 def _batches(format_: str, tables: Iterator[Any], uri: str, budget: Budget) -> Iterator[Any]:
     """Tables of `batch_rows` at most."""
-    with reading(uri), _translated(format_, uri):
+    with reading(uri), understood(format_, uri):
         for table in tables:
             if isinstance(table, pa.RecordBatch):
                 table = pa.Table.from_batches([table])
@@ -131,30 +148,12 @@ def _batches(format_: str, tables: Iterator[Any], uri: str, budget: Budget) -> I
                 yield table.slice(piece.start, budget.batch_rows)
 
 
-@contextmanager
-def _translated(format_: str, uri: str) -> Iterator[None]:
-    """Say which file is not of the format."""
-    try:
-        yield
-    except (
-        pa.ArrowInvalid,
-        pa.ArrowTypeError,
-        pa.ArrowNotImplementedError,
-        pa.ArrowKeyError,
-        UnicodeDecodeError,
-        csv.Error,
-    ) as error:
-        raise DataError.at(
-            uri, "", f"not readable as {format_} ({error})", "check data.source.format and the file"
-        ) from error
-
-
 def _read_csv(stream: Any, uri: str, wanted: list[str], budget: Budget) -> Iterator[Any]:
-    return _read_table(stream, uri, wanted, budget, ",", '"')
+    return _read_table(stream, uri, wanted, budget, CSV)
 
 
 def _read_recbole(stream: Any, uri: str, wanted: list[str], budget: Budget) -> Iterator[Any]:
-    return _read_table(stream, uri, wanted, budget, "\t", False)
+    return _read_table(stream, uri, wanted, budget, RECBOLE)
 
 
 def _read_user_item(stream: Any, uri: str, wanted: list[str], budget: Budget) -> Iterator[Any]:
@@ -173,60 +172,17 @@ _TEXTS: dict[str, Callable[[Any, str, list[str], Budget], Iterator[Any]]] = {
 }
 
 
-def _read_table(
-    stream: Any, uri: str, wanted: list[str], budget: Budget, delimiter: str, quote: str | bool
-) -> Iterator[Any]:
-    header = _header(stream, uri, delimiter, quote)
-    names = [name.split(":", 1)[0] for name in header] if delimiter == "\t" else header
-    _require_columns(names, wanted, uri)
-    if delimiter == "\t":
-        _refuse_float_ids(header, names, wanted[:2], uri)
-    yield from pyarrow.csv.open_csv(
-        stream,
-        read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=1, block_size=budget.block_bytes),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=quote),
-        # Everything as text: an inferred integer would turn the id 007 into 7.
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=wanted, column_types=dict.fromkeys(names, pa.string())
-        ),
-    )
-
-
-def _header(stream: Any, uri: str, delimiter: str, quote: str | bool) -> list[str]:
-    line = stream.readline()
-    if not line.strip():
-        raise _empty(uri)
-    rows = csv.reader(
-        io.StringIO(line.decode("utf-8-sig").rstrip("\r\n")),
-        delimiter=delimiter,
-        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-    )
-    stream.seek(0)
-    return [name.strip() for name in next(rows, [])]
-
-
-def _refuse_float_ids(header: list[str], names: list[str], ids: list[str], uri: str) -> None:
-    for name in ids:
-        typed = header[names.index(name)]
-        if typed.endswith((":float", ":float_seq")):
-            raise DataError.at(uri, name, f"the header says {typed}, which is no id", f"write {name}:token")
-
-
-def _require_columns(names: list[str], wanted: list[str], uri: str) -> None:
-    for name in wanted:
-        if names.count(name) == 1:
-            continue
-        what = "is there twice" if name in names else f"is missing; the file has {', '.join(names) or 'no columns'}"
-        raise DataError.at(uri, name, what, "set data.columns to the names in the file")
-
-
-def _empty(uri: str) -> DataError:
-    return DataError.at(uri, "", "the file is empty", "remove it or write interactions into it")
+def _read_table(stream: Any, uri: str, wanted: list[str], budget: Budget, dialect: Dialect) -> Iterator[Any]:
+    header = read_header(stream, uri, dialect)
+    header.require(wanted, _FIX)
+    if dialect.typed:
+        header.refuse_floats(wanted[:2], "id")
+    yield from read_rows(stream, header, wanted, budget, dialect)
 
 
 def _filled(stream: Any, uri: str) -> Any:
     """The stream, if there is a byte in it."""
     if not stream.read(1):
-        raise _empty(uri)
+        raise empty(uri)
     stream.seek(0)
     return stream

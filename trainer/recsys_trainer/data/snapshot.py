@@ -69,9 +69,14 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
         validation_cutoff_timestamp=cutoff(data.timestamp_I, parts, VALIDATION),
         problems=data.problems,
         filtered=data.filtered,
+        ungrouped=_ungrouped(users=data.user_groups, items=data.item_groups),
         user_groups=data.user_groups.names if data.user_groups else (),
         item_groups=data.item_groups.names if data.item_groups else (),
     )
+
+
+def _ungrouped(**groups: Groups | None) -> dict[str, int]:
+    return {name: int(np.count_nonzero(each.of < 0)) for name, each in groups.items() if each is not None}
 
 
 def read_snapshot(folder: Path, manifest: SnapshotManifest) -> Snapshot:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import ROUND_UP, Decimal
 
 from recsys_api.spec.data import Columns, Data
+from recsys_trainer.data.attributes import AttributeFile, with_attributes
 from recsys_trainer.data.budget import BUDGET, Budget
 from recsys_trainer.data.checking import FileReader
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions
@@ -33,18 +34,31 @@ def load_interactions(
     with Collected(data, budget) as collected:
         problems: Counter[str] = Counter()
         rows = 0
+        beside: dict[str, dict[AttributeFile, None]] = {}
         for file, part in _files(data, budget):
             reader = FileReader(file, data.columns, aside, weights=weights)
             for batch in file.batches:
                 collected.add(reader.read(batch), part)
             reader.finish()
+            for kind, attributes in file.groups.beside.items():
+                beside.setdefault(kind, {})[attributes] = None
             rows += reader.rows
             problems += reader.problems
         quarantined = rows - collected.rows
         _refuse_quarantine(quarantined, rows, problems, data, aside.place)
         refuse_too_few(rows - quarantined, data)
-        found = in_time_order(collected, data, budget)
+        found = _filled(in_time_order(collected, data, budget), beside, budget)
     return replace(found, quarantined=quarantined, problems=dict(sorted(problems.items())))
+
+
+def _filled(found: Interactions, beside: dict[str, dict[AttributeFile, None]], budget: Budget) -> Interactions:
+    """With the groups that files beside the interactions say."""
+    users, items = found.user_groups, found.item_groups
+    if users is not None:
+        users = with_attributes(users, found.users, beside.get("user_group", ()), budget)
+    if items is not None:
+        items = with_attributes(items, found.items, beside.get("item_group", ()), budget)
+    return replace(found, user_groups=users, item_groups=items)
 
 
 def _files(data: Data, budget: Budget) -> Iterator[tuple[SourceFile, int]]:

@@ -56,7 +56,8 @@ def _data(report: EvaluationReport) -> Iterator[str]:
     aside = [(f"set aside: {name}", count) for name, count in snapshot.get("problems", {}).items()]
     dropped = [("rows set aside", snapshot.get("quarantined")), *aside, ("repeats dropped", snapshot.get("duplicates"))]
     filtered = [(f"filtered out of the training part: {name}", n) for name, n in snapshot.get("filtered", {}).items()]
-    yield table(("", "count"), [(name, _count(count)) for name, count in (*kept, *dropped, *filtered)])
+    groups = [(f"{name} without a group", count) for name, count in snapshot.get("ungrouped", {}).items()]
+    yield table(("", "count"), [(name, _count(count)) for name, count in (*kept, *dropped, *filtered, *groups)])
 
 
 def _count(value: object) -> str:

@@ -1,0 +1,132 @@
+"""Text with a header: CSV, and RecBole's atomic files, whose header also says the type of each column."""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from recsys_trainer.data.budget import Budget
+from recsys_trainer.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How lines are written."""
+
+    name: str
+    delimiter: str
+    quote: str | bool
+    typed: bool
+    """The header has `name:type`."""
+
+
+CSV = Dialect("CSV", ",", '"', typed=False)
+RECBOLE = Dialect("RecBole", "\t", False, typed=True)
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line of a file."""
+
+    uri: str
+    names: list[str]
+    types: list[str]
+    """`token`, `token_seq`, `float`, … by column; all empty where the dialect has none."""
+
+    def require(self, wanted: list[str], fix: str) -> None:
+        """Refuse a file without exactly one column of each name.
+
+        Raises:
+            DataError: with the columns that there are.
+        """
+        for name in wanted:
+            if self.names.count(name) == 1:
+                continue
+            what = "is there twice" if name in self.names else f"is missing; the file has {self.listed}"
+            raise DataError.at(self.uri, name, what, fix)
+
+    def refuse_floats(self, wanted: list[str], what: str) -> None:
+        """Refuse columns of decimals.
+
+        Raises:
+            DataError: with the type that the header says.
+        """
+        for name in wanted:
+            if self.type_of(name) in ("float", "float_seq"):
+                typed = f"{name}:{self.type_of(name)}"
+                raise DataError.at(
+                    self.uri, name, f"the header says {typed}, which is no {what}", f"write {name}:token"
+                )
+
+    def type_of(self, name: str) -> str:
+        """Of a column that is there."""
+        return self.types[self.names.index(name)]
+
+    @property
+    def listed(self) -> str:
+        """The names of the columns, for messages."""
+        return ", ".join(self.names) or "no columns"
+
+
+def read_header(stream: Any, uri: str, dialect: Dialect) -> Header:
+    """The header of a file that can be read from its beginning again.
+
+    Raises:
+        DataError: the file is empty, or its first line is no text.
+    """
+    with understood(dialect.name, uri):
+        line = stream.readline()
+        if not line.strip():
+            raise empty(uri)
+        rows = csv.reader(
+            io.StringIO(line.decode("utf-8-sig").rstrip("\r\n")),
+            delimiter=dialect.delimiter,
+            quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        )
+        stream.seek(0)
+        cells = [name.strip() for name in next(rows, [])]
+    if not dialect.typed:
+        return Header(uri, cells, [""] * len(cells))
+    split = [cell.partition(":") for cell in cells]
+    return Header(uri, [name for name, _, _ in split], [kind for _, _, kind in split])
+
+
+def read_rows(stream: Any, header: Header, wanted: list[str], budget: Budget, dialect: Dialect) -> Iterator[Any]:
+    """Batches of text columns that the header has."""
+    yield from pyarrow.csv.open_csv(
+        stream,
+        read_options=pyarrow.csv.ReadOptions(column_names=header.names, skip_rows=1, block_size=budget.block_bytes),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=dialect.delimiter, quote_char=dialect.quote),
+        # Everything as text: an inferred integer would turn the id 007 into 7.
+        convert_options=pyarrow.csv.ConvertOptions(
+            include_columns=wanted, column_types=dict.fromkeys(header.names, pa.string())
+        ),
+    )
+
+
+def empty(uri: str) -> DataError:
+    """Of a file without a byte."""
+    return DataError.at(uri, "", "the file is empty", "remove it or write rows into it")
+
+
+@contextmanager
+def understood(format_: str, uri: str) -> Iterator[None]:
+    """Say which file is not of the format."""
+    try:
+        yield
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowTypeError,
+        pa.ArrowNotImplementedError,
+        pa.ArrowKeyError,
+        UnicodeDecodeError,
+        csv.Error,
+    ) as error:
+        raise DataError.at(
+            uri, "", f"not readable as {format_} ({error})", "check data.source.format and the file"
+        ) from error
