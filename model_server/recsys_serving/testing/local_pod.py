@@ -54,8 +54,12 @@ class LocalPod:
     """The three containers of a pod. Use `running_pod`."""
 
     def __init__(self, env: Mapping[str, str], logs: Path) -> None:
-        self.port, grpc_port, http_port = free_ports(3)
-        ports = {"RECSYS_PORT": self.port, "RECSYS_TRITON_GRPC_PORT": grpc_port, "RECSYS_TRITON_HTTP_PORT": http_port}
+        self.port, grpc_port, self._http_port = free_ports(3)
+        ports = {
+            "RECSYS_PORT": self.port,
+            "RECSYS_TRITON_GRPC_PORT": grpc_port,
+            "RECSYS_TRITON_HTTP_PORT": self._http_port,
+        }
         self._env = {
             **os.environ,
             "RECSYS_HOST": "127.0.0.1",
@@ -110,6 +114,14 @@ class LocalPod:
         pid = self.supervisor.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(children[0]) if children else 0
+
+    def is_probed(self) -> bool:
+        """Whether tritonserver has the port open that the supervisor probes; it answers the API a moment before."""
+        try:
+            socket.create_connection(("127.0.0.1", self._http_port), timeout=5).close()
+        except OSError:
+            return False
+        return True
 
     def log(self) -> str:
         """What the processes wrote."""

@@ -89,7 +89,7 @@ def test_a_killed_triton_costs_no_answer_and_comes_back(pod: LocalPod) -> None:
 
 
 def test_a_stopped_triton_costs_no_answer_and_is_replaced(pod: LocalPod) -> None:
-    wait_for(lambda: is_served_by_model(pod), "an answer by the model")
+    wait_for(lambda: is_served_by_model(pod) and pod.is_probed(), "an answer by the model")
     stopped = pod.triton_pid()
     os.kill(stopped, signal.SIGSTOP)
     reasons = count_until(pod, lambda: pod.triton_pid() not in (0, stopped) and is_served_by_model(pod))
