@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_trainer import cli
 from recsys_trainer.html.page import render_page
 
-Manifest = Callable[..., Path]
 SAME = (
     "metrics", "metricsAllUsers", "fullRanking", "cold", "baselines", "baselinesAllUsers", "beyondAccuracy", "calibration",
     "sampledNegatives", "popularityCurve", "retrieval", "bootstrapSeed", "userGroups", "itemGroups",

@@ -2,19 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_trainer import cli
 from recsys_trainer.evaluation.report import EvaluationReport
 from recsys_trainer.progress import CLEAR, Bar, EpochProgress, lines, within
 from recsys_trainer.table import render
-
-Manifest = Callable[..., Path]
 
 
 def fit(manifest: Path, output: Path, *more: str) -> int:

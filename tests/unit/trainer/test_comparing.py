@@ -2,17 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_trainer import cli
-
-Manifest = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")

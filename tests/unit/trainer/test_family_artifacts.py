@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.artifact import ArtifactManifest, SnapshotManifest
 from recsys_api.recommender_model import RecommenderModelSpec
@@ -26,7 +27,6 @@ from recsys_trainer.progress import silent
 from recsys_trainer.recommend import recommend
 from recsys_trainer.training import fit_snapshot
 
-Manifest = Callable[..., Path]
 ALL = sorted(FAMILIES)
 CPU = torch.device("cpu")
 

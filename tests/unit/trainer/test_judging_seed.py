@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.trainer.conftest import spec
+from tests.unit.trainer.conftest import Manifest, spec
 
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.spec.data import Split
@@ -18,7 +17,6 @@ from recsys_trainer.again import prepare_in_memory
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.training_data import MAX_VALIDATION_USERS, Positives, build_positives, build_validation
 
-Manifest = Callable[..., Path]
 MANY = MAX_VALIDATION_USERS + 400
 OF_THE_DATA = ("baselines", "baselinesAllUsers", "bootstrapSeed")
 """Of a report: what the weights do not change."""

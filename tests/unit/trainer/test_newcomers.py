@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.artifact import ArtifactManifest, SnapshotManifest
 from recsys_trainer import cli
 from recsys_trainer.artifact.served import Served, load_served
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot
 
-Manifest = Callable[..., Path]
 ROWS, OLD, NEW, ITEMS = 1200, 40, 12, 30
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.run_spec import StableReference
 from recsys_api.spec.data import Data
@@ -19,8 +19,6 @@ from recsys_trainer.data.origin import observe_origin
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.manifest import read_manifest
 from recsys_trainer.store import Store
-
-Manifest = Callable[..., Path]
 
 
 def prepared(manifest: Path, folder: Path, stable: Path | None = None) -> dict[str, Any]:

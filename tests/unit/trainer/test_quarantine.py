@@ -1,13 +1,13 @@
 """Rows that were set aside lie in a file, whether the data was refused for them or not."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.spec.data import Data
 from recsys_trainer import cli
@@ -15,8 +15,6 @@ from recsys_trainer.data import quarantine as module
 from recsys_trainer.data.budget import Budget
 from recsys_trainer.data.quarantine import Quarantine
 from recsys_trainer.data.validation import load_interactions
-
-Manifest = Callable[..., Path]
 
 
 @pytest.fixture

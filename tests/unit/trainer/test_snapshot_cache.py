@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.artifact import SnapshotManifest
 from recsys_api.spec.data import Data
@@ -19,7 +20,6 @@ from recsys_trainer.outputs import QUARANTINE, fetch_snapshot, observe_snapshot,
 from recsys_trainer.snapshot_cache import CACHE_VARIABLE, SnapshotCache
 from recsys_trainer.store import Store
 
-Manifest = Callable[..., Path]
 Fit = Callable[..., int]
 
 
@@ -98,7 +98,6 @@ def test_a_changed_file_misses(fit: Fit, reads: list[Data], source: Path, table:
 def test_without_the_option_nothing_is_kept(
     fit: Fit, reads: list[Data], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
     assert fit("one", "--fail-on-gate") == fit("two", "--fail-on-gate") == 0
     assert len(reads) == 2
     monkeypatch.setenv(CACHE_VARIABLE, str(cache))
