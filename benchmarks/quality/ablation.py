@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.quality import manifests
-from benchmarks.quality.final import FIGURES, SEEDS, Floats, Row, of_users
+from benchmarks.quality.final import FIGURES, SEEDS, Floats, Row, means, of_users
 from benchmarks.quality.ncf import Ncf
 from benchmarks.quality.results import keep
 from benchmarks.quality.scoring import scorer_of
@@ -52,11 +52,6 @@ def measure(data: Ncf) -> list[Row]:
             found[name].append(of_users(scorer_of(spec.model, positives, ablated), data, questions))
             print(json.dumps({"seed": seed, "what": name, **means(found[name][-1:])}), flush=True)
     return [row(name, found, positives) for name in found]
-
-
-def means(values: list[dict[str, Floats]]) -> dict[str, float]:
-    """Of every figure, over users and seeds."""
-    return {figure: float(np.mean([each[figure] for each in values])) for figure in FIGURES}
 
 
 def row(name: str, found: dict[str, list[dict[str, Floats]]], positives: Positives) -> Row:

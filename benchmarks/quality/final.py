@@ -48,10 +48,15 @@ def of_users(scorer: Scorer, data: Ncf, questions: Questions) -> dict[str, Float
     return dict(zip(FIGURES, (*sampled, full["hr@10"], full["ndcg@10"]), strict=True))
 
 
+def means(values: list[dict[str, Floats]]) -> dict[str, float]:
+    """Of every figure, over users and seeds."""
+    return {figure: float(np.mean([each[figure] for each in values])) for figure in FIGURES}
+
+
 def read_off(scorer: Scorer, data: Ncf, questions: Questions) -> tuple[dict[str, float], Floats]:
     """(the figures, full-ranking NDCG@10 of every user)."""
     found = of_users(scorer, data, questions)
-    return {figure: float(values.mean()) for figure, values in found.items()}, found["ndcg@10"]
+    return means([found]), found["ndcg@10"]
 
 
 def measure(name: str, data: Ncf, parts: tuple[Positives, Questions], of_ease: Floats) -> Iterator[Row]:
@@ -68,8 +73,7 @@ def measure(name: str, data: Ncf, parts: tuple[Positives, Questions], of_ease: F
         seeds.append({"seed": seed, "seconds": seconds, "epochs": fitted.epochs, **figures})
         print(json.dumps(seeds[-1]), flush=True)
         low, high = interval(np.mean(values, axis=0) - of_ease, 0)
-        mean = {figure: float(np.mean([each[figure] for each in seeds])) for figure in FIGURES}
-        yield {"name": name, "n": data.users, **mean, "minus EASE": {"low": low, "high": high}, "seeds": seeds}
+        yield {"name": name, "n": data.users, **means(seeds), "minus EASE": {"low": low, "high": high}, "seeds": seeds}
 
 
 def tuned_ease(trials: Path) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recsys_trainer.outputs import PROTOCOL, REPORT
 from recsys_trainer.snapshot_cache import CACHE_VARIABLE
-from recsys_trainer.training_metrics import HIGHEST_PORT
+from recsys_trainer.training_metrics import HIGHEST_PORT, parsed_port
 
 VERBS = ("prepare", "train", "evaluate")
 _AGAIN = ("data", "output", "stable")
@@ -62,9 +62,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+    if (port := parsed_port(text)) is None:
         raise argparse.ArgumentTypeError(f"{text} is no port; give a number up to {HIGHEST_PORT}, 0 for none")
-    return int(text)
+    return port
 
 
 def _add_evaluate(job: argparse.ArgumentParser) -> None:

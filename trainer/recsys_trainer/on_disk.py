@@ -1,14 +1,12 @@
 """Tensors that take disk instead of memory: the kernel writes them out as it needs room."""
 
 import math
-import mmap
-import os
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from recsys_trainer.data.budget import temporary_file
+from recsys_trainer.data.budget import array_on_disk
 
 WHAT = "the split tables' whole copies; give it four times the tables' size"
 
@@ -19,9 +17,5 @@ def tensor_on_disk(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> 
     Raises:
         OutOfMemoryError: the disk is full.
     """
-    size = math.prod(shape) * dtype.itemsize
-    if not size:
-        return torch.empty(tuple(shape), dtype=dtype)
-    with temporary_file(WHAT) as file:
-        os.posix_fallocate(file.fileno(), 0, size)  # a full disk must be an error here, not a SIGBUS at some later line
-        return torch.frombuffer(mmap.mmap(file.fileno(), size), dtype=dtype).view(tuple(shape))
+    found = array_on_disk(math.prod(shape), torch.empty(0, dtype=dtype).numpy().dtype, WHAT)
+    return torch.from_numpy(found).view(tuple(shape))

@@ -93,10 +93,15 @@ def published(shown: Progress, port: int, address: str, tell: Callable[[str], No
         thread.join()
 
 
+def parsed_port(text: str) -> int | None:
+    """A port's number, 0 for none; None where the text is no port."""
+    return int(text) if text.isdecimal() and int(text) <= HIGHEST_PORT else None
+
+
 def port_of_pod(tell: Callable[[str], None], environment: Mapping[str, str] = os.environ) -> int:
     """The port that the operator gave the training pod for its metrics; 0 for none."""
     text = environment.get(METRICS_PORT_VARIABLE, "0")
-    if text.isdecimal() and int(text) <= HIGHEST_PORT:
-        return int(text)
+    if (port := parsed_port(text)) is not None:
+        return port
     tell(f"no metrics: {METRICS_PORT_VARIABLE}={text} is no port; set a number up to {HIGHEST_PORT}, 0 for none")
     return 0

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recsys_serving.triton_process import clean_shared_memory, shared_memory_prefix
+from recsys_serving.triton_process import Probe, clean_shared_memory, probe_model, shared_memory_prefix
 
 DEADLINE_SECONDS = 60.0
 
@@ -116,12 +116,8 @@ class LocalPod:
         return int(children[0]) if children else 0
 
     def is_probed(self) -> bool:
-        """Whether tritonserver has the port open that the supervisor probes; it answers the API a moment before."""
-        try:
-            socket.create_connection(("127.0.0.1", self._http_port), timeout=5).close()
-        except OSError:
-            return False
-        return True
+        """Whether tritonserver answers the supervisor's probe; it answers the API a moment before."""
+        return probe_model(self._http_port, timeout_seconds=5.0) is Probe.SERVING
 
     def log(self) -> str:
         """What the processes wrote."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from recsys_api.idmap import write_idmap
 from recsys_api.spec.data import WITH_FRACTIONS, Data
 from recsys_trainer.data import readers
+from recsys_trainer.data.attributes import GroupColumns
 from recsys_trainer.data.budget import BUDGET, Budget
 from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.mapping import read_ids, write_ids
@@ -155,7 +156,9 @@ def test_a_file_is_read_as_its_rows_are_taken(format_: str, monkeypatch: pytest.
     monkeypatch.setattr(readers, "_PAGE_BYTES", 1000)
     raw = content(format_)
     stream = Counted(raw)
-    file = readers._opened(format_, stream, "f", ["user_id", "item_id"], Budget(batch_rows=50, block_bytes=1000))
+    file = readers._opened(
+        format_, stream, "f", ["user_id", "item_id"], Budget(batch_rows=50, block_bytes=1000), GroupColumns()
+    )
     sizes = [next(file.batches).num_rows for _ in range(3)]
     assert stream.asked < len(raw) / 2, "most of the file was read for its first rows"
     sizes += [batch.num_rows for batch in file.batches]

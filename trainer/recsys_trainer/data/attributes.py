@@ -66,16 +66,12 @@ def observe_groups(fs: Any, path: str, uri: str, columns: Columns) -> GroupColum
     header = _header(fs, path, uri)
     here = {kind: name for kind, name in named.items() if name in header.names}
     header.refuse_floats(list(here.values()), "group")
-    ids = {"user_group": columns.user, "item_group": columns.item}
-    beside = {
-        kind: _beside(fs, path, header, kind, AttributeFile(uri, path, ids[kind], name, fs))
-        for kind, name in named.items()
-        if kind not in here
-    }
+    beside = {kind: _beside(fs, path, header, kind, columns) for kind in named if kind not in here}
     return GroupColumns(here, beside, frozenset(kind for kind, name in here.items() if _is_sequence(header, name)))
 
 
-def _beside(fs: Any, path: str, inter: Header, kind: str, wanted: AttributeFile) -> AttributeFile:
+def _beside(fs: Any, path: str, inter: Header, kind: str, columns: Columns) -> AttributeFile:
+    id_column, column = columns.user if kind == "user_group" else columns.item, group_columns(columns)[kind]
     folder, slash, name = path.rpartition("/")
     place = inter.uri.removesuffix(name)
     candidates = _candidates(name, ENDINGS[kind])
@@ -84,7 +80,7 @@ def _beside(fs: Any, path: str, inter: Header, kind: str, wanted: AttributeFile)
         with reading(place + candidate):
             found = fs.isfile(folder + slash + candidate)
         if found:
-            file = AttributeFile(place + candidate, folder + slash + candidate, wanted.id_column, wanted.column, fs)
+            file = AttributeFile(place + candidate, folder + slash + candidate, id_column, column, fs)
             header = _header(fs, file.path, file.uri)
             header.require([file.column], f"{name} has {inter.listed}; {fix}")
             header.require([file.id_column], f"name its ids as those of {name}")
@@ -92,7 +88,7 @@ def _beside(fs: Any, path: str, inter: Header, kind: str, wanted: AttributeFile)
             header.refuse_floats([file.column], "group")
             return file
     what = f"is missing; the file has {inter.listed}, and no {' or '.join(candidates)} lies beside it"
-    raise DataError.at(inter.uri, wanted.column, what, f"{fix}, or put {candidates[0]} there")
+    raise DataError.at(inter.uri, column, what, f"{fix}, or put {candidates[0]} there")
 
 
 def _candidates(name: str, ending: str) -> list[str]:
@@ -107,7 +103,7 @@ def _header(fs: Any, path: str, uri: str) -> Header:
 
 
 def _is_sequence(header: Header, name: str) -> bool:
-    return header.type_of(name) == "token_seq" if header.names.count(name) == 1 else False
+    return header.names.count(name) == 1 and header.type_of(name) == "token_seq"
 
 
 def with_attributes(groups: Groups, ids: Ids, files: Iterable[AttributeFile], budget: Budget) -> Groups:
@@ -117,17 +113,18 @@ def with_attributes(groups: Groups, ids: Ids, files: Iterable[AttributeFile], bu
         UnreadableError: a file cannot be read.
         DataError: two groups for one id, no row for any id, or too many groups.
     """
-    filling = _Filling(groups, ids)
     files = list(files)
+    if not files:
+        return groups
+    filling = _Filling(groups, ids)
     for file in files:
         filling.read(file, budget)
-    if files and not filling.matched:
+    if not filling.matched:
         what = f"has none of the {len(ids)} ids of the interactions"
         raise DataError.at(
             files[0].uri, files[0].id_column, what, "write ids there as they are written in the .inter file"
         )
-    if files:
-        refuse_many_groups(len(filling.names), files[0].uri, files[0].column)
+    refuse_many_groups(len(filling.names), files[0].uri, files[0].column)
     return filling.finish()
 
 

@@ -42,9 +42,22 @@ def new_array(length: int, dtype: npt.DTypeLike, budget: Budget) -> npt.NDArray[
         OutOfMemoryError: the disk is full.
     """
     size = length * np.dtype(dtype).itemsize
-    if size <= budget.array_bytes or not size:
-        return np.empty(length, dtype)
-    with temporary_file() as file:
+    return np.empty(length, dtype) if size <= budget.array_bytes else array_on_disk(length, dtype)
+
+
+def array_on_disk(length: int, dtype: npt.DTypeLike, what: str = SORTED) -> npt.NDArray[Any]:
+    """An array with any content in a file without a name, which goes when the array goes.
+
+    Args:
+        what: as for `temporary_file`.
+
+    Raises:
+        OutOfMemoryError: the disk is full.
+    """
+    if not length:
+        return np.empty(0, dtype)
+    with temporary_file(what) as file:
+        size = length * np.dtype(dtype).itemsize
         os.posix_fallocate(file.fileno(), 0, size)  # a full disk must be an error here, not a SIGBUS at some later line
         return mapped(file, dtype)
 

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -35,8 +35,8 @@ class Header:
 
     uri: str
     names: list[str]
-    types: list[str]
-    """`token`, `token_seq`, `float`, … by column; all empty where the dialect has none."""
+    types: list[str] = field(default_factory=list)
+    """`token`, `token_seq`, `float`, … by column; none where the dialect has none."""
 
     def require(self, wanted: list[str], fix: str) -> None:
         """Refuse a file without exactly one column of each name.
@@ -64,7 +64,7 @@ class Header:
                 )
 
     def type_of(self, name: str) -> str:
-        """Of a column that is there."""
+        """Of a column that is there, where the dialect has types."""
         return self.types[self.names.index(name)]
 
     @property
@@ -91,7 +91,7 @@ def read_header(stream: Any, uri: str, dialect: Dialect) -> Header:
         stream.seek(0)
         cells = [name.strip() for name in next(rows, [])]
     if not dialect.typed:
-        return Header(uri, cells, [""] * len(cells))
+        return Header(uri, cells)
     split = [cell.partition(":") for cell in cells]
     return Header(uri, [name for name, _, _ in split], [kind for _, _, kind in split])
 

@@ -122,15 +122,12 @@ def _hidden(relative: str) -> bool:
     return any(part.startswith((".", "_")) for part in relative.strip("/").split("/"))
 
 
-def _opened(
-    format_: str, stream: Any, uri: str, wanted: list[str], budget: Budget, groups: GroupColumns | None = None
-) -> SourceFile:
-    groups = groups or GroupColumns()
+def _opened(format_: str, stream: Any, uri: str, wanted: list[str], budget: Budget, groups: GroupColumns) -> SourceFile:
     if format_ == "Parquet":
         with understood(format_, uri):
             file = pyarrow.parquet.ParquetFile(_filled(stream, uri), pre_buffer=False, buffer_size=_PAGE_BYTES)
         names = file.schema_arrow.names
-        Header(uri, names, [""] * len(names)).require(wanted, _FIX)
+        Header(uri, names).require(wanted, _FIX)
         kinds = {name: file.schema_arrow.field(name).type for name in wanted}
         batches = file.iter_batches(budget.batch_rows, columns=wanted)
         return SourceFile(uri, False, kinds, file.metadata.num_rows, _batches(format_, batches, uri, budget), groups)

@@ -35,7 +35,9 @@ class _SplitSteps(Steps):
     def __init__(self, task: Task, split: Split, loss: Loss) -> None:
         users, items = task.positives.users, task.positives.items
         width, decay = task.model.embedding_dim, task.training.optimizer.weight_decay or 0.0
-        self._split, self._whole_network = split, None
+        self._split = split
+        self._whole_network: Recommender | None = None
+        """As of the last step, where it was asked for."""
         sizes = {"user_factors": users, "item_factors": items}
         self._tables = {name: split.table(rows, width, decay) for name, rows in sizes.items()}
         torch.manual_seed(task.training.seed)  # after the tables are made, which draws values too
@@ -45,9 +47,6 @@ class _SplitSteps(Steps):
         network = SplitProduct(users, items, width, optimizer.read)
         network.dropout = task.model.dropout
         super().__init__(task, network, loss, optimizer)
-
-    _whole_network: Recommender | None
-    """As of the last step, where it was asked for."""
 
     def _learn(self, chosen: Tensor) -> Tensor:
         self._whole_network = None
