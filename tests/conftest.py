@@ -3,9 +3,12 @@
 What gates a change draws the same examples each time: a change is judged by what it changed. `make fuzz` draws new ones.
 """
 
+import os
+
 from hypothesis import settings
 
-import recsys_trainer  # noqa: F401  first: it says how OpenMP waits, before any test loads torch
+# Before any test loads torch, and for the processes that tests start: they share the CPUs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.register_profile("fuzz", deadline=None, print_blob=True)

@@ -3,9 +3,9 @@
 import os
 from importlib.metadata import PackageNotFoundError, version
 
-# OpenMP reads it when torch is loaded. Its threads spin at barriers by default: measured 20 times slower than sleeping
-# when two busy cores are shared with other processes, and under a CPU quota the spinning is billed.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from recsys_trainer.crowding import leave_waiting_open
+
+leave_waiting_open()  # OpenMP reads its settings when torch is loaded
 # Rows of a large table are read and written at random. In pages of 2 MB both take half as long (2 M rows of 64: 59,000 rows
 # read in 2.6 and not 4.5 ms of one CPU, written in 5.9 and not 13.1). torch reads this at its first allocation.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from recsys_trainer.crowding import sharing_cpus
 from recsys_trainer.parallel import Place
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def torch_settings(training: Training) -> Iterator[None]:
     memory.fill_uninitialized_memory = False
     torch.set_float32_matmul_precision("highest")
     try:
-        yield
+        with sharing_cpus(torch.get_num_threads()):
+            yield
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
