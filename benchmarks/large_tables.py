@@ -10,7 +10,7 @@ import resource
 import time
 from typing import Any
 
-import recsys_trainer  # noqa: F401  first: it sets OpenMP's wait policy and torch's pages before torch is loaded
+import recsys_trainer  # noqa: F401  first: it sets torch's pages before torch is loaded
 
 import numpy as np  # isort: skip
 import torch  # isort: skip
