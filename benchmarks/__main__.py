@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import recsys_trainer  # noqa: F401  first: it sets how torch waits and allocates before torch is loaded
-from benchmarks import detection, deterministic, large_tables, last_request, preparing, ranking, whole_run
+from benchmarks import detection, deterministic, large_tables, last_request, preparing, ranking, waiting, whole_run
 from benchmarks.control_plane.measure import Options, measure
 from benchmarks.sizes import Sizes
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "detection": lambda _: detection.rows(),
     "deterministic": lambda _: deterministic.rows(),
     "ranking": lambda _: ranking.rows(),
+    "waiting": lambda _: waiting.rows(),
     "preparing": lambda given: preparing.rows(_sizes(given), given.memory_gib or preparing.MEMORY_GIB),
     "whole-run": lambda given: whole_run.rows(_sizes(given), given.memory_gib or whole_run.MEMORY_GIB),
     "large-tables": lambda given: large_tables.rows(_sizes(given), given.batch, given.seconds),

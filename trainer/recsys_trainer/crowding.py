@@ -23,7 +23,7 @@ EVERY = 0.5
 CROWDED, CALM = 0.15, 0.05
 """CPUs that our threads waited for, mean since the look before: alone .00 to .06, beside one busy process .34 to .81, beside two .40 to 1.06
 (two threads on two CPUs). Above the first others are there; below the second they are not."""
-CALM_LOOKS = 10
+CALM_LOOKS = 4
 """In a row, until threads spin again."""
 MOST_CPUS = 128
 """Beyond them the team would be too large, and threads always sleep."""

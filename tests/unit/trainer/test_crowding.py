@@ -19,14 +19,14 @@ ALONE, BETWEEN, BESIDE = 0.02, 0.1, 0.4
         ([], False),
         ([ALONE, BETWEEN], False),
         ([ALONE, BESIDE], True),
-        ([BESIDE, *[ALONE] * 9], True),
-        ([BESIDE, *[ALONE] * 10], False),
-        ([BESIDE, *[ALONE] * 9, BETWEEN, ALONE], True),
+        ([BESIDE, *[ALONE] * 3], True),
+        ([BESIDE, *[ALONE] * 4], False),
+        ([BESIDE, *[ALONE] * 3, BETWEEN, ALONE], True),
         ([BESIDE, *[BETWEEN] * 30], True),
-        ([BESIDE, *[ALONE] * 10, BESIDE], True),
+        ([BESIDE, *[ALONE] * 4, BESIDE], True),
     ],
 )
-def test_others_are_there_at_once_and_gone_after_ten_calm_looks(waited: list[float], crowded: bool) -> None:
+def test_others_are_there_at_once_and_gone_after_four_calm_looks(waited: list[float], crowded: bool) -> None:
     found = Crowding()
     for each in waited:
         found.saw(each)
