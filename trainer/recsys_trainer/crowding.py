@@ -1,9 +1,9 @@
 """How OpenMP's threads wait for each other: spinning while the CPUs are theirs, next to not at all while others want them too.
 
 A step of training is some hundred short operations that all threads share. Spinning threads are there at once; sleeping ones
-must be woken for each, which takes longer than many of the operations (two threads of a virtual machine: NeuMF at batch 2,048
-three times as fast with spinning). Where another process wants a CPU, threads spin for one that does not run, and the same steps take
-up to six times as long as with threads that sleep.
+must be woken for each, which takes longer than many of the operations. Where another process wants a CPU, threads spin for one that does
+not run. `python -m benchmarks waiting`: two threads that sleep make two thirds of the steps of two that spin, and beside a busy process
+two that spin make a third of those of two that sleep.
 
 libgomp reads how to wait once, but spins 3,000 times shorter (100 rounds for 300,000) while it manages more threads than there
 are CPUs (https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html). So a team of idle threads, which is there while others
