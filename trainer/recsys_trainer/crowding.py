@@ -14,7 +14,7 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,9 +71,21 @@ def nanoseconds_waited(tasks: Path = TASKS) -> dict[str, int]:
     return found
 
 
-def cpus_waited_for(before: Mapping[str, int], after: Mapping[str, int], seconds: float) -> float:
-    """Mean over the time in between; threads that have ended since are not counted."""
-    return sum(each - before.get(name, 0) for name, each in after.items()) / 1e9 / seconds
+class Waits:
+    """How long our threads could have run and had no CPU, from look to look."""
+
+    def __init__(self, tasks: Path = TASKS) -> None:
+        self._tasks, self._before = tasks, nanoseconds_waited(tasks)
+
+    @property
+    def told(self) -> bool:
+        """Whether the system says it."""
+        return bool(self._before)
+
+    def seconds(self) -> float:
+        """Of all threads together since the look before; those that have ended since are not counted."""
+        before, self._before = self._before, nanoseconds_waited(self._tasks)
+        return sum(each - before.get(name, 0) for name, each in self._before.items()) / 1e9
 
 
 class IdleTeam:
@@ -144,11 +156,11 @@ def sharing_cpus(threads: int) -> Iterator[None]:
 
 
 def _watch(team: IdleTeam, over: threading.Event) -> None:
-    crowding, before, began = Crowding(), nanoseconds_waited(), time.monotonic()
+    crowding, waits, began = Crowding(), Waits(), time.monotonic()
     while not over.wait(EVERY):
-        after, now = nanoseconds_waited(), time.monotonic()
-        if crowding.saw(cpus_waited_for(before, after, now - began)):
+        now = time.monotonic()
+        if crowding.saw(waits.seconds() / (now - began)):
             team.gather()
         else:
             team.dismiss()
-        before, began = after, now
+        began = now

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from recsys_api.telemetry import METRICS_PORT_VARIABLE
+from recsys_trainer.crowding import Waits
 from recsys_trainer.progress import EpochProgress, Progress, WithinEpochs, within
 
 EVERYWHERE, LOOPBACK = "0.0.0.0", "127.0.0.1"
@@ -26,6 +27,7 @@ class TrainingMetrics(Collector, WithinEpochs):
     def __init__(self, shown: Progress) -> None:
         self._shown, self._samples, self._done = shown, 0, 0.0
         self._last: EpochProgress | None = None
+        self._waits, self._waited = Waits(), 0.0
 
     def __call__(self, epoch: EpochProgress) -> None:
         """An epoch has ended."""
@@ -43,6 +45,10 @@ class TrainingMetrics(Collector, WithinEpochs):
         yield CounterMetricFamily("recsys_training_samples", "Scores that ended epochs looked at", value=self._samples)
         done = "Share of the running epoch's steps that are over"
         yield GaugeMetricFamily("recsys_training_epoch_progress_ratio", done, value=self._done)
+        if self._waits.told:
+            self._waited += self._waits.seconds()
+            text = "Seconds for which threads could have run and had no CPU, summed over threads"
+            yield CounterMetricFamily("recsys_training_cpu_wait_seconds", text, value=self._waited)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             text = "Bytes that tensors hold on the GPU"
             yield GaugeMetricFamily("recsys_training_device_memory_bytes", text, value=torch.cuda.memory_allocated())

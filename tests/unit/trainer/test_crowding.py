@@ -1,6 +1,7 @@
 """How threads wait for each other: what decides it, and that libgomp does what is relied on."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recsys_trainer import crowding
-from recsys_trainer.crowding import Crowding, cpus_waited_for, leave_waiting_open, loaded_libgomp, nanoseconds_waited
+from recsys_trainer.crowding import Crowding, Waits, leave_waiting_open, loaded_libgomp, nanoseconds_waited
 
 ALONE, BETWEEN, BESIDE = 0.02, 0.1, 0.4
 
@@ -33,16 +34,31 @@ def test_others_are_there_at_once_and_gone_after_four_calm_looks(waited: list[fl
     assert found.crowded is crowded
 
 
+def say(tasks: Path, **texts: str) -> None:
+    """What the system says of threads by their numbers."""
+    shutil.rmtree(tasks, ignore_errors=True)
+    for name, text in texts.items():
+        (tasks / name).mkdir(parents=True)
+        (tasks / name / "schedstat").write_text(text)
+
+
 def test_threads_that_ended_or_say_nothing_are_left_out(tmp_path: Path) -> None:
-    for name, text in {"7": "100 2000000 3\n", "8": "", "9": "1 x 2"}.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "schedstat").write_text(text)
-    (tmp_path / "10").mkdir()
-    assert nanoseconds_waited(tmp_path) == {"7": 2_000_000}
+    say(tmp_path / "task", **{"7": "100 2000000 3\n", "8": "", "9": "1 x 2"})
+    (tmp_path / "task/10").mkdir()
+    assert nanoseconds_waited(tmp_path / "task") == {"7": 2_000_000}
 
 
-def test_waiting_is_counted_from_the_look_before_or_from_the_threads_start() -> None:
-    assert cpus_waited_for({"1": 5_000_000_000, "2": 7}, {"1": 5_600_000_000, "3": 400_000_000}, 2.0) == 0.5
+def test_waiting_is_counted_from_the_look_before_or_from_the_threads_start(tmp_path: Path) -> None:
+    say(tmp_path / "task", **{"1": "0 5000000000 1", "2": "0 7 1"})
+    waits = Waits(tmp_path / "task")
+    say(tmp_path / "task", **{"1": "0 5600000000 1", "3": "0 400000000 1"})
+    assert (waits.seconds(), waits.seconds(), waits.told) == (1.0, 0.0, True)
+
+
+def test_a_system_that_says_nothing_is_told_from_one_without_waiting(tmp_path: Path) -> None:
+    (tmp_path / "task/1").mkdir(parents=True)
+    waits = Waits(tmp_path / "task")
+    assert (waits.seconds(), waits.told) == (0.0, False)
 
 
 def test_this_machine_tells_how_long_threads_waited() -> None:
@@ -123,7 +139,7 @@ import threading, time, torch
 from recsys_trainer import crowding
 
 looks = iter([0.0] + [1.0] * 3)
-crowding.EVERY, crowding.cpus_waited_for = 0.01, lambda *_: next(looks, 0.0)
+crowding.EVERY, crowding.Waits.seconds = 0.01, lambda waits: next(looks, 0.0)
 teams = lambda: [each.name for each in threading.enumerate()].count("idle-team")
 torch.set_num_threads(2)
 seen = []

@@ -67,6 +67,8 @@ def test_what_is_not_known_is_no_series() -> None:
         progress(EpochProgress(2, 3, 0.4, 0.25, 500.0, 2.0, best=True, rmse=0.9))
         last = scraped(port)
     assert before["recsys_training_samples_total"] == 0
+    waited = [each.pop("recsys_training_cpu_wait_seconds_total") for each in (before, after, last)]
+    assert 0 <= waited[0] <= waited[1] <= waited[2]
     assert before["process_resident_memory_bytes"] > 2**20
     assert not NOT_KNOWN & set(before)
     assert after["recsys_training_epoch_progress_ratio"] == 0
