@@ -14,7 +14,7 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ TASKS = Path("/proc/self/task")
 MAPS = Path("/proc/self/maps")
 
 
-def leave_waiting_open(environment: dict[str, str] | os._Environ[str] = os.environ) -> None:
+def leave_waiting_open(environment: MutableMapping[str, str] = os.environ) -> None:
     """Before torch is loaded: let threads sleep always where nothing tells how long they waited, or where there are too many CPUs."""
     if not (TASKS.parent / "schedstat").exists() or len(os.sched_getaffinity(0)) > MOST_CPUS:
         environment.setdefault(SETTINGS[0], "PASSIVE")
