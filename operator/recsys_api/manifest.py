@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from recsys_api import patterns
 from recsys_api.base import Contract, Observed
 from recsys_api.manifest_errors import problems_of
+from recsys_api.manifest_yaml import read_documents
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem
 from recsys_api.rules import validate_spec
@@ -54,7 +55,7 @@ def parse_manifest(text: str, *, cluster: bool = False) -> RecommenderModelManif
     Raises:
         ManifestError: with everything that is wrong, not only the first.
     """
-    document = json.dumps(_find_document(text), default=str)
+    document = _as_json(_find_document(text))
     try:
         manifest = RecommenderModelManifest.model_validate_json(document, strict=True)
     except ValidationError as error:
@@ -67,10 +68,19 @@ def parse_manifest(text: str, *, cluster: bool = False) -> RecommenderModelManif
 def _find_document(text: str) -> dict[str, object]:
     """The one document of our kind."""
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
+        documents = list(read_documents(text))
+    except (yaml.YAMLError, RecursionError) as error:
         raise ManifestError([Problem("manifest", f"is not YAML; correct this: {error}")]) from error
     found = [item for item in documents if isinstance(item, dict) and item.get("kind") == KIND]
     if len(found) != 1:
         raise ManifestError([Problem("kind", f"{len(found)} documents of kind {KIND} found; give exactly one")])
     return found[0]
+
+
+def _as_json(document: dict[str, object]) -> str:
+    """What the API server would get; YAML can say more than JSON."""
+    try:
+        return json.dumps(document, default=str)
+    except (TypeError, ValueError) as error:
+        fix = "write keys as plain words, and no alias inside of what it stands for"
+        raise ManifestError([Problem("manifest", f"is YAML that JSON cannot say ({error}); {fix}")]) from error

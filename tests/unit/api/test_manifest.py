@@ -85,10 +85,43 @@ def test_one_model_is_found_among_other_documents() -> None:
         ("kind: Secret", "0 documents"),
         ("kind: RecommenderModel\n---\nkind: RecommenderModel", "2 documents"),
         ("a: [", "is not YAML"),
+        ("a: " + "[" * 3000, "is not YAML"),
+        ("kind: RecommenderModel\n? [a]\n: x", "is not YAML"),
+        ("kind: RecommenderModel\n2026-01-01: x", "is YAML that JSON cannot say (keys must be str"),
+        ("kind: RecommenderModel\nspec: &a {b: *a}", "is YAML that JSON cannot say (Circular reference"),
     ],
 )
 def test_text_without_exactly_one_model_is_refused(text: str, words: str) -> None:
     assert words in _refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "rate"), [("1e-3", 0.001), ("1E-3", 0.001), ("1.5e-3", 0.0015), (".5e-2", 0.005), ("+2e0", 2.0)]
+)
+def test_a_number_with_an_exponent_is_one_as_for_kubectl(written: str, rate: float) -> None:
+    manifest = good_model()
+    manifest["spec"]["model"] = {"architecture": "GMF"}
+    manifest["spec"]["training"] = {"optimizer": {"learningRate": "RATE"}}
+    text = yaml.safe_dump(manifest).replace("RATE", written)
+    assert parse_manifest(text).spec.training.optimizer.learning_rate == rate
+    assert "is not a number" in _refusal(yaml.safe_dump(manifest).replace("RATE", f'"{written}"'))
+
+
+def test_a_key_that_stands_twice_is_refused_as_by_kubectl() -> None:
+    manifest = good_model()
+    manifest["spec"]["training"] = {"epochs": 3}
+    message = _refusal(yaml.safe_dump(manifest).replace("epochs: 3", "epochs: 3\n    epochs: 30"))
+    assert "epochs stands twice" in message
+    assert "line " in message
+
+
+def test_a_mapping_may_override_what_it_merges() -> None:
+    manifest = good_model()
+    manifest["spec"]["training"] = {"epochs": 3}
+    text = "base: &base {epochs: 30, seed: 5}\n---\n" + yaml.safe_dump(manifest)
+    text = text.replace("---\n", "").replace("epochs: 3\n", "<<: *base\n    epochs: 3\n")
+    assert _refusal(text).startswith("base: is not a field")
+    assert len(_refusal(text).splitlines()) == 1
 
 
 def test_good_spec_has_no_problems() -> None:
