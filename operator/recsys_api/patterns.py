@@ -44,7 +44,9 @@ SENTENCES: dict[str, str] = {
     LABEL_NAME: "is not a name; use 1 to 63 lowercase letters, digits and hyphens, as kubectl shows it",
     HOSTNAME: "is not a host name; write it in lowercase without port or scheme, as in recs.example.com",
     PATH_PREFIX: "is not a path; start with / and leave out empty segments, query and spaces, as in /movies",
-    URI: "is not a supported URI; use s3://, gs://, az:// or pvc://claim/path",
+    URI: (
+        "is not a supported URI; use s3://, gs://, az:// or pvc://claim/path, or file:///folder in recsys-trainer fit only"
+    ),
     CRON: (
         "is not a schedule; write minute, hour, day of month, month and day of week as numbers, *, ranges or steps, as "
         'in "0 3 * * 1-5" (0 is Sunday, UTC)'

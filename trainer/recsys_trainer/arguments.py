@@ -36,9 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     fit = commands.add_parser("fit", help="prepare, train and evaluate a RecommenderModel manifest on this machine")
     fit.add_argument("-f", "--file", type=Path, required=True, help="manifest; file:// URIs are accepted here")
-    fit.add_argument("--output", type=Path, required=True, help=f"folder for snapshot/, artifact/, reports/, {REPORT}")
-    fit.add_argument("--data", help="folder or URI of the interactions, default: where the manifest says they are")
-    fit.add_argument("--stable", type=Path, help="output folder of an earlier fit that gates compare with")
+    fit.add_argument(
+        "--output", type=_folder, required=True, help=f"folder for snapshot/, artifact/, reports/, {REPORT}"
+    )
+    fit.add_argument(
+        "--data", type=_place, help="folder or URI of the interactions, default: where the manifest says they are"
+    )
+    fit.add_argument("--stable", type=_folder, help="output folder of an earlier fit that gates compare with")
     kept = f"folder of prepared snapshots that fits share, default: ${CACHE_VARIABLE}, else none"
     fit.add_argument("--cache", metavar="DIR", default=os.environ.get(CACHE_VARIABLE), help=kept)
     fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
@@ -49,10 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         if verb == "evaluate":
             _add_evaluate(job)
     both = commands.add_parser("compare", help="two output folders of fit, or two artifacts, on the same users")
-    both.add_argument("first", type=Path, metavar="A")
-    both.add_argument("second", type=Path, metavar="B")
+    both.add_argument("first", type=_folder, metavar="A")
+    both.add_argument("second", type=_folder, metavar="B")
     both.add_argument(
-        "--data", help="folder or URI of the interactions, split anew as A's manifest says; artifacts need it"
+        "--data",
+        type=_place,
+        help="folder or URI of the interactions, split anew as A's manifest says; artifacts need it",
     )
     both.add_argument("--json", type=Path, metavar="FILE", help="file for the same figures, for machines")
     _add_recommend(commands.add_parser("recommend", help="the answers that serving gives from an artifact"))
@@ -67,18 +73,32 @@ def _port(text: str) -> int:
     return port
 
 
+def _place(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError(
+            "is empty, which would be the folder of now; name a folder or URI, or leave it out"
+        )
+    return text
+
+
+def _folder(text: str) -> Path:
+    if "://" in _place(text):
+        raise argparse.ArgumentTypeError(f"{text} is a URI; name a folder of this machine")
+    return Path(text)
+
+
 def _add_evaluate(job: argparse.ArgumentParser) -> None:
     job.add_argument("--key", help="name of the evaluation, default: the run file's")
-    job.add_argument("--artifact", type=Path, help="evaluate this artifact again, here, whatever made it")
-    job.add_argument("--data", help="with --artifact: URI of the interactions, default: where they lay")
+    job.add_argument("--artifact", type=_folder, help="evaluate this artifact again, here, whatever made it")
+    job.add_argument("--data", type=_place, help="with --artifact: URI of the interactions, default: where they lay")
     job.add_argument(
-        "--stable", type=Path, help="with --artifact: artifact or output folder of fit that gates compare with"
+        "--stable", type=_folder, help="with --artifact: artifact or output folder of fit that gates compare with"
     )
-    job.add_argument("--output", type=Path, help=f"with --artifact: folder for {REPORT}, {PROTOCOL}")
+    job.add_argument("--output", type=_folder, help=f"with --artifact: folder for {REPORT}, {PROTOCOL}")
 
 
 def _add_recommend(answers: argparse.ArgumentParser) -> None:
-    answers.add_argument("--artifact", type=Path, required=True, help="an artifact, or an output folder of fit")
+    answers.add_argument("--artifact", type=_folder, required=True, help="an artifact, or an output folder of fit")
     answers.add_argument("--user", action="append", required=True, metavar="ID", help="may be given several times")
     seen = "item that the user has had beside its history"
     answers.add_argument("--seen", action="append", default=[], metavar="ID", help=seen)

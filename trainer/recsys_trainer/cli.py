@@ -122,6 +122,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """The evaluation of an artifact once more, from its files and the interactions."""
+    if arguments.output is not None:
+        _refuse_file(arguments.output)
     found = again.evaluate_again(arguments.artifact, _uri(arguments.data), arguments.stable)
     if found.note:
         print(f"note: {found.note}", file=sys.stderr, flush=True)
@@ -167,14 +169,19 @@ def _start_afresh(output: Path, run: RunSpec) -> None:
 
     A snapshot from the same files with the same settings stays, if nobody changed it: it would become the same.
     """
-    if output.exists() and not output.is_dir():
-        raise ManifestError(f"--output {output}: is a file; name a folder")
+    _refuse_file(output)
     with reading(str(output)):
         if not stages.is_prepared(run, Store(run.version_uri)):
             (output / SNAPSHOT).unlink(missing_ok=True)
         key = run.evaluation_key
         for name in (ARTIFACT, TRAINING, report_name(key), protocol_name(key), REPORT, PROTOCOL, PAGE):
             (output / name).unlink(missing_ok=True)
+
+
+def _refuse_file(output: Path) -> None:
+    with reading(str(output)):
+        if output.exists() and not output.is_dir():
+            raise ManifestError(f"--output {output}: is a file; name a folder")
 
 
 def _say(result: Result) -> None:

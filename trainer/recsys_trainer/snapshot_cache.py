@@ -38,9 +38,9 @@ class SnapshotCache:
         if "://" in folder:
             raise ManifestError(f"--cache {folder}: is a URI; name a folder of this machine")
         self._folder, self._tell = Path(folder).resolve(), tell
-        if self._folder.exists() and not self._folder.is_dir():
-            raise ManifestError(f"--cache {folder}: is a file; name a folder")
         with self._writing():
+            if self._folder.exists() and not self._folder.is_dir():
+                raise ManifestError(f"--cache {folder}: is a file; name a folder")
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._beside("probe"):
                 pass

@@ -58,11 +58,18 @@ def translated(uri: str, error: Exception) -> TrainerError:
         return UnavailableError(f"{uri}: the store does not answer ({text}); check AWS_ENDPOINT_URL and the network")
     if kind in _NO_CREDENTIALS:
         return UnreadableError(f"{uri}: no credentials; set credentialsSecretRef to a Secret with AWS_ACCESS_KEY_ID")
+    if isinstance(error, PermissionError) and _is_folder(uri):
+        return UnreadableError(f"{uri}: access denied ({text}); check who may read and write there")
     if isinstance(error, PermissionError):
         return UnreadableError(f"{uri}: access denied ({text}); check the keys in credentialsSecretRef and the policy")
     if isinstance(error, FileNotFoundError):
         return UnreadableError(f"{uri}: does not exist ({text}); check bucket and path")
     return UnreadableError(f"{uri}: cannot be read ({kind}: {text}); check the URI")
+
+
+def _is_folder(uri: str) -> bool:
+    """Whether it lies on this machine or a claim, where no keys are asked for."""
+    return "://" not in uri or uri.startswith(("file://", "pvc://"))
 
 
 @contextmanager

@@ -48,6 +48,13 @@ def test_file_is_refused_in_the_cluster_only() -> None:
     assert "spec.data.source.uri: file:// is for the CLI" in _refusal(json.dumps(manifest), cluster=True)
 
 
+def test_a_plain_path_is_answered_with_how_the_cli_wants_it() -> None:
+    manifest = good_model()
+    manifest["spec"]["data"]["source"]["uri"] = "/data/clicks"
+    assert 'spec.data.source.uri: "/data/clicks" is not a supported URI' in _refusal(json.dumps(manifest))
+    assert "file:///folder in recsys-trainer fit only" in _refusal(json.dumps(manifest))
+
+
 def test_all_problems_are_told_at_once() -> None:
     manifest = good_model()
     manifest["spec"]["training"] = {"epochs": 0, "nodes": 0}

@@ -54,6 +54,14 @@ def test_an_artifact_is_evaluated_beside_a_stable_one(
     assert "none: has no golden.json; name an artifact, or an output folder of fit" in capsys.readouterr().err
 
 
+def test_a_file_in_the_place_of_the_output_is_told_before_anything_is_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert cli.main(["evaluate", "--artifact", str(tmp_path / "none"), "--output", str(tmp_path / "file")]) == 64
+    assert f"--output {tmp_path}/file: is a file; name a folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,33 @@ def test_bad_arguments_are_one_line(
     assert fit(write_manifest(), tmp_path / "file") == 64
     assert fit(write_manifest(), tmp_path / "out", "--stable", str(tmp_path)) == 64
     assert fit(write_manifest(), tmp_path / "file/below") == 66
-    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error"] * 3
+    unknowable = tmp_path / ("x" * 300)  # nobody can tell whether it is there, as in a folder that may not be entered
+    assert fit(write_manifest(), unknowable) == 66
+    assert fit(write_manifest(), tmp_path / "out", "--cache", str(unknowable)) == 66
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error"] * 5
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("fit -f m --output s3://models/x", "--output: s3://models/x is a URI; name a folder of this machine"),
+        ("fit -f m --output ''", "--output: is empty"),
+        ("fit -f m --output o --data ''", "--data: is empty"),
+        ("fit -f m --output o --stable gs://x/y", "--stable: gs://x/y is a URI"),
+        ("evaluate --artifact s3://x", "--artifact: s3://x is a URI"),
+        ("evaluate --artifact a --output s3://x", "--output: s3://x is a URI"),
+        ("recommend --artifact '' --user 1", "--artifact: is empty"),
+        ("compare a s3://x", "B: s3://x is a URI"),
+        ("compare a b --data ''", "--data: is empty"),
+    ],
+)
+def test_a_place_that_would_be_taken_for_another_folder_is_refused(
+    capsys: pytest.CaptureFixture[str], command: str, words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(shlex.split(command))
+    assert ended.value.code == 2
+    assert f"error: argument {words}" in capsys.readouterr().err
 
 
 def test_a_terminal_gets_prose(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,13 @@ def test_a_drivers_error_says_what_to_do(error: Exception, kind: type, code: int
         raise found
 
 
+@pytest.mark.parametrize("place", ["file:///data/x", "pvc://lake/x", "/data/x"])
+def test_who_may_not_enter_a_folder_is_not_told_of_keys(place: str) -> None:
+    found = translated(place, PermissionError(13, "Permission denied", "/data/x"))
+    assert found.line.startswith(f"{place}: access denied ([Errno 13] Permission denied: '/data/x'); check who may ")
+    assert "credentials" not in found.line
+
+
 def test_settings_that_a_driver_refuses_are_one_line() -> None:
     class Refusing(AbstractFileSystem):  # type: ignore[misc]
         def __init__(self, **options: object) -> None:
