@@ -97,7 +97,7 @@ class DataValidation(Contract):
     """What must hold before a GPU is asked for."""
 
     min_interactions: int = Field(1000, ge=1, le=10**12)
-    """Fewer valid rows than this are refused."""
+    """Fewer interactions than this are refused: valid rows, without repeats of a user and item and what `data.filter` takes."""
     max_null_fraction: Decimal = "0"
     """Share of rows without a usable user, item, timestamp or rating that is quarantined; more is refused. The first
     10,000 such rows are listed in reports/quarantine.csv of the version, refused or not."""

@@ -158,6 +158,22 @@ def test_a_test_of_repeats_alone_is_explained_by_durations_and_span(tmp_path: Pa
         prepare_interactions(data)
 
 
+def test_too_few_interactions_say_what_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(
+        "".join(f"{user} {item}\n" for user in range(9) for item in range(8)) * 2 + "new 1\n"
+    )
+    wanted = {"validation": {"minInteractions": 1000}, "filter": {"minUserInteractions": 2}}
+    with pytest.raises(DataError, match=r"145 interactions are fewer than data.validation.minInteractions = 1000"):
+        prepare_interactions(config(tmp_path, "UserItem", **wanted))
+    wanted["validation"] = {"minInteractions": 100}
+    split = {"strategy": "Random", "testFraction": 0.01, "validationFraction": 0.01}
+    with pytest.raises(
+        DataError,
+        match=r" 72 interactions, not counting 72 repeats of a user and item and 1 that data.filter took, are fewer",
+    ):
+        prepare_interactions(config(tmp_path, "UserItem", split=split, **wanted))
+
+
 def test_filters_repeat_until_all_have_enough_and_leave_the_test_alone(tmp_path: Path) -> None:
     # c has one user; without it user 3 has one item, and without 3 item b still has two users.
     texts = {"train": "1 a b\n2 a b\n3 b c\n", "validation": "3 a\n", "test": "1 c\n3 d\n"}

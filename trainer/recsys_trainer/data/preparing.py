@@ -39,7 +39,7 @@ def prepare_interactions(
     parts = split_parts(found, data.split, budget)
     found, parts = without_repeats(found, parts, budget)
     found, parts = filtered(found, parts, data.filter, budget)
-    refuse_too_few(len(found), data)
+    refuse_too_few(len(found), data, found.duplicates, found.filtered.get("interactions", 0))
     refuse_empty_parts(found, parts, data.split)
     return found, parts
 

@@ -97,13 +97,20 @@ def _named(problems: Counter[str], columns: Columns) -> str:
     return " or ".join(name for kind, name in kinds.items() if any(problem.endswith(kind) for problem in problems))
 
 
-def refuse_too_few(rows: int, data: Data) -> None:
+def refuse_too_few(rows: int, data: Data, repeats: int = 0, filtered: int = 0) -> None:
     """Refuse fewer interactions than the manifest asks for.
 
+    Args:
+        rows: that count.
+        repeats, filtered: that were there and do not.
+
     Raises:
-        DataError: with both numbers.
+        DataError: with all numbers.
     """
     minimum = data.validation.min_interactions
     if rows < minimum:
-        what = f"{rows} interactions are fewer than data.validation.minInteractions = {minimum}"
+        left_out = {"repeats of a user and item": repeats, "that data.filter took": filtered}
+        without = " and ".join(f"{count} {which}" for which, count in left_out.items() if count)
+        counted = f"{rows} interactions" + (f", not counting {without}," if without else "")
+        what = f"{counted} are fewer than data.validation.minInteractions = {minimum}"
         raise DataError.at(data.source.uri, "", what, "add data or lower minInteractions")
