@@ -39,7 +39,7 @@ from recsys_trainer.outputs import (
     write_json,
 )
 from recsys_trainer.parallel import Place, place_of_process
-from recsys_trainer.progress import lines, notes
+from recsys_trainer.progress import lines, notes, over
 from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
 from recsys_trainer.stopping import terminate
@@ -90,7 +90,7 @@ def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
 
 
 def _failed(line: str, code: int, tell: Callable[[str], None]) -> int:
-    print(f"error: {line}", file=sys.stderr, flush=True)
+    print(f"{over(sys.stderr)}error: {line}", file=sys.stderr, flush=True)
     tell(line)
     return int(code)
 

@@ -1,6 +1,7 @@
 """Progress for people on a terminal, for machines elsewhere."""
 
 import json
+import os
 import resource
 import sys
 import time
@@ -12,8 +13,23 @@ from typing import TextIO
 import torch
 
 CELLS = 30
+COLUMNS = 80
+"""Of a terminal that does not say."""
 CLEAR = "\r\x1b[K"
 """To the beginning of the line, and away with what stands there."""
+
+
+def over(stream: TextIO) -> str:
+    """What goes before a line on `stream`, where a bar may stand: nothing but on a terminal."""
+    return CLEAR if stream.isatty() else ""
+
+
+def _columns(stream: TextIO) -> int:
+    """How wide the terminal is now."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or COLUMNS
+    except OSError:
+        return COLUMNS
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ def ignore(note: str) -> None:
 def notes(stream: TextIO | None = None) -> Callable[[str], None]:
     """What happens beside the epochs, a line each, on `stream` (standard error): as it is on a terminal, JSON elsewhere."""
     to = stream or sys.stderr
-    return lambda note: print(note if to.isatty() else json.dumps({"note": note}), file=to, flush=True)
+    return lambda note: print(over(to) + note if to.isatty() else json.dumps({"note": note}), file=to, flush=True)
 
 
 def lines(stream: TextIO | None = None) -> Progress:
@@ -85,9 +101,11 @@ class Bar(WithinEpochs):
         if now < self._next:
             return
         self._next = now + 0.1
-        full = int(done * CELLS)
-        cells = "#" * full + "-" * (CELLS - full)
-        self._stream.write(f"{CLEAR}epoch {epoch:>3}/{epochs}  [{cells}] {done:4.0%}")
+        head, tail = f"epoch {epoch:>3}/{epochs}  [", f"] {done:4.0%}"
+        room = _columns(self._stream) - len(head) - len(tail) - 1  # a line that wraps could not be drawn over
+        count = max(0, min(CELLS, room))
+        full = int(done * count)
+        self._stream.write(f"{CLEAR}{head}{'#' * full}{'-' * (count - full)}{tail}")
         self._stream.flush()
 
 

@@ -1,8 +1,12 @@
 """`recsys-trainer fit`: files, table, exit codes."""
 
+import io
 import json
+import os
 import re
 import shlex
+import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from tests.unit.trainer.conftest import Manifest
 
 from recsys_trainer import cli
 from recsys_trainer.evaluation.report import EvaluationReport
-from recsys_trainer.progress import CLEAR, Bar, EpochProgress, lines, within
+from recsys_trainer.progress import CLEAR, Bar, EpochProgress, lines, notes, within
 from recsys_trainer.table import render
 
 
@@ -202,13 +206,14 @@ def test_a_place_that_would_be_taken_for_another_folder_is_refused(
     assert f"error: argument {words}" in capsys.readouterr().err
 
 
-def test_a_terminal_gets_prose(capsys: pytest.CaptureFixture[str]) -> None:
-    import io
+class Terminal(io.StringIO):
+    """One that does not say how wide it is."""
 
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+    def isatty(self) -> bool:
+        return True
 
+
+def test_a_terminal_gets_prose() -> None:
     stream = Terminal()
     show = lines(stream)
     show(EpochProgress(2, 20, 0.5, 0.25, 1000.0, 0.1, True))
@@ -220,8 +225,6 @@ def test_a_terminal_gets_prose(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_sees_a_bar_within_an_epoch_and_its_line_afterwards() -> None:
-    import io
-
     now, stream = iter((0.0, 0.05, 0.2)), io.StringIO()
     bar = Bar(stream, lambda: next(now))
     for done in (0.1, 0.2, 0.5):
@@ -232,6 +235,26 @@ def test_a_terminal_sees_a_bar_within_an_epoch_and_its_line_afterwards() -> None
     assert drawn[1] == "epoch   1/3  [###############---------------]  50%"
     assert drawn[2].startswith("epoch   1/3  loss")
     assert len(drawn) == 3, "too soon after the first"
+
+
+@pytest.mark.parametrize(("columns", "cells"), [(40, 18), (20, 0), (200, 30)])
+def test_a_bar_fits_its_terminal(columns: int, cells: int) -> None:
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    with os.fdopen(theirs, "w") as stream, os.fdopen(ours, "rb", buffering=0) as screen:
+        within(Bar(stream, lambda: 1.0), 12, 20, 1.0)
+        drawn = screen.read(1000).decode().removeprefix(CLEAR)
+    assert drawn == f"epoch  12/20  [{'#' * cells}] 100%"
+
+
+def test_a_note_and_an_error_take_the_place_of_a_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    within(Bar(stream), 1, 20, 0.5)
+    notes(stream)("resumed")
+    within(Bar(stream), 1, 20, 0.6)
+    monkeypatch.setattr(sys, "stderr", stream)
+    fit(tmp_path / "none.yaml", tmp_path / "out")
+    assert re.fullmatch(r".* 50%\r\x1b\[Kresumed\n.* 60%\r\x1b\[Kerror: [^\r]*\n", stream.getvalue())
 
 
 def test_a_pod_gets_a_line_of_json_with_loss_speed_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
