@@ -74,11 +74,14 @@ def _on_this_machine(arguments: argparse.Namespace) -> Callable[[argparse.Namesp
 
 
 def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
-    """Run a command; every failure becomes one line and an exit code, only a bug also a traceback."""
+    """Run a command; every failure becomes a line and an exit code, only a bug also a traceback.
+
+    Of a manifest that is wrong in several places each gets its line.
+    """
     try:
         return command()
     except TrainerError as error:
-        return _failed(error.line, error.exit_code, tell)
+        return _failed(error.line, error.exit_code, tell, *error.lines[1:])
     except (MemoryError, torch.OutOfMemoryError) as error:
         fix = "lower training.batchSize or model.embeddingDim, or raise training.resources memory"
         return _failed(f"out of memory ({one_line(str(error), 200)}); {fix}", OutOfMemoryError.exit_code, tell)
@@ -89,8 +92,9 @@ def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
         return _failed(one_line(f"{type(error).__name__}: {error}"), 1, tell)
 
 
-def _failed(line: str, code: int, tell: Callable[[str], None]) -> int:
-    print(f"{over(sys.stderr)}error: {line}", file=sys.stderr, flush=True)
+def _failed(line: str, code: int, tell: Callable[[str], None], *others: str) -> int:
+    for each in (line, *others):
+        print(f"{over(sys.stderr)}error: {each}", file=sys.stderr, flush=True)
     tell(line)
     return int(code)
 

@@ -35,11 +35,30 @@ class TrainerError(Exception):
         """The message as one line."""
         return one_line(str(self))
 
+    @property
+    def lines(self) -> list[str]:
+        """What a terminal shows: all that is to be changed, where that is more than the one line."""
+        return [self.line]
+
 
 class ManifestError(TrainerError):
-    """The manifest must be changed."""
+    """The manifest must be changed.
+
+    Args:
+        message: the first thing.
+        others: things beside it.
+    """
 
     exit_code = ExitCode.MANIFEST
+
+    def __init__(self, message: str, *others: str) -> None:
+        super().__init__(message)
+        self._others = others
+
+    @property
+    def lines(self) -> list[str]:
+        """One for each thing."""
+        return [self.line, *map(one_line, self._others)]
 
 
 class DataError(TrainerError):

@@ -39,12 +39,12 @@ def read_manifest(path: Path, output: Path, stable: StableReference | None) -> R
     """The RunSpec of `recsys-trainer fit`, whose version lies in `output`.
 
     Raises:
-        ManifestError: naming file and field.
+        ManifestError: naming file and field, with a line for each thing to change.
     """
     try:
         manifest = parse_manifest(_read(path, "check -f"))
     except InvalidManifest as error:
-        raise ManifestError(f"{path}: {first_problem(error.problems)}") from error
+        raise ManifestError(*(f"{path}: {each}" for each in error.problems)) from error
     name = manifest.metadata.name
     return RunSpec(
         namespace=manifest.metadata.namespace,
