@@ -149,7 +149,7 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
     "twice": (
         {"m.user": "user_id:token\tgender:token\tgender:token\n"},
         GENDER,
-        "m.user: column gender: is there twice",
+        "m.user: column gender: is there twice; rename or remove one of them",
     ),
     "floats": ({}, {"userGroup": "age"}, "column age: the header says age:float, which is no group; write age:token"),
     "floats in .inter": (

@@ -225,7 +225,7 @@ BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]
         lambda p: text(p / "a.csv", "user_id,user_id,item_id,ts\n1,1,1,1\n"),
         "CSV",
         DataError,
-        "column user_id: is there twice",
+        "column user_id: is there twice; rename or remove one of them",
     ),
     "ragged": (
         lambda p: text(p / "a.csv", HEADER + "1,2\n"),

@@ -45,10 +45,10 @@ class Header:
             DataError: with the columns that there are.
         """
         for name in wanted:
-            if self.names.count(name) == 1:
-                continue
-            what = "is there twice" if name in self.names else f"is missing; the file has {self.listed}"
-            raise DataError.at(self.uri, name, what, fix)
+            if name not in self.names:
+                raise DataError.at(self.uri, name, f"is missing; the file has {self.listed}", fix)
+            if self.names.count(name) > 1:
+                raise DataError.at(self.uri, name, "is there twice", "rename or remove one of them")
 
     def refuse_floats(self, wanted: list[str], what: str) -> None:
         """Refuse columns of decimals.
