@@ -76,7 +76,7 @@ def _port(text: str) -> int:
 def _place(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError(
-            "is empty, which would be the folder of now; name a folder or URI, or leave it out"
+            "is empty, which would be the current folder; name a folder or URI, or leave it out"
         )
     return text
 
