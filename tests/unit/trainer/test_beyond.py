@@ -124,6 +124,20 @@ def test_groups_share_what_is_shown_and_differ_by_what_they_get() -> None:
     assert found["small"].exposure == pytest.approx((0.5 + 1 / log2(3)) / (2 * (1 + 1 / log2(3)) + 0.5))
 
 
+def test_a_group_that_is_called_none_is_one_with_those_without_a_group() -> None:
+    groups = Groups(("(none)", "a"), np.array([0, 1, -1, -1], dtype=np.int32))
+    values = {name: np.array([1.0, 1.0, 0.0, 0.0]) for name in ("ndcg@10", "recall@20", "hr@10")}
+    users = by_user_group(groups, np.arange(4), values, 0).metrics
+    assert {name: (block["hr@10"].n, block["hr@10"].value) for name, block in users.items()} == {
+        "(none)": (3, pytest.approx(1 / 3)), "a": (1, 1),
+    }  # fmt: skip
+    lists, trained = np.array([[0, 1, 2, 3]], dtype=np.int32), np.array([0, 1], dtype=np.int32)
+    items = by_item_group(groups, np.arange(4, dtype=np.int32), lists, trained)
+    assert {name: (share.lists, share.training, share.catalogue) for name, share in items.items()} == {
+        "(none)": (0.75, 0.5, 0.75), "a": (0.25, 0.5, 0.25),
+    }  # fmt: skip
+
+
 def grouped(sizes: dict[str, int], hits: dict[str, float], seed: int = 0) -> UserGroups:
     """Users of every group, of whom such a share is hit."""
     names = tuple(name for name in sizes if name != "(none)")

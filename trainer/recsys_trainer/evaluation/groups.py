@@ -20,12 +20,9 @@ def by_user_group(groups: Groups, user_N: npt.NDArray[np.int64], values: dict[st
     Args:
         user_N: snapshot rows of the users, in the order of `values`.
     """
-    of = groups.of[user_N]
-    names = {-1: UNKNOWN, **dict(enumerate(groups.names))}
-    found = {
-        names[code]: {name: values[name][of == code] for name in SHOWN}
-        for code in sorted({*of.tolist()}, key=lambda code: names[code])
-    }
+    names, code = _by_name(groups)
+    of = code[groups.of[user_N]]
+    found = {names[at]: {name: values[name][of == at] for name in SHOWN} for at in np.unique(of).tolist()}
     tables = {name: np.column_stack(list(each.values())) for name, each in found.items()}
     counted = [values_NM for values_NM in tables.values() if len(values_NM) >= MIN_USERS]
     gaps, by_chance = _gaps(counted, seed) if len(counted) > 1 else ({}, {})
@@ -61,22 +58,31 @@ def by_item_group(groups: Groups, item_I: Rows, top_NL: Rows, indices: Rows) -> 
         top_NL: lists in artifact rows, -1 behind their end.
         indices: artifact items of the training interactions.
     """
-    of, top_NK = groups.of[item_I], top_NL[:, :K]
-    names = (UNKNOWN, *groups.names)
+    names, code = _by_name(groups)
+    of, top_NK = code[groups.of[item_I]], top_NL[:, :K]
     discount = np.broadcast_to(1 / np.log2(np.arange(2, top_NK.shape[1] + 2)), top_NK.shape)
     there = top_NK >= 0
-    shown = of[top_NK[there]] + 1
+    shown = of[top_NK[there]]
     shares = {
         "lists": _share(shown, np.ones(len(shown)), len(names)),
         "exposure": _share(shown, discount[there], len(names)),
-        "training": _share(of[indices] + 1, np.ones(len(indices)), len(names)),
-        "catalogue": _share(of + 1, np.ones(len(of)), len(names)),
+        "training": _share(of[indices], np.ones(len(indices)), len(names)),
+        "catalogue": _share(of, np.ones(len(of)), len(names)),
     }
     found = {
         name: ExposureShare(**{kind: float(share[at]) for kind, share in shares.items()})
         for at, name in enumerate(names)
     }
     return {name: share for name, share in found.items() if share.catalogue > 0}
+
+
+def _by_name(groups: Groups) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """(names, ascending, the position in them of each of `groups.names`, and last of those without a group).
+
+    Data may have a group of the name that stands for none: they are one group then.
+    """
+    names, code = np.unique(np.array((*groups.names, UNKNOWN), dtype=object), return_inverse=True)
+    return names.tolist(), code
 
 
 def _share(codes: npt.NDArray[np.integer], weight: Floats, size: int) -> Floats:
