@@ -89,6 +89,13 @@ def test_recommend_repeats_the_golden_answers(family: str, outputs: Callable[[st
         assert (found.deviations > 0.9).all(), "a rating spreads by probabilistic.sigma at least"
 
 
+@pytest.mark.parametrize("family", ["ImplicitALS", "ProbabilisticMF"])
+def test_who_has_seen_everything_gets_an_empty_answer(family: str, outputs: Callable[[str], Path]) -> None:
+    _, served = artifact(outputs(family))
+    (found,) = recommend(outputs(family), [served.users[0]], list(served.item_ids.take(np.arange(served.items))), 10)
+    assert (found.source, found.items, len(found.deviations)) == ("Model", [], 0)
+
+
 @pytest.mark.parametrize("family", ALL)
 def test_unknown_users_get_popularity(family: str, outputs: Callable[[str], Path]) -> None:
     _, served = artifact(outputs(family))

@@ -74,7 +74,7 @@ def score_variance(
     users, items = weights["user_factors"], weights["item_factors"]
     indptr, indices = torch.as_tensor(positives.indptr), torch.as_tensor(positives.indices).long()
     row = torch.repeat_interleave(torch.arange(positives.users), indptr.diff())
-    result = []
+    result = [torch.empty(0)]  # of no pairs at all
     size = max(1, CHUNK_VALUES // users.shape[1] ** 2)
     for start in range(0, len(user_N), size):
         user, item = user_N[start : start + size], item_N[start : start + size]
