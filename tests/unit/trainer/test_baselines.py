@@ -82,6 +82,18 @@ def test_what_cannot_be_made_is_said(served: Served, snapshot: Snapshot) -> None
     assert "0 MiB are free" in built.left_out["ease"]
 
 
+def test_an_ease_that_has_no_inverse_is_left_out_and_the_setting_named(served: Served, snapshot: Snapshot) -> None:
+    same = np.tile(
+        np.arange(4, dtype=np.int32), len(served.users)
+    )  # all items alike: only the penalty tells them apart
+    alike = replace(served, indptr=np.arange(len(served.users) + 1) * 4, indices=same)
+    built = build_baselines(alike, snapshot, 0, Baselines(ease_regularization=1e-9), free_bytes=2**30)
+    assert set(built.scorers) == {"recentPopularity", "itemKNN"}
+    assert built.left_out == {
+        "ease": "easeRegularization 1e-09 is too small to invert the items' table; raise spec.evaluation.baselines.easeRegularization"
+    }
+
+
 def test_the_bias_model_is_mean_and_damped_biases() -> None:
     model = RatingBias(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([5.0, 3.0, 4.0]), users=2, items=2)
     first = ((5 - 4) + (4 - 4)) / (2 + 25)

@@ -44,7 +44,13 @@ def build_baselines(
         gram = histories.gram()
         knn = item_knn_weights(gram, settings.neighbours, settings.shrinkage)
         built.scorers["itemKNN"] = ItemBased(histories, knn, served)
-        built.scorers["ease"] = ItemBased(histories, ease_weights(gram, settings.ease_regularization), served)
+        try:
+            built.scorers["ease"] = ItemBased(histories, ease_weights(gram, settings.ease_regularization), served)
+        except ValueError:
+            built.left_out["ease"] = (
+                f"easeRegularization {settings.ease_regularization:g} is too small to invert the items' table; raise "
+                "spec.evaluation.baselines.easeRegularization"
+            )
     if snapshot.rating_I is not None:
         built.scorers["ratingBias"] = RatingBias.of(served, snapshot, last_part)
     return built

@@ -20,9 +20,16 @@ def item_knn_weights(gram_II: Tensor, neighbours: int, shrinkage: float) -> Tens
 
 
 def ease_weights(gram_II: Tensor, regularization: float) -> Tensor:
-    """The linear model with an empty diagonal that restores the users' rows best [from, to] (Steck 2019)."""
+    """The linear model with an empty diagonal that restores the users' rows best [from, to] (Steck 2019).
+
+    Raises:
+        ValueError: too little regularization for the precision of the table.
+    """
     ridge = regularization * torch.eye(len(gram_II), device=gram_II.device)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram_II + ridge))
+    factor, failed = torch.linalg.cholesky_ex(gram_II + ridge)
+    if failed:
+        raise ValueError("the table has no inverse")
+    inverse = torch.cholesky_inverse(factor)
     weights = inverse / -inverse.diagonal()
     weights.fill_diagonal_(0.0)
     return weights
