@@ -5,13 +5,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest
+from recsys_api.manifest_errors import problems_of
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import StableReference
 from recsys_api.spec.data import Data
-from recsys_trainer import stages
+from recsys_trainer import VERSION, stages
 from recsys_trainer.data.origin import places
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.snapshot import Snapshot, read_snapshot, write_snapshot
@@ -22,11 +25,10 @@ from recsys_trainer.evaluation.evaluate import LoadedArtifact
 from recsys_trainer.evaluation.gates import decide_gates
 from recsys_trainer.evaluation.report import build_report
 from recsys_trainer.evaluation.stable import NOT_GIVEN, compare_with_stable
-from recsys_trainer.outputs import fetch_artifact
+from recsys_trainer.manifest import first_problem
+from recsys_trainer.outputs import ARTIFACT_FOLDER, fetch_artifact
 from recsys_trainer.store import Store, refuse_without_driver
 from recsys_trainer.summary import TrainingSummary
-
-ARTIFACT_FOLDER = "artifact"
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,8 @@ def load_artifact(folder: Path) -> LoadedArtifact:
     missing = [name for name in (*ARTIFACT_FILES, "manifest.json") if not (folder / name).is_file()]
     if missing:
         raise UnreadableError(f"{folder}: has no {missing[0]}; name an artifact, or an output folder of fit")
-    with tempfile.TemporaryDirectory(prefix="recsys-") as around:
-        (Path(around) / ARTIFACT_FOLDER).symlink_to(folder.resolve())
-        return fetch_artifact(Store(f"file://{around}"))
+    place = folder.resolve()
+    return fetch_artifact(Store(f"file://{place.parent}"), place.name)
 
 
 def resolved_spec(manifest: ArtifactManifest, folder: Path, data_uri: str | None) -> RecommenderModelSpec:
@@ -101,7 +102,14 @@ def resolved_spec(manifest: ArtifactManifest, folder: Path, data_uri: str | None
     if not all(isinstance(part, dict) for part in parts.values()):
         raise ManifestError(f"{folder}: its manifest.json has no resolved spec; export it again")
     neither = {"artifacts": {"uri": "file:///nowhere"}, "rollout": {"gateway": {"name": "none"}}}
-    spec = RecommenderModelSpec.model_validate({**parts, **neither})
+    try:
+        spec = RecommenderModelSpec.model_validate({**parts, **neither})
+    except ValidationError as error:
+        made_by, problem = manifest.lineage.trainer, first_problem(problems_of(error, RecommenderModelSpec))
+        raise ManifestError(
+            f"{folder}: manifest.json: resolved.{problem}; trainer {made_by} wrote it and this is {VERSION}: use that "
+            "one, or train again"
+        ) from error
     return spec if data_uri is None else with_data(spec, data_uri)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from recsys_api.artifact import ArtifactManifest
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
@@ -31,6 +30,7 @@ from recsys_trainer.outputs import (
     REPORT,
     SNAPSHOT,
     TRAINING,
+    observe_artifact,
     observe_protocol,
     observe_report,
     observe_training,
@@ -102,7 +102,7 @@ def _failed(line: str, code: int, tell: Callable[[str], None], *others: str) -> 
 def run_fit(arguments: argparse.Namespace) -> int:
     """The three functions of a version in one process, then the report."""
     output: Path = arguments.output
-    run = read_manifest(arguments.file, output, _stable(arguments.stable))
+    run = read_manifest(arguments.file, output, _stable(arguments.stable, output))
     if (data := _uri(arguments.data)) is not None:
         run = run.model_copy(update={"spec": again.with_data(run.spec, data)})
     store, place = Store(run.version_uri), place_of_process()
@@ -194,14 +194,16 @@ def _say(result: Result) -> None:
         print(encode(result).decode(), file=sys.stderr, flush=True)
 
 
-def _stable(folder: Path | None) -> StableReference | None:
+def _stable(folder: Path | None, output: Path) -> StableReference | None:
     if folder is None:
         return None
-    path = folder / ARTIFACT
-    if not path.exists():
-        raise ManifestError(f"--stable {folder}: has no {ARTIFACT}; name the output folder of an earlier fit")
-    digest = ArtifactManifest.model_validate_json(path.read_bytes()).digest
-    return again.stable_reference(folder, digest)
+    if folder.resolve() == output.resolve():
+        raise ManifestError(
+            f"--stable {folder}: is --output too, and its artifact would be replaced; name another folder for one of them"
+        )
+    if (manifest := observe_artifact(Store(f"file://{folder.resolve()}"))) is None:
+        raise ManifestError(f"--stable {folder}: has no complete {ARTIFACT}; name the output folder of an earlier fit")
+    return again.stable_reference(folder, manifest.digest)
 
 
 def run_job(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,8 @@ from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
 
 SNAPSHOT = "snapshot/snapshot.json"
-ARTIFACT = "artifact/manifest.json"
+ARTIFACT_FOLDER = "artifact"
+ARTIFACT = f"{ARTIFACT_FOLDER}/manifest.json"
 TRAINING = "reports/training.json"
 QUARANTINE = "reports/quarantine.csv"
 REPORT = "report.json"
@@ -109,18 +110,26 @@ def copy_snapshot(source: Store, origin: str, store: Store) -> SnapshotManifest 
     return manifest
 
 
-def fetch_artifact(store: Store) -> LoadedArtifact:
-    """The artifact of a version, verified, read from its files.
+def observe_artifact(store: Store, name: str = ARTIFACT_FOLDER) -> ArtifactManifest | None:
+    """The manifest of the artifact in a folder of the store, if all of it is there."""
+    manifest = f"{name}/manifest.json"
+    if not store.exists(manifest) or not store.complete(name, ARTIFACT_FILES):
+        return None
+    return _parsed(ArtifactManifest, store, manifest)
+
+
+def fetch_artifact(store: Store, name: str = ARTIFACT_FOLDER) -> LoadedArtifact:
+    """The artifact of a version, or in another folder of the store, verified, read from its files.
 
     Raises:
         UnreadableError: the artifact is not complete, or its files were changed.
     """
-    manifest = _parsed(ArtifactManifest, store, ARTIFACT) if store.exists(ARTIFACT) else None
-    if manifest is None or not store.complete("artifact", ARTIFACT_FILES):
-        raise UnreadableError(f"{store.uri}/{ARTIFACT}: not complete; run train first")
+    place = f"{store.uri}/{name}"
+    if (manifest := observe_artifact(store, name)) is None:
+        raise UnreadableError(f"{place}/manifest.json: not complete; run train first, or copy the whole artifact again")
     with scratch() as folder:
-        store.download("artifact", folder, ARTIFACT_FILES)
-        verify(folder, manifest)
+        store.download(name, folder, ARTIFACT_FILES)
+        verify(folder, manifest, place)
         return LoadedArtifact(load_served(folder, manifest.model, choose_device()), manifest)
 
 

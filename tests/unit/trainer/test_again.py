@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,42 @@ def test_what_is_not_there_is_one_line(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def cut(artifact: Path, file: str) -> None:
+    (artifact / file).write_bytes((artifact / file).read_bytes()[:-9])
+
+
+def of_another_trainer(artifact: Path, file: str) -> None:
+    manifest = json.loads((artifact / file).read_text())
+    manifest["resolved"]["training"]["tomorrow"] = 1
+    (artifact / file).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("place", ["artifact", "."])
+@pytest.mark.parametrize(
+    ("spoil", "file", "code", "words"),
+    [
+        (cut, "manifest.json", 66, "artifact/manifest.json: not complete; run train first, or copy the whole artifact again"),
+        (cut, "weights.safetensors", 66, "artifact: its files have digest sha256:"),
+        (of_another_trainer, "manifest.json", 64, "manifest.json: resolved.training.tomorrow: is not a field; "),
+    ],
+)  # fmt: skip
+def test_an_artifact_that_cannot_be_read_is_one_line_that_says_which(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str,
+    spoil: Callable[[Path, str], None], file: str, code: int, words: str,
+) -> None:  # fmt: skip
+    shutil.copytree(fitted, tmp_path / "spoilt")
+    spoil(tmp_path / "spoilt/artifact", file)
+    for command in (
+        ["evaluate", "--artifact", str(tmp_path / "spoilt" / place)],
+        ["compare", str(fitted), str(tmp_path / "spoilt" / place)],
+    ):
+        assert cli.main(command) == code
+        error = capsys.readouterr().err
+        assert f"{tmp_path}/spoilt" in error
+        assert words in error
+        assert error.count("\n") == 1
 
 
 class Tags(HTMLParser):

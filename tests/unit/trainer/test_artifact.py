@@ -46,10 +46,12 @@ def test_a_changed_file_is_refused(fitted: Path, manifest: ArtifactManifest, tmp
     for file in ARTIFACT_FILES:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_bytes((fitted / "artifact" / file).read_bytes())
-    verify(tmp_path, manifest)
+    verify(tmp_path, manifest, "s3://models/v1/artifact")
     (tmp_path / "golden.json").write_text("[]")
-    with pytest.raises(UnreadableError, match="its manifest says sha256:"):
-        verify(tmp_path, manifest)
+    with pytest.raises(
+        UnreadableError, match=r"s3://models/v1/artifact: .* its manifest says sha256:.*; copy it again whole"
+    ):
+        verify(tmp_path, manifest, "s3://models/v1/artifact")
 
 
 def test_tensors_of_another_architecture_are_refused(fitted: Path, manifest: ArtifactManifest, tmp_path: Path) -> None:

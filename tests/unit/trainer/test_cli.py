@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 import termios
 from pathlib import Path
@@ -185,7 +186,20 @@ def test_bad_arguments_are_one_line(
     unknowable = tmp_path / ("x" * 300)  # nobody can tell whether it is there, as in a folder that may not be entered
     assert fit(write_manifest(), unknowable) == 66
     assert fit(write_manifest(), tmp_path / "out", "--cache", str(unknowable)) == 66
-    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error"] * 5
+    (tmp_path / "artifact").mkdir()
+    (tmp_path / "artifact/manifest.json").write_text("{")
+    assert fit(write_manifest(), tmp_path / "out", "--stable", str(tmp_path)) == 64
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error"] * 6
+
+
+def test_a_fit_does_not_replace_what_it_is_to_be_compared_with(
+    fitted: Path, write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(fitted, tmp_path / "out")
+    assert fit(write_manifest(), tmp_path / "out", "--stable", str(tmp_path / "out/reports/..")) == 64
+    assert "is --output too, and its artifact would be replaced; name another folder" in capsys.readouterr().err
+    kept, before = (each / "artifact/manifest.json" for each in (tmp_path / "out", fitted))
+    assert kept.read_bytes() == before.read_bytes()
 
 
 @pytest.mark.parametrize(

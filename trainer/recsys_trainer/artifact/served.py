@@ -133,12 +133,17 @@ def _network(path: Path, model: ArtifactModel) -> Recommender:
     return network.eval().requires_grad_(False)
 
 
-def verify(folder: Path, manifest: ArtifactManifest) -> None:
+def verify(folder: Path, manifest: ArtifactManifest, place: str) -> None:
     """Refuse files other than those that the manifest was written for.
+
+    Args:
+        place: where they were copied from, for the person who reads the error.
 
     Raises:
         UnreadableError: a digest differs.
     """
     found = artifact_digest(file_digests(folder, ARTIFACT_FILES))
     if found != manifest.digest:
-        raise UnreadableError(f"artifact: its files have digest {found}, its manifest says {manifest.digest}")
+        raise UnreadableError(
+            f"{place}: its files have digest {found}, its manifest says {manifest.digest}; copy it again whole, or train again"
+        )
