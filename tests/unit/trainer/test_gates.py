@@ -107,6 +107,21 @@ def test_pairing_sees_what_two_separate_intervals_would_not() -> None:
     assert decide(gate(maxRegressionPercent="2"), evaluated(spread, (spread * 0.95, spread)), "v1").outcome == "Fail"
 
 
+@pytest.mark.parametrize(("share", "change"), [(1.0, "+0.0 % [+0.0, +0.0]"), (0.9, "-10.0 % [-10.0, -10.0]")])
+def test_a_change_that_is_the_same_for_everybody_is_certain_whatever_the_limit(share: float, change: str) -> None:
+    stable = users(0.3)
+    found = decide(gate(maxRegressionPercent="50"), evaluated(stable, (share * stable, stable)), stable="v1")
+    assert found.outcome == "Pass"
+    assert f"change {change}, limit -50 %; detectable difference 0.0 %" in found.message
+
+
+def test_where_draws_leave_stable_nothing_the_change_has_no_upper_bound() -> None:
+    one_hit = (np.arange(40) == 0).astype(np.float64)
+    found = decide(gate(maxRegressionPercent="5"), evaluated(one_hit, (one_hit / 2, one_hit)), stable="v1")
+    assert found.outcome == "Undecided"
+    assert "change -50.0 % [-50.0, +inf]" in found.message
+
+
 def test_a_stable_that_hits_nothing_has_nothing_to_lose() -> None:
     result = decide(gate(maxRegressionPercent="2"), evaluated(STABLE, (STABLE, np.zeros(200))), "v1")
     assert (result.outcome, "nothing to lose" in result.message) == ("Pass", True)

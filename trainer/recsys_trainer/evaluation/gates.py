@@ -7,7 +7,7 @@ from recsys_api.report import StableComparison
 from recsys_api.run_spec import GateOutcome, GateResult
 from recsys_api.spec.evaluation import Gate
 from recsys_trainer.errors import ManifestError
-from recsys_trainer.evaluation.bootstrap import MIN_USERS, interval
+from recsys_trainer.evaluation.bootstrap import MIN_USERS, interval, resampled_means
 from recsys_trainer.evaluation.evaluate import Evaluated, Paired, Values
 from recsys_trainer.evaluation.stable import too_few
 
@@ -83,7 +83,7 @@ def _decide_regression(gate: Gate, paired: Paired, stable: str, seed: int) -> Ga
     margin_N = candidate_N - (1 - limit / 100) * stable_N
     low, high = interval(margin_N, seed)
     outcome: GateOutcome = "Fail" if high < 0 else "Pass" if low >= 0 else "Undecided"
-    message = _regression_message(name, candidate_N, stable_N, (low, high), limit, stable)
+    message = _regression_message(name, candidate_N, stable_N, limit, stable, seed)
     return GateResult(name=gate.name, outcome=outcome, message=message)
 
 
@@ -95,17 +95,25 @@ def _regression_message(
     name: str,
     candidate_N: npt.NDArray[np.float64],
     stable_N: npt.NDArray[np.float64],
-    margin: tuple[float, float],
     limit: float,
     stable: str,
+    seed: int,
 ) -> str:
     new, old, users = float(candidate_N.mean()), float(stable_N.mean()), len(candidate_N)
     text = f"{name} {new:.4f} against {old:.4f} of {stable} on {users} users"
     if old == 0:
         return f"{text}: stable has nothing to lose"
-    low, high = (100 * bound / old - limit for bound in margin)
-    detectable = 100 * (margin[1] - margin[0]) / 2 / old
+    low, high = _change(candidate_N, stable_N, seed)
     return (
         f"{text}: change {100 * (new - old) / old:+.1f} % [{low:+.1f}, {high:+.1f}], limit -{limit:g} %; "
-        f"detectable difference {detectable:.1f} %"
+        f"detectable difference {(high - low) / 2:.1f} %"
     )
+
+
+def _change(candidate_N: npt.NDArray[np.float64], stable_N: npt.NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """95 % interval of the change in percent, from the draws of users that the outcome is decided by."""
+    new_R, old_R = resampled_means(np.column_stack((candidate_N, stable_N)), seed).T
+    nothing_to_lose_R = np.full_like(old_R, np.inf)
+    change_R = np.divide(100 * (new_R - old_R), old_R, out=nothing_to_lose_R, where=old_R > 0)
+    low, high = np.percentile(change_R, (2.5, 97.5), method="nearest")  # between two infinities there is no mean
+    return float(low), float(high)
