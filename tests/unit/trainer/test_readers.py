@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys_api.spec.data import Data
+from recsys_trainer.data.budget import Budget
 from recsys_trainer.data.interactions import TRAIN, Interactions
 from recsys_trainer.data.preparing import without_repeats
 from recsys_trainer.data.validation import load_interactions
@@ -77,6 +78,22 @@ def test_parquet_is_read_in_time_order(tmp_path: Path) -> None:
 def test_text_formats_say_the_same(tmp_path: Path, name: str, format_: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8", newline="")
     assert rows(load(tmp_path / name, format_)) == EXPECTED
+
+
+@pytest.mark.parametrize("block_bytes", [100, 1 << 20])
+def test_a_quoted_value_may_have_several_lines_wherever_a_block_ends(tmp_path: Path, block_bytes: int) -> None:
+    lines = [f'u{row},i,"first, {row}\nsecond",{row}\n' for row in range(50)]
+    (tmp_path / "a.csv").write_text("user_id,item_id,review,ts\n" + "".join(lines))
+    source = {"uri": f"file://{tmp_path}/a.csv", "format": "CSV"}
+    data = Data.model_validate({"source": source, "columns": {"timestamp": "ts"}, "validation": {"minInteractions": 1}})
+    found = load_interactions(data, Budget(block_bytes=block_bytes))
+    assert rows(found) == [(f"u{row}", "i", row) for row in range(50)]
+
+
+def test_a_file_of_a_header_alone_adds_nothing_with_or_without_a_line_end(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user_id,item_id,ts")
+    (tmp_path / "b.csv").write_text("user_id,item_id,ts\n1,c,10\n2,b,20\n1,a,30")
+    assert rows(load(tmp_path, "CSV")) == EXPECTED
 
 
 def test_text_ids_stay_as_they_are_written(tmp_path: Path) -> None:

@@ -98,10 +98,16 @@ def read_header(stream: Any, uri: str, dialect: Dialect) -> Header:
 
 def read_rows(stream: Any, header: Header, wanted: list[str], budget: Budget, dialect: Dialect) -> Iterator[Any]:
     """Batches of text columns that the header has."""
+    if not stream.readline().endswith(b"\n"):
+        return  # Arrow cannot skip a line without an end
+    stream.seek(0)
     yield from pyarrow.csv.open_csv(
         stream,
         read_options=pyarrow.csv.ReadOptions(column_names=header.names, skip_rows=1, block_size=budget.block_bytes),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=dialect.delimiter, quote_char=dialect.quote),
+        # Without newlines_in_values a block may end within a quoted value, and then the file is refused.
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=dialect.delimiter, quote_char=dialect.quote, newlines_in_values=bool(dialect.quote)
+        ),
         # Everything as text: an inferred integer would turn the id 007 into 7.
         convert_options=pyarrow.csv.ConvertOptions(
             include_columns=wanted, column_types=dict.fromkeys(header.names, pa.string())
