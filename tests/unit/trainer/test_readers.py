@@ -344,6 +344,8 @@ def test_invalid_utf8_in_parquet_is_refused(tmp_path: Path) -> None:
     broken = pa.array([b"\xff", b"a", b"b"]).cast(pa.binary()).view(pa.string())
     with pytest.raises(DataError, match=r"user_id: not valid UTF-8|not readable as Parquet"):
         load(parquet(tmp_path, user_id=broken))
+    with pytest.raises(DataError, match=r"column x: not valid UTF-8 text .*; write groups as UTF-8"):
+        load(parquet(tmp_path, x=broken), columns={"userGroup": "x"})
 
 
 def test_the_digest_inputs_do_not_depend_on_how_rows_lie_in_files(tmp_path: Path) -> None:

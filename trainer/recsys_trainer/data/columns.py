@@ -1,4 +1,4 @@
-"""Groups of users and items."""
+"""Groups of users and items, and text of columns."""
 
 from typing import Any
 
@@ -34,16 +34,34 @@ class GroupReader:
             raise DataError.at(self._file, self._name, what, "write the column as text or integers")
 
     def read(self, column: Any) -> Any:
-        """The column of one batch as an Arrow dictionary array of text, null where it is empty."""
+        """The column of one batch as an Arrow dictionary array of text, null where it is empty.
+
+        Raises:
+            DataError: for bytes that are no text.
+        """
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        text = column.cast(pa.string()).combine_chunks()
+        text = as_text(column, self._file, self._name, "groups").combine_chunks()
         if self._first_word:
             text = pc.replace_substring_regex(text, _WORDS, r"\1")
         return pc.dictionary_encode(pc.if_else(pc.equal(text, ""), None, text))
 
     def finish(self) -> None:
         """Nothing is wrong with a whole file."""
+
+
+def as_text(values: Any, file: str, name: str, what: str) -> Any:
+    """An Arrow array as text.
+
+    Raises:
+        DataError: for bytes that are no text.
+    """
+    try:
+        text = pc.cast(values, pa.string())
+        text.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError.at(file, name, f"not valid UTF-8 text ({error})", f"write {what} as UTF-8") from error
+    return text
 
 
 def refuse_many_groups(groups: int, uri: str, name: str) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys_api.ids import MAX_ID_BYTES, InvalidIdError, canonical_id
+from recsys_trainer.data.columns import as_text
 from recsys_trainer.data.idlist import Ids
 from recsys_trainer.errors import DataError
 
@@ -62,7 +63,7 @@ class IdReader:
             DataError: for bytes that are no text.
         """
         distinct, indices = _encoded(_decoded(column))
-        values = _as_text(distinct, self._file, self._name)
+        values = as_text(distinct, self._file, self._name, "ids")
         self._rows += len(column)
         if self._text and not self._other:
             self._look_for_decimals(values)
@@ -107,15 +108,6 @@ def _encoded(column: Any) -> tuple[Any, Any]:
     if not chunks:
         return pa.array([], column.type), pa.array([], pa.int64())
     return chunks[0].dictionary, pa.concat_arrays([chunk.indices for chunk in chunks])
-
-
-def _as_text(values: Any, file: str, name: str) -> Any:
-    try:
-        text = pc.cast(values, pa.string())
-        text.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise DataError.at(file, name, f"not valid UTF-8 text ({error})", "write ids as UTF-8") from error
-    return text
 
 
 def _good(values: Any) -> npt.NDArray[np.bool_]:
