@@ -5,13 +5,14 @@ TrainerError
 ├── DataError          65  the interactions are not what the manifest says
 ├── UnreadableError    66  a URI cannot be read or written: missing, refused, no driver
 ├── DivergedError      70  a weight, loss or score is not finite
-├── OutOfMemoryError   71  the tables cannot fit
+├── OutOfMemoryError   71  the tables cannot fit, or a disk is full
 ├── UnavailableError    1  the store does not answer; trying again may help
 └── PeerError           1  another process of a training is gone; trying again goes on from its checkpoint
 
 Everything else is a bug and ends with a traceback and exit code 1.
 """
 
+import errno
 from typing import ClassVar
 
 from recsys_api.exit_codes import ExitCode
@@ -23,6 +24,11 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
     """`text` without line breaks, cut to `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether no space was left, or none of a quota."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class TrainerError(Exception):
@@ -86,7 +92,7 @@ class DivergedError(TrainerError):
 
 
 class OutOfMemoryError(TrainerError):
-    """The tables do not fit."""
+    """The tables do not fit, or a disk is full."""
 
     exit_code = ExitCode.OUT_OF_MEMORY
 

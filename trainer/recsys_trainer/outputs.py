@@ -92,21 +92,27 @@ def load_snapshot(store: Store, manifest: SnapshotManifest) -> snapshots.Snapsho
 
 
 def copy_snapshot(source: Store, origin: str, store: Store) -> SnapshotManifest | None:
-    """Another folder's snapshot in `store` too, if it is that of `origin` and unchanged: nothing is read or sorted again."""
-    try:
-        manifest = observe_snapshot(source)
-        if manifest is None or not origin or manifest.origin != origin:
-            return None
-        with scratch() as folder:
+    """Another folder's snapshot in `store` too, if it is that of `origin` and unchanged: nothing is read or sorted again.
+
+    Raises:
+        UnreadableError: `store` cannot be written.
+        OutOfMemoryError: a disk is full.
+    """
+    with scratch() as folder:
+        try:
+            manifest = observe_snapshot(source)
+            if manifest is None or not origin or manifest.origin != origin:
+                return None
             source.download("snapshot", folder, snapshots.SNAPSHOT_FILES)
             snapshots.read_snapshot(folder, manifest)
-            if source.exists(QUARANTINE):
-                store.write(QUARANTINE, source.read(QUARANTINE))
-            else:
-                store.remove(QUARANTINE)
-            store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
-    except UnreadableError:
-        return None
+            aside = source.read(QUARANTINE) if source.exists(QUARANTINE) else None
+        except UnreadableError:
+            return None
+        if aside is not None:
+            store.write(QUARANTINE, aside)
+        else:
+            store.remove(QUARANTINE)
+        store.upload(folder, "snapshot", snapshots.SNAPSHOT_FILES)
     return manifest
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from recsys_api.artifact import SnapshotManifest
 from recsys_trainer.data.snapshot import SNAPSHOT_FILES
-from recsys_trainer.errors import ManifestError, UnreadableError, one_line
+from recsys_trainer.errors import ManifestError, OutOfMemoryError, UnreadableError, one_line
 from recsys_trainer.outputs import QUARANTINE, SNAPSHOT, copy_snapshot, write_json
 from recsys_trainer.store import Store
 
@@ -49,7 +49,8 @@ class SnapshotCache:
         """The snapshot of `origin` in `store` too, all but its manifest; None where there is none.
 
         Raises:
-            UnreadableError: a damaged one cannot be removed.
+            UnreadableError: a damaged one cannot be removed, or `store` cannot be written.
+            OutOfMemoryError: a disk is full.
         """
         entry = self._entry(origin)
         if not origin or not entry.exists():
@@ -104,7 +105,7 @@ class SnapshotCache:
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, UnreadableError) as error:
+        except (OSError, UnreadableError, OutOfMemoryError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
             why = one_line(getattr(cause, "strerror", None) or str(cause))
             fix = f"name another folder, or leave out --cache and {CACHE_VARIABLE}"

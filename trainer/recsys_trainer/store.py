@@ -9,7 +9,15 @@ from typing import Any, BinaryIO
 import fsspec
 
 from recsys_api.stores import missing_driver, without_driver
-from recsys_trainer.errors import ManifestError, TrainerError, UnavailableError, UnreadableError, one_line
+from recsys_trainer.errors import (
+    ManifestError,
+    OutOfMemoryError,
+    TrainerError,
+    UnavailableError,
+    UnreadableError,
+    is_full_disk,
+    one_line,
+)
 
 PVC_ROOT_VARIABLE = "RECSYS_PVC_ROOT"
 _UNAVAILABLE = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
@@ -54,6 +62,9 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
 def translated(uri: str, error: Exception) -> TrainerError:
     """The error of a storage driver as one that says what to do."""
     kind, text = type(error).__name__, one_line(str(error), 300)
+    if is_full_disk(error):
+        fix = "free some, or set TMPDIR or the output folder to a larger disk"
+        return OutOfMemoryError(f"{uri}: no space left on the disk ({text}); {fix}")
     if kind in _UNAVAILABLE:
         return UnavailableError(f"{uri}: the store does not answer ({text}); check AWS_ENDPOINT_URL and the network")
     if kind in _NO_CREDENTIALS:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 
 from recsys_api.idmap import write_idmap
 from recsys_api.spec.data import WITH_FRACTIONS, Data
@@ -23,7 +24,7 @@ from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.snapshot import read_snapshot, write_snapshot
 from recsys_trainer.data.sorting import stable_order
 from recsys_trainer.data.validation import load_interactions
-from recsys_trainer.errors import DataError
+from recsys_trainer.errors import DataError, OutOfMemoryError
 from recsys_trainer.training_data import build_positives
 
 TINY = Budget(batch_rows=7, block_bytes=256, sort_rows=11, values=5, array_bytes=16)
@@ -229,8 +230,6 @@ def test_an_id_map_written_in_bulk_is_the_published_file(
 
 
 def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recsys_trainer.errors import OutOfMemoryError
-
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -238,3 +237,22 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path, monkeypatc
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(OutOfMemoryError, match=r"no space left .* 60 bytes .* set TMPDIR to a larger disk"):
         load_interactions(config(tmp_path, "Parquet"), TINY)
+
+
+def test_a_disk_that_is_full_as_the_snapshot_is_written_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(table(np.random.default_rng(0), 50), tmp_path / "a.parquet")
+    found = prepare_interactions(config(tmp_path, "Parquet"))
+    said = r"no space left for the snapshot.*, or set TMPDIR to a larger disk"
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "snapshot/users.idmap").symlink_to("/dev/full")
+    with pytest.raises(OutOfMemoryError, match=said):
+        write_snapshot(tmp_path / "snapshot", *found)
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("recsys_trainer.data.snapshot.save_file", full)
+    with pytest.raises(OutOfMemoryError, match=said):
+        write_snapshot(tmp_path / "other", *found)

@@ -15,7 +15,7 @@ from tests.unit.trainer.conftest import Manifest
 from recsys_api.artifact import SnapshotManifest
 from recsys_api.spec.data import Data
 from recsys_trainer import cli
-from recsys_trainer.errors import UnreadableError
+from recsys_trainer.errors import OutOfMemoryError, TrainerError, UnreadableError
 from recsys_trainer.outputs import QUARANTINE, fetch_snapshot, observe_snapshot, write_json
 from recsys_trainer.snapshot_cache import CACHE_VARIABLE, SnapshotCache
 from recsys_trainer.store import Store
@@ -154,6 +154,28 @@ def test_a_damaged_entry_is_said_in_one_line_and_replaced(
     assert "damaged" not in capsys.readouterr().err
     assert len(reads) == 2
     assert content(tmp_path / "one") == content(tmp_path / "three") == content(entry)
+
+
+@pytest.mark.parametrize(
+    ("blocked", "kind", "message"),
+    [("/dev/full", OutOfMemoryError, "no space left"), ("/dev/null/below", UnreadableError, "cannot be read")],
+)
+def test_an_output_folder_that_cannot_be_written_damages_no_entry(
+    cache: Path,
+    tmp_path: Path,
+    prepared: tuple[Store, SnapshotManifest],
+    blocked: str,
+    kind: type[TrainerError],
+    message: str,
+) -> None:
+    store, manifest = prepared
+    found = SnapshotCache(str(cache), pytest.fail)
+    found.keep(store, manifest)
+    (tmp_path / "target/snapshot").mkdir(parents=True)
+    (tmp_path / "target/snapshot/interactions.safetensors").symlink_to(blocked)
+    with pytest.raises(kind, match=message):
+        found.take(manifest.origin, Store(f"file://{tmp_path}/target"))
+    assert found.take(manifest.origin, Store(f"file://{tmp_path}/other")) == manifest
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import fsspec
 import pytest
 from fsspec import AbstractFileSystem
 
-from recsys_trainer.errors import ManifestError, UnavailableError, UnreadableError
+from recsys_trainer.errors import ManifestError, OutOfMemoryError, UnavailableError, UnreadableError
 from recsys_trainer.store import Store, local_uri, open_filesystem, refuse_local_uris, translated
 
 
@@ -18,6 +18,12 @@ def error_named(name: str) -> Exception:
     ("error", "kind", "code", "message"),
     [
         (error_named("NoCredentialsError"), UnreadableError, 66, "credentialsSecretRef to a Secret"),
+        (
+            OSError(28, "No space left on device", "/out/a"),
+            OutOfMemoryError,
+            71,
+            "no space left on the disk .*/out/a.*; free some, or set TMPDIR or the output folder to a larger disk",
+        ),
         (PermissionError("Access Denied"), UnreadableError, 66, "access denied .*check the keys"),
         (
             FileNotFoundError("The specified bucket does not exist"),
@@ -28,7 +34,7 @@ def error_named(name: str) -> Exception:
         (error_named("EndpointConnectionError"), UnavailableError, 1, "does not answer .*AWS_ENDPOINT_URL"),
         (error_named("SomethingElse"), UnreadableError, 66, "SomethingElse: text of the driver"),
     ],
-    ids=["no-credentials", "denied", "no-bucket", "no-answer", "other"],
+    ids=["no-credentials", "full-disk", "denied", "no-bucket", "no-answer", "other"],
 )
 def test_a_drivers_error_says_what_to_do(error: Exception, kind: type, code: int, message: str) -> None:
     found = translated("s3://lake/x", error)

@@ -1,6 +1,5 @@
 """How much of the interactions is in memory at once, and arrays that lie on disk where they are larger than that."""
 
-import errno
 import mmap
 import os
 import tempfile
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recsys_trainer.errors import OutOfMemoryError
+from recsys_trainer.errors import OutOfMemoryError, is_full_disk
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def full_disk_said(what: str = SORTED) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
         place = tempfile.gettempdir()
         raise OutOfMemoryError(f"{place}: no space left for {what}, or set TMPDIR to a larger disk") from error

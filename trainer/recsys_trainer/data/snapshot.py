@@ -1,15 +1,18 @@
 """The snapshot: what Preparing leaves for every attempt, immutable and with a digest (docs/contracts.md section 1)."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from recsys_api.artifact import SnapshotManifest, artifact_digest
-from recsys_trainer.data.budget import BUDGET, slices
+from recsys_trainer.data.budget import BUDGET, full_disk_said, slices
 from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Groups, Interactions, Parts, Rows
 from recsys_trainer.data.mapping import mapped_tensors, read_ids, write_ids
@@ -18,6 +21,7 @@ from recsys_trainer.errors import UnreadableError
 
 SNAPSHOT_FILES = ("interactions.safetensors", "items.idmap", "users.idmap")
 MANIFEST = "snapshot.json"
+_WHAT = "the snapshot; give it some 25 bytes for each interaction and its ids"
 _NEVER = np.iinfo(np.int64).min
 
 
@@ -40,10 +44,11 @@ class Snapshot:
 
 
 def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotManifest:
-    """Write the files of a snapshot but its manifest, which the caller writes last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_ids(folder / "users.idmap", data.users)
-    write_ids(folder / "items.idmap", data.items)
+    """Write the files of a snapshot but its manifest, which the caller writes last.
+
+    Raises:
+        OutOfMemoryError: the disk is full.
+    """
     tensors = {
         "user_I": data.user_I,
         "item_I": data.item_I,
@@ -54,7 +59,11 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
         "item_group_I": data.item_groups.of if data.item_groups else None,
     }
     present = {name: np.ascontiguousarray(values) for name, values in tensors.items() if values is not None}
-    save_file(present, folder / SNAPSHOT_FILES[0])
+    with full_disk_said(_WHAT):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_ids(folder / "users.idmap", data.users)
+        write_ids(folder / "items.idmap", data.items)
+        _save(present, folder / SNAPSHOT_FILES[0])
     return SnapshotManifest(
         digest=artifact_digest(file_digests(folder, SNAPSHOT_FILES)),
         rows=len(data),
@@ -73,6 +82,15 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
         user_groups=data.user_groups.names if data.user_groups else (),
         item_groups=data.item_groups.names if data.item_groups else (),
     )
+
+
+def _save(tensors: dict[str, npt.NDArray[Any]], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        if found := re.search(r"os error ([0-9]+)", str(error)):  # of Rust: its number is in the text alone
+            raise OSError(int(found[1]), str(error)) from error
+        raise
 
 
 def _ungrouped(**groups: Groups | None) -> dict[str, int]:
