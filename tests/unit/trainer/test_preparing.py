@@ -80,6 +80,27 @@ def test_folders_and_patterns_name_the_same_files(tmp_path: Path) -> None:
     assert pairs(load_interactions(config(tmp_path / "day=2/*", "UserItem"))) == [("1", "b")]
 
 
+def test_a_pattern_that_ends_with_a_slash_names_folders(tmp_path: Path) -> None:
+    for name, line in (("day=1/a.txt", "1 a\n2 a\n"), ("day=2/deep/b.txt", "1 b\n"), ("day=3/_new/c.txt", "9 z\n")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(line)
+    (tmp_path / "day=1/_SUCCESS").write_text("")
+    (tmp_path / "day=0").write_text("no folder")
+    assert pairs(load_interactions(config(f"{tmp_path}/day=*/", "UserItem"))) == SAME
+    with pytest.raises(DataError, match=r"the 1 folders of the pattern have no \*.txt .* file among their 1; check"):
+        load_interactions(config(f"{tmp_path}/day=3*/", "UserItem"))
+    with pytest.raises(DataError, match=r"the pattern matches no folder; check data.source.uri"):
+        load_interactions(config(f"{tmp_path}/week=*/", "UserItem"))
+
+
+def test_a_pattern_finds_links_to_files_too(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/1").write_text("1 a\n2 a\n")
+    (tmp_path / "a.txt").symlink_to(tmp_path / "kept/1")
+    (tmp_path / "b.txt").write_text("1 b\n")
+    assert pairs(load_interactions(config(tmp_path / "*.txt", "UserItem"))) == SAME
+
+
 BAD: dict[str, tuple[str, bytes, str]] = {
     "one word": (
         "UserItem",

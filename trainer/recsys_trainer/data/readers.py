@@ -93,13 +93,19 @@ def _files(fs: Any, path: str, source: DataSource) -> list[str]:
         info = fs.info(path)
         if info["type"] == "file":
             return [path]
-        found = sorted(fs.find(path))
+    return _inside(fs, [path], source, "the folder has no {} file among its {}")
+
+
+def _inside(fs: Any, folders: list[str], source: DataSource, nothing: str) -> list[str]:
+    """Files of the format in folders; `nothing` says that there are none, by endings and number of files."""
+    with reading(source.uri):
+        found = [(file, file[len(folder) :]) for folder in folders for file in fs.find(folder)]
     endings = _ENDINGS[source.format]
-    files = [file for file in found if file.endswith(endings) and not _hidden(file[len(path) :])]
+    files = {file for file, relative in found if file.endswith(endings) and not _hidden(relative)}
     if not files:
-        what = f"the folder has no {' or '.join('*' + ending for ending in endings)} file among its {len(found)}"
+        what = nothing.format(" or ".join("*" + ending for ending in endings), len(found))
         raise DataError.at(source.uri, "", what, "check data.source.uri and data.source.format")
-    return files
+    return sorted(files)
 
 
 def _is_pattern(path: str) -> bool:
@@ -107,15 +113,21 @@ def _is_pattern(path: str) -> bool:
 
 
 def _matches(fs: Any, path: str, source: DataSource) -> list[str]:
-    """Files of interactions that a pattern names, or the file whose name looks like one."""
+    """Files of interactions that a pattern names, those in its folders, or the file whose name looks like one."""
     others = tuple(ENDINGS.values()) if source.format == "RecBole" else ()
     uri = source.uri
     with reading(uri):
         found = fs.glob(path, detail=True)
-        files = sorted(name for name, info in found.items() if info["type"] == "file" and not name.endswith(others))
-        if files or fs.exists(path):
+        kinds = {name: fs.info(name)["type"] if info.get("islink") else info["type"] for name, info in found.items()}
+        if uri.endswith("/") and (folders := [name for name, kind in kinds.items() if kind == "directory"]):
+            return _inside(
+                fs, folders, source, f"the {len(folders)} folders of the pattern have no {{}} file among their {{}}"
+            )
+        files = sorted(name for name, kind in kinds.items() if kind == "file" and not name.endswith(others))
+        if not uri.endswith("/") and (files or fs.exists(path)):
             return files or [path]
-    raise DataError.at(uri, "", "the pattern matches no file", "check data.source.uri")
+    kind = "folder" if uri.endswith("/") else "file"
+    raise DataError.at(uri, "", f"the pattern matches no {kind}", "check data.source.uri")
 
 
 def _hidden(relative: str) -> bool:
