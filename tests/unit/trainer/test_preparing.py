@@ -169,6 +169,16 @@ def test_a_predefined_part_with_nothing_new_is_refused(tmp_path: Path, changed: 
         prepare_interactions(config(tmp_path, "Adjacency", split=predefined(tmp_path, ".txt")))
 
 
+@pytest.mark.parametrize("strategy", ["Temporal", "LeaveOneOut"])
+def test_a_test_of_repeats_alone_is_explained_by_them(tmp_path: Path, strategy: str) -> None:
+    plays = {"user_id": [1] * 10, "item_id": [*range(8), 8, 7], "ts": list(range(10))}
+    columns, split = {"timestamp": "ts"}, {"strategy": strategy}
+    data = config(written(tmp_path, plays), "Parquet", columns=columns, split=split)
+    words = "the test part of 9 interactions is empty: all of its users and items are pairs of an earlier part"
+    with pytest.raises(DataError, match=rf"^data\.split: {words}; hold out more, or add interactions of new pairs$"):
+        prepare_interactions(data)
+
+
 def test_a_test_of_repeats_alone_is_explained_by_durations_and_span(tmp_path: Path) -> None:
     times = {"user_id": [1, 1, 1], "item_id": [7, 8, 7], "ts": [0, 50, 100]}
     split = {"testSeconds": 10, "validationSeconds": 60}

@@ -36,6 +36,8 @@ def refuse_empty_parts(data: Interactions, parts: Parts, split: Split) -> None:
             if split.test_seconds is not None:
                 why, fix = _why_empty(data.timestamp_I, part, split)
                 what = f"{what}: {why}"
+            elif data.duplicates and split.strategy != "Predefined":
+                what, fix = f"{what}: {_REPEATED}", "hold out more, or add interactions of new pairs"
             raise DataError.at("data.split", "", what, fix)
 
 
@@ -121,6 +123,7 @@ _STRATEGIES: dict[str, Callable[[Interactions, Split, Budget], Parts]] = {
     "Random": _random,
     "Predefined": _predefined,
 }
+_REPEATED = "all of its users and items are pairs of an earlier part"
 _FIX = {
     "Temporal": "too many interactions share one time: use finer timestamps or strategy Random",
     "LeaveOneOut": "no user has three interactions: use strategy Temporal or Random",
