@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_tensors
+from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, artifact_digest
+from recsys_trainer.artifact.export import write_artifact
 from recsys_trainer.artifact.served import Served, load_served, verify
 from recsys_trainer.artifact.triton import build_config
 from recsys_trainer.data.snapshot import Snapshot, file_digests
-from recsys_trainer.errors import UnreadableError
+from recsys_trainer.errors import OutOfMemoryError, UnreadableError
+from recsys_trainer.manifest import read_manifest
+from recsys_trainer.training_data import build_positives
 
 
 @pytest.fixture
@@ -61,6 +66,21 @@ def test_tensors_of_another_architecture_are_refused(fitted: Path, manifest: Art
     save_file({"gmf_user": np.zeros((1, 1), np.float32)}, tmp_path / "weights.safetensors")
     with pytest.raises(UnreadableError, match="not a NeuMF"):
         load_served(tmp_path, manifest.model)
+
+
+@pytest.mark.parametrize("file", ["users.idmap", "golden.json"])
+def test_a_disk_that_is_full_as_the_artifact_is_written_says_so(
+    file: str, fitted: Path, snapshot: Snapshot, write_manifest: Manifest, tmp_path: Path
+) -> None:
+    run, weights = (
+        read_manifest(write_manifest(), tmp_path, None),
+        load_tensors(fitted / "artifact/weights.safetensors"),
+    )
+    (tmp_path / file).symlink_to("/dev/full")
+    with pytest.raises(
+        OutOfMemoryError, match=r"no space left for the artifact; give it .*, or set TMPDIR to a larger disk"
+    ):
+        write_artifact(tmp_path, run, snapshot, build_positives(snapshot), weights)
 
 
 def test_maps_have_trained_ids_only_and_seen_is_the_training_part(served: Served, snapshot: Snapshot) -> None:

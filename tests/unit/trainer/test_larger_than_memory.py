@@ -253,6 +253,6 @@ def test_a_disk_that_is_full_as_the_snapshot_is_written_says_so(
     def full(*_: object) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("recsys_trainer.data.snapshot.save_file", full)
+    monkeypatch.setattr("recsys_trainer.disk.save_file", full)
     with pytest.raises(OutOfMemoryError, match=said):
         write_snapshot(tmp_path / "other", *found)

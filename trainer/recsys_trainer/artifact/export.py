@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, ArtifactModel, FoldIn, Lineage, artifact_digest
@@ -17,6 +16,7 @@ from recsys_trainer.artifact.golden import write_golden
 from recsys_trainer.artifact.triton import build_config
 from recsys_trainer.data.mapping import write_ids
 from recsys_trainer.data.snapshot import Snapshot, file_digests
+from recsys_trainer.disk import full_disk_said, save_arrays
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.training_data import Positives
 
@@ -27,17 +27,15 @@ POPULAR = 1000
 def write_artifact(
     folder: Path, run: RunSpec, snapshot: Snapshot, positives: Positives, weights: dict[str, Tensor]
 ) -> ArtifactManifest:
-    """Write every file of an artifact but its manifest, which the caller writes last."""
-    config = folder / "triton/recommender/config.pbtxt"
-    config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(build_config(run.spec.rollout.gateway.request_timeout_milliseconds))
-    write_ids(folder / "users.idmap", snapshot.users.take(positives.user_of))
-    write_ids(folder / "items.idmap", snapshot.items.take(positives.item_of))
-    save_file({name: _array(values) for name, values in weights.items()}, folder / "weights.safetensors")
-    save_file({"indptr": positives.indptr, "indices": positives.indices}, folder / "seen.safetensors")
-    save_file(popularity(positives), folder / "popularity.safetensors")
+    """Write every file of an artifact but its manifest, which the caller writes last.
+
+    Raises:
+        OutOfMemoryError: the disk is full.
+    """
     model = artifact_model(run.spec.model, positives, weights)
-    write_golden(folder, model)
+    with full_disk_said("the artifact; give it the size of the model, 4 bytes for each interaction and the ids"):
+        _write_files(folder, run, snapshot, positives, weights)
+        write_golden(folder, model)
     files = file_digests(folder, ARTIFACT_FILES)
     return ArtifactManifest(
         digest=artifact_digest(files),
@@ -47,6 +45,19 @@ def write_artifact(
         train_cutoff_timestamp=positives.cutoff,
         resolved=resolved(run),
     )
+
+
+def _write_files(
+    folder: Path, run: RunSpec, snapshot: Snapshot, positives: Positives, weights: dict[str, Tensor]
+) -> None:
+    config = folder / "triton/recommender/config.pbtxt"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(build_config(run.spec.rollout.gateway.request_timeout_milliseconds))
+    write_ids(folder / "users.idmap", snapshot.users.take(positives.user_of))
+    write_ids(folder / "items.idmap", snapshot.items.take(positives.item_of))
+    save_arrays({name: _array(values) for name, values in weights.items()}, folder / "weights.safetensors")
+    save_arrays({"indptr": positives.indptr, "indices": positives.indices}, folder / "seen.safetensors")
+    save_arrays(popularity(positives), folder / "popularity.safetensors")
 
 
 def artifact_model(model: Model, positives: Positives, weights: dict[str, Tensor]) -> ArtifactModel:

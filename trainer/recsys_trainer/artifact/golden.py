@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
 
 from recsys_api.artifact import ArtifactModel
 from recsys_trainer.artifact.served import Rows, Served, load_served
 from recsys_trainer.data.idlist import Ids
+from recsys_trainer.disk import save_arrays
 
 USERS = 64
 UNKNOWN_USERS = 4
@@ -55,7 +55,7 @@ def write_golden(folder: Path, model: ArtifactModel) -> None:
         "item_rows": _padded([answer.rows for answer in known], TOP, -1),
         "scores": _padded([answer.scores for answer in known], TOP, 0.0),
     }
-    save_file(tensors, folder / "golden.safetensors")
+    save_arrays(tensors, folder / "golden.safetensors")
 
 
 def golden_answers(served: Served) -> list[GoldenAnswer]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recsys_trainer.errors import OutOfMemoryError, is_full_disk
+from recsys_trainer.disk import full_disk_said
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,6 @@ def temporary_file(what: str = SORTED) -> Iterator[Any]:
     """
     with full_disk_said(what), tempfile.TemporaryFile(prefix="recsys-") as file:
         yield file
-
-
-@contextmanager
-def full_disk_said(what: str = SORTED) -> Iterator[None]:
-    """Say what to do about a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if not is_full_disk(error):
-            raise
-        place = tempfile.gettempdir()
-        raise OutOfMemoryError(f"{place}: no space left for {what}, or set TMPDIR to a larger disk") from error
 
 
 def slices(length: int, step: int) -> Iterator[slice]:

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys_trainer.data.budget import Budget, full_disk_said, temporary_file
+from recsys_trainer.data.budget import SORTED, Budget, temporary_file
 from recsys_trainer.data.interactions import Rows
+from recsys_trainer.disk import full_disk_said
 
 TEXT = pa.large_string()
 """With 64-bit offsets: ten million ids may have more than 2 GiB."""
@@ -42,7 +43,7 @@ class Distinct:
     def add(self, values: Any) -> None:
         """The values of the next batch, an Arrow array of text."""
         values = pc.cast(values, TEXT)
-        with full_disk_said():
+        with full_disk_said(SORTED):
             self._writer.write_batch(pa.record_batch([values], schema=_SCHEMA))
         self._new.append(values)
         self._waiting += len(values)
@@ -52,7 +53,7 @@ class Distinct:
     def finish(self) -> Any:
         """The distinct values, sorted bytewise."""
         self._merge()
-        with full_disk_said():
+        with full_disk_said(SORTED):
             self._writer.close()
             self._file.flush()
         self._known = pc.take(self._known, pc.sort_indices(self._known))

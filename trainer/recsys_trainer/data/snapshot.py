@@ -1,22 +1,19 @@
 """The snapshot: what Preparing leaves for every attempt, immutable and with a digest (docs/contracts.md section 1)."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from recsys_api.artifact import SnapshotManifest, artifact_digest
-from recsys_trainer.data.budget import BUDGET, full_disk_said, slices
+from recsys_trainer.data.budget import BUDGET, slices
 from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Groups, Interactions, Parts, Rows
 from recsys_trainer.data.mapping import mapped_tensors, read_ids, write_ids
 from recsys_trainer.data.times import Seconds
+from recsys_trainer.disk import full_disk_said, save_arrays
 from recsys_trainer.errors import UnreadableError
 
 SNAPSHOT_FILES = ("interactions.safetensors", "items.idmap", "users.idmap")
@@ -63,7 +60,7 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
         folder.mkdir(parents=True, exist_ok=True)
         write_ids(folder / "users.idmap", data.users)
         write_ids(folder / "items.idmap", data.items)
-        _save(present, folder / SNAPSHOT_FILES[0])
+        save_arrays(present, folder / SNAPSHOT_FILES[0])
     return SnapshotManifest(
         digest=artifact_digest(file_digests(folder, SNAPSHOT_FILES)),
         rows=len(data),
@@ -82,15 +79,6 @@ def write_snapshot(folder: Path, data: Interactions, parts: Parts) -> SnapshotMa
         user_groups=data.user_groups.names if data.user_groups else (),
         item_groups=data.item_groups.names if data.item_groups else (),
     )
-
-
-def _save(tensors: dict[str, npt.NDArray[Any]], path: Path) -> None:
-    try:
-        save_file(tensors, path)
-    except SafetensorError as error:
-        if found := re.search(r"os error ([0-9]+)", str(error)):  # of Rust: its number is in the text alone
-            raise OSError(int(found[1]), str(error)) from error
-        raise
 
 
 def _ungrouped(**groups: Groups | None) -> dict[str, int]:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recsys_trainer.data.budget import Budget, full_disk_said, mapped, temporary_file
+from recsys_trainer.data.budget import SORTED, Budget, mapped, temporary_file
 from recsys_trainer.data.sorting import stable_order
+from recsys_trainer.disk import full_disk_said
 
 Columns = dict[str, npt.NDArray[Any]]
 KEYS = ("timestamp", "user", "item")
@@ -45,7 +46,7 @@ class Spool:
             OutOfMemoryError: the disk is full.
         """
         length = len(columns["user"])
-        with full_disk_said():
+        with full_disk_said(SORTED):
             for name, kind in self.kinds.items():
                 self._files[name].write(np.ascontiguousarray(columns[name], dtype=kind).data)
         self._runs.append(slice(self.rows, self.rows + length))
@@ -53,7 +54,7 @@ class Spool:
 
     def sort_runs(self, change: Callable[[Columns], None]) -> "Runs":
         """Every batch changed in place and sorted by KEYS, stably."""
-        with full_disk_said():
+        with full_disk_said(SORTED):
             for file in self._files.values():
                 file.flush()
         columns = {name: mapped(file, self.kinds[name]) for name, file in self._files.items()}
