@@ -147,7 +147,7 @@ def _summary(loaded: LoadedArtifact) -> TrainingSummary:
     """What an artifact knows of its training: sizes, and nothing of the course."""
     parameters = sum(values.numel() for values in loaded.served.network.state_dict().values())
     return TrainingSummary(
-        digest=loaded.manifest.digest, device="", device_name="another machine", threads=0, torch="", epochs=0,
+        digest=loaded.manifest.digest, device="", device_name="", threads=0, torch="", epochs=0,
         best_epoch=0, refit="", seconds=0.0, samples=0, samples_per_second=0.0, users=len(loaded.served.users),
         items=loaded.served.items, parameters=parameters, message="evaluated again from the artifact",
     )  # fmt: skip

@@ -14,6 +14,7 @@ class TrainingSummary(Observed):
     """Of the artifact."""
     device: str
     device_name: str
+    """Empty where nothing is known of the course: an artifact alone does not say it."""
     threads: int
     torch: str
     epochs: int
@@ -54,7 +55,9 @@ class TrainingSummary(Observed):
         )
 
     def for_report(self) -> dict[str, object]:
-        """The part that report.json repeats under `training`."""
+        """The part that report.json repeats under `training`: what is known."""
+        if not self.device_name:
+            return {"message": self.message}
         names = (
             "device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history", "resumes",
             "resumeExact", "resumeDifferences", "peakMemoryBytes", "peakDeviceMemoryBytes", "message",

@@ -18,7 +18,7 @@ def render(report: EvaluationReport, evaluation: Evaluation) -> str:
 
 
 def _data(report: EvaluationReport) -> Iterator[str]:
-    data, training = report.data, report.training
+    data = report.data
     snapshot = data.get("snapshot")
     if isinstance(snapshot, dict):
         yield (
@@ -37,16 +37,24 @@ def _data(report: EvaluationReport) -> Iterator[str]:
             )
         if any((ungrouped := snapshot.get("ungrouped", {})).values()):
             yield f"          without a group: {', '.join(f'{count:,} {name}' for name, count in ungrouped.items())}"
-    yield (
-        f"training  {training.get('epochsRun')} epochs, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
-        f"{report.samples_per_second:,.0f} samples/s on {training.get('deviceName')}"
-    )
-    if training.get("message"):
-        yield f"          {training['message']}"
+    yield from _training(report)
     yield (
         f"test      {asked_users(data)}, {data.get('warmUsers')} warm, {data.get('coldUsers')} cold "
         f"(no training interaction); evaluated in {report.evaluation_seconds:.1f} s"
     )
+
+
+def _training(report: EvaluationReport) -> Iterator[str]:
+    """How the weights came to be, where that is known."""
+    training, title = report.training, "training"
+    if "deviceName" in training:
+        yield (
+            f"{title:<10}{training.get('epochsRun')} epochs, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
+            f"{report.samples_per_second:,.0f} samples/s on {training['deviceName']}"
+        )
+        title = ""
+    if message := training.get("message"):
+        yield f"{title:<10}{message}"
 
 
 def asked_users(data: Mapping[str, object]) -> str:

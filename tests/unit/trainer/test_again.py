@@ -42,6 +42,17 @@ def test_an_evaluation_from_the_artifact_alone_gives_the_same_figures(
     assert protocols[0] == protocols[1]
 
 
+def test_of_a_training_that_is_not_known_nothing_is_told(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["evaluate", "--artifact", str(fitted), "--output", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "training  evaluated again from the artifact\ntest " in shown
+    assert "samples/s" not in shown
+    training = json.loads((tmp_path / "report.json").read_text())["training"]
+    assert (training["epochs"], "epochsRun" in training, "samples" in training) == (3, False, False)
+
+
 def test_an_artifact_is_evaluated_beside_a_stable_one(
     fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
