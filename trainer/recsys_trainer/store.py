@@ -1,14 +1,16 @@
 """Object storage and local folders behind one small interface (fsspec), with errors that say what to do."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
 
 from recsys_api.stores import missing_driver, without_driver
+from recsys_trainer.disk import full_disk_said
 from recsys_trainer.errors import (
     ManifestError,
     OutOfMemoryError,
@@ -21,6 +23,8 @@ from recsys_trainer.errors import (
 
 PVC_ROOT_VARIABLE = "RECSYS_PVC_ROOT"
 _UNAVAILABLE = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
+_UNREADABLE = "cannot be read ({}); check the URI"
+_UNWRITTEN = "cannot be written ({}); check the URI and who may write there"
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError")
 
 
@@ -59,8 +63,8 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
         return fs, str(path)
 
 
-def translated(uri: str, error: Exception) -> TrainerError:
-    """The error of a storage driver as one that says what to do."""
+def translated(uri: str, error: Exception, otherwise: str = _UNREADABLE) -> TrainerError:
+    """The error of a storage driver as one that says what to do; `otherwise` where it is none of those that are known."""
     kind, text = type(error).__name__, one_line(str(error), 300)
     if is_full_disk(error):
         fix = "free some, or set TMPDIR or the output folder to a larger disk"
@@ -75,7 +79,11 @@ def translated(uri: str, error: Exception) -> TrainerError:
         return UnreadableError(f"{uri}: access denied ({text}); check the keys in credentialsSecretRef and the policy")
     if isinstance(error, FileNotFoundError):
         return UnreadableError(f"{uri}: does not exist ({text}); check bucket and path")
-    return UnreadableError(f"{uri}: cannot be read ({kind}: {text}); check the URI")
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return UnreadableError(
+            f"{uri}: cannot be written, it is read-only ({text}); name a place that can be written, or mount it so"
+        )
+    return UnreadableError(f"{uri}: {otherwise.format(f'{kind}: {text}')}")
 
 
 def _is_folder(uri: str) -> bool:
@@ -84,14 +92,19 @@ def _is_folder(uri: str) -> bool:
 
 
 @contextmanager
-def reading(uri: str) -> Iterator[None]:
+def reading(uri: str, otherwise: str = _UNREADABLE) -> Iterator[None]:
     """Translate whatever the driver raises inside (its own errors are not one tree)."""
     try:
         yield
     except (TrainerError, MemoryError):
         raise
     except Exception as error:
-        raise translated(uri, error) from error
+        raise translated(uri, error, otherwise) from error
+
+
+def storing(uri: str) -> AbstractContextManager[None]:
+    """`reading`, of what is written inside."""
+    return reading(uri, _UNWRITTEN)
 
 
 class Store:
@@ -117,7 +130,7 @@ class Store:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file; a reader sees all of it or nothing."""
-        with reading(f"{self.uri}/{name}"):
+        with storing(f"{self.uri}/{name}"):
             if "file" not in _protocols(self._fs):
                 self._fs.pipe_file(self._path(name), content)
                 return
@@ -130,7 +143,7 @@ class Store:
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """A large file to write piece by piece. It takes the place of an earlier one whole and on disk, or not at all."""
-        with reading(f"{self.uri}/{name}"):
+        with storing(f"{self.uri}/{name}"):
             if "file" not in _protocols(self._fs):
                 with self._fs.open(self._path(name), "wb") as file:  # an object appears when it is complete
                     yield file
@@ -156,14 +169,14 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder, if it is there."""
-        with reading(f"{self.uri}/{name}"):
+        with storing(f"{self.uri}/{name}"):
             if self._fs.exists(self._path(name)):
                 self._fs.rm(self._path(name), recursive=True)
 
     def upload(self, folder: Path, name: str, files: Iterable[str]) -> None:
         """Copy `files` (relative paths) of a local folder to `name`/."""
         for file in files:
-            with reading(f"{self.uri}/{name}/{file}"):
+            with storing(f"{self.uri}/{name}/{file}"):
                 self._fs.put_file(str(folder / file), self._path(f"{name}/{file}"))
 
     def download(self, name: str, folder: Path, files: Iterable[str]) -> None:
@@ -171,7 +184,8 @@ class Store:
         for file in files:
             target = folder / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            with reading(f"{self.uri}/{name}/{file}"):
+            uri = f"{self.uri}/{name}/{file}"
+            with reading(uri), full_disk_said(f"a copy of {uri}; free some"):
                 self._fs.get_file(self._path(f"{name}/{file}"), str(target))
 
     def complete(self, name: str, files: Iterable[str]) -> bool:

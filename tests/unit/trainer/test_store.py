@@ -1,5 +1,8 @@
 """The store's errors and its two promises: whole files, and pvc below one root."""
 
+import errno
+import os
+import re
 from pathlib import Path
 
 import fsspec
@@ -50,6 +53,47 @@ def test_who_may_not_enter_a_folder_is_not_told_of_keys(place: str) -> None:
     found = translated(place, PermissionError(13, "Permission denied", "/data/x"))
     assert found.line.startswith(f"{place}: access denied ([Errno 13] Permission denied: '/data/x'); check who may ")
     assert "credentials" not in found.line
+
+
+def test_who_cannot_write_is_not_told_of_reading() -> None:
+    found = translated("file:///out/a", OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    assert isinstance(found, UnreadableError)
+    said = "file:///out/a: cannot be written, it is read-only .*; name a place that can be written, or mount it so"
+    assert re.match(said, found.line)
+
+
+def test_a_file_in_the_place_of_a_folder_is_told_to_who_writes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = Store(f"file://{tmp_path}/file")
+    said = r"file/a(/file)?: cannot be written \((NotADirectory|FileExists)Error: .*\); check the URI and who may write there"
+    with pytest.raises(UnreadableError, match=said):
+        store.write("a", b"")
+    with pytest.raises(UnreadableError, match=said), store.writing("a"):
+        pass
+    with pytest.raises(UnreadableError, match=said):
+        store.upload(tmp_path, "a", ["file"])
+
+
+def test_a_full_disk_of_this_machine_is_not_the_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Store):
+        """What a driver raises that copies to a full disk."""
+
+        def __init__(self, uri: str) -> None:
+            super().__init__(uri)
+            self._fs = FullDisk()
+
+    monkeypatch.setattr("tempfile.tempdir", "/scratch")
+    with pytest.raises(
+        OutOfMemoryError, match=r"^/scratch: no space left for a copy of file://.*/a/b; free some, or set TMPDIR to"
+    ):
+        Full(f"file://{tmp_path}").download("a", tmp_path / "copy", ["b"])
+
+
+class FullDisk(AbstractFileSystem):  # type: ignore[misc]
+    """Of which nothing can be copied to this machine."""
+
+    def get_file(self, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_settings_that_a_driver_refuses_are_one_line() -> None:
