@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import re
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -276,6 +278,35 @@ BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]
     ),
     "no package": (lambda p: "gs://lake/x", "Parquet", UnreadableError, "gs://lake/x needs the Python package gcsfs"),
 }
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "words"),
+    [
+        (
+            ";",
+            "the header is one column, 'user_id;item_id;ts': semicolons separate its names, and in format CSV commas",
+        ),
+        ("|", "the header is one column, 'user_id|item_id|ts': bars separate its names"),
+        (
+            "\t",
+            r"the header is one column, 'user_id\titem_id\tts': tabs separate .*; or set data.source.format: RecBole",
+        ),
+    ],
+)
+def test_columns_that_commas_do_not_separate_are_told_with_what_converts_them(
+    tmp_path: Path, delimiter: str, words: str
+) -> None:
+    lines = [("user_id", "item_id", "ts"), ("1", '"a,b"', "30"), ("007", "c", "10")]
+    old, new = text(tmp_path / "old.csv", "".join(delimiter.join(line) + "\n" for line in lines)), tmp_path / "new.csv"
+    with pytest.raises(DataError) as caught:
+        load(old, "CSV")
+    assert all(part in caught.value.line for part in words.split(" .*"))
+    assert ("RecBole" in caught.value.line) == (delimiter == "\t")
+    found = re.search(r"as in: (python3 .* > new.csv)", caught.value.line)
+    assert found is not None
+    subprocess.run(found[1], shell=True, check=True, cwd=tmp_path)
+    assert rows(load(new, "CSV")) == [("007", "c", 10), ("1", "a,b", 30)]
 
 
 COLUMNS: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recsys_trainer.data.budget import Budget
-from recsys_trainer.errors import DataError
+from recsys_trainer.errors import DataError, one_line
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Dialect:
 
 CSV = Dialect("CSV", ",", '"', typed=False)
 RECBOLE = Dialect("RecBole", "\t", False, typed=True)
+_OTHERS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
+"""What separates columns in files that are no CSV here."""
+_CONVERTED = (
+    'convert it, as in: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter={}))" '
+    "< old.csv > new.csv"
+)
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,22 @@ def read_header(stream: Any, uri: str, dialect: Dialect) -> Header:
         stream.seek(0)
         cells = [name.strip() for name in next(rows, [])]
     if not dialect.typed:
+        _refuse_other_delimiters(uri, cells)
         return Header(uri, cells)
     split = [cell.partition(":") for cell in cells]
     return Header(uri, [name for name, _, _ in split], [kind for _, _, kind in split])
+
+
+def _refuse_other_delimiters(uri: str, cells: list[str]) -> None:
+    """Refuse a header of one column that would be several with another delimiter: no file has its user and item in one."""
+    found = [each for each in _OTHERS if len(cells) == 1 and each in cells[0]]
+    if not found:
+        return
+    what = f"the header is one column, {one_line(repr(cells[0]), 80)}: {_OTHERS[found[0]]} separate its names, and in format CSV commas do"
+    fix = _CONVERTED.format(f"{found[0]!r}")
+    if RECBOLE.delimiter in found:
+        fix += "; or set data.source.format: RecBole, if the header says types, as in user_id:token"
+    raise DataError.at(uri, "", what, fix)
 
 
 def read_rows(stream: Any, header: Header, wanted: list[str], budget: Budget, dialect: Dialect) -> Iterator[Any]:
