@@ -5,6 +5,7 @@ fields are errors, and the rules of `rules.py` are those of the CRD.
 """
 
 import json
+from collections import Counter
 from typing import Annotated, Literal
 
 import yaml
@@ -19,6 +20,7 @@ from recsys_api.rule_types import Problem
 from recsys_api.rules import validate_spec
 
 KIND = "RecommenderModel"
+_NO_KIND = "one without a kind"
 
 
 class ManifestMetadata(Observed):
@@ -73,8 +75,16 @@ def _find_document(text: str) -> dict[str, object]:
         raise ManifestError([Problem("manifest", f"is not YAML; correct this: {error}")]) from error
     found = [item for item in documents if isinstance(item, dict) and item.get("kind") == KIND]
     if len(found) != 1:
-        raise ManifestError([Problem("kind", f"{len(found)} documents of kind {KIND} found; give exactly one")])
+        others = "" if found else _other_kinds(documents)
+        raise ManifestError([Problem("kind", f"{len(found)} documents of kind {KIND} found{others}; give exactly one")])
     return found[0]
+
+
+def _other_kinds(documents: list[object]) -> str:
+    """What there is instead, each once."""
+    kinds = Counter(str(item.get("kind", _NO_KIND)) if isinstance(item, dict) else _NO_KIND for item in documents)
+    named = [kind if count == 1 else f"{kind} ({count})" for kind, count in kinds.items()]
+    return f", but {', '.join(named)}" if named else ""
 
 
 def _as_json(document: dict[str, object]) -> str:

@@ -89,7 +89,11 @@ def test_one_model_is_found_among_other_documents() -> None:
     ("text", "words"),
     [
         ("", "0 documents of kind RecommenderModel"),
-        ("kind: Secret", "0 documents"),
+        ("kind: Secret", "0 documents of kind RecommenderModel found, but Secret; give exactly one"),
+        ("kind: Secret\n---\nkind: 5\n---\nkind: Secret", "found, but Secret (2), 5; give"),
+        ("kind: recommendermodel", "found, but recommendermodel; give"),
+        ("metadata: {}\n---\n- a", "found, but one without a kind (2); give"),
+        ("kind: [a]", "found, but ['a']; give"),
         ("kind: RecommenderModel\n---\nkind: RecommenderModel", "2 documents"),
         ("a: [", "is not YAML"),
         ("a: " + "[" * 3000, "is not YAML"),

@@ -130,7 +130,7 @@ def test_every_split_and_family_goes_through(
         (None, "cannot be read (No such file or directory); check -f"),
         ("a: [", "manifest: is not YAML; correct this: "),
         ("", "kind: 0 documents of kind RecommenderModel found; give exactly one"),
-        ("kind: Pod\n", "kind: 0 documents of kind RecommenderModel found"),
+        ("kind: Pod\n", "kind: 0 documents of kind RecommenderModel found, but Pod; give exactly one"),
         ("kind: RecommenderModel\n---\nkind: RecommenderModel\n", "kind: 2 documents of kind RecommenderModel found"),
         ("apiVersion: recsys.dev/v1alpha1\nkind: RecommenderModel\nmetadata: {name: x}\n", "spec: is missing; add it"),
     ],
