@@ -1,7 +1,6 @@
 """pydantic's errors as sentences for the person who wrote the manifest."""
 
 import difflib
-import json
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
@@ -9,10 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from recsys_api import patterns
-from recsys_api.rule_types import Problem
-
-_SHOWN = 80
-"""Characters of a value that a message repeats."""
+from recsys_api.rule_types import Problem, shown
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
@@ -28,7 +24,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """What is wrong and what to write; the library's own words where we have none."""
-    kind, context, value = detail["type"], detail.get("ctx", {}), _shown(detail["input"])
+    kind, context, value = detail["type"], detail.get("ctx", {}), shown(detail["input"])
     if kind == "missing":
         return "is missing; add it"
     if kind == "extra_forbidden":
@@ -59,12 +55,6 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "model_type": lambda _ctx: "is not an object; write its fields indented below it",
     "dict_type": lambda _ctx: "is not an object; write its fields indented below it",
 }
-
-
-def _shown(value: object) -> str:
-    """The value as in JSON, shortened."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _unknown_field(location: tuple[int | str, ...], model: type[BaseModel]) -> str:

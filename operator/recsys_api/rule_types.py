@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic.alias_generators import to_snake
 
+_SHOWN = 80
+"""Characters of a value that a message repeats."""
 Predicate = Callable[[Any], bool]
 
 
@@ -19,9 +21,11 @@ class Problem:
     """Path as kubectl writes it: spec.rollout.steps[0].weight."""
     message: str
     """What is wrong and what to write instead."""
+    found: str = ""
+    """What stands there, where that is short enough to be shown and the message does not say it."""
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
+        return f"{self.field}: {self.message}" + (f" (found {self.found})" if self.found else "")
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,16 @@ class Rule:
         for path in self.paths:
             for place, value in values_at(root, path):
                 if not self.holds(value):
-                    yield Problem(f"{place}.{self.field}" if self.field else place, self.message)
+                    yield Problem(f"{place}.{self.field}" if self.field else place, self.message, self._found(value))
+
+    def _found(self, value: Any) -> str:
+        """The text or number that is to be changed, or the entries of a map; a rule of CEL cannot say it."""
+        if self.field:
+            value = next((each for _, each in values_at(value, self.field)), None)
+        if isinstance(value, dict):
+            entries = ((key, each) for key, each in value.items() if not self.holds({key: each}))
+            return ", ".join(f"{key}: {shown(each)}" for key, each in entries)
+        return shown(value) if isinstance(value, str | int | float) else ""
 
 
 def values_at(root: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -72,6 +85,12 @@ def _step(place: str, value: Any, name: str, many: bool) -> Iterator[tuple[str, 
         yield from ((f"{place}[{index}]", item) for index, item in enumerate(child))
     else:
         yield place, child
+
+
+def shown(value: object) -> str:
+    """A value as in JSON, shortened, for a message."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def quote(text: str) -> str:

@@ -118,7 +118,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         _QUANTITIES,
         "self.all(k, type(self[k]) == int ? self[k] >= 0 : (isQuantity(self[k]) && !self[k].startsWith('-')))",
-        'an amount is not a quantity; write a number with a unit, not negative, as in cpu: "500m" or memory: 4Gi',
+        "an amount is not a quantity; write a number, not negative, with a unit of Kubernetes, as in "
+        'cpu: "500m" or memory: 4Gi, not 4GB',
         ok.quantities_are_quantities,
     ),
     Rule(

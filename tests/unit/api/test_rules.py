@@ -6,11 +6,11 @@ import re
 import pytest
 from tests.manifests.accepted import ACCEPTED_CASES
 from tests.manifests.bad import MODEL_CASES
-from tests.manifests.case import Case
+from tests.manifests.case import ABSENT, GATE, POD_METADATA, SLO, STEPS, Case
 from tests.manifests.good import good_model
 
 from recsys_api import patterns
-from recsys_api.manifest import parse_manifest
+from recsys_api.manifest import ManifestError, parse_manifest
 from recsys_api.predicates import always
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Rule, values_at
@@ -51,6 +51,32 @@ def test_message_says_what_is_wrong_and_what_to_do(rule: Rule) -> None:
     assert problem
     assert remedy or "remove it" in problem
     assert "\n" not in rule.message
+
+
+FOUND: tuple[tuple[str, object, str], ...] = (
+    (
+        "spec.training.resources.requests",
+        {"cpu": "500m", "memory": "4GB"},
+        "spec.training.resources.requests: an amount is not a quantity; write a number, not negative, with a unit of "
+        'Kubernetes, as in cpu: "500m" or memory: 4Gi, not 4GB (found memory: "4GB")',
+    ),
+    ("spec.serving.resources.limits", {"memory": "4Gi", "gpu": 1}, "(found gpu: 1)"),
+    (POD_METADATA, {"labels": {"team": "my team"}}, '(found labels: {"team": "my team"})'),
+    (f"{GATE}.atLeast", "5", '(found "5")'),
+    (f"{SLO}.sli.thresholdMilliseconds", ABSENT, "as in thresholdMilliseconds: 50"),
+    ("spec.training.nodes", 3, "or change model.architecture (found 3)"),
+    (STEPS, [{"name": "a", "weight": 100}, {"name": "b", "weight": 5}], "give each a weight of its own"),
+)
+"""(path, value, how the CLI's line ends)."""
+
+
+@pytest.mark.parametrize(("path", "value", "end"), FOUND, ids=[path for path, _, _ in FOUND])
+def test_the_cli_shows_what_breaks_a_rule(path: str, value: object, end: str) -> None:
+    model = {"spec.model": {"architecture": "PureSVD"}} if path.endswith("nodes") else {}
+    changed = Case("", {path: value, **model}, ()).apply(good_model())
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(json.dumps(changed))
+    assert str(caught.value).splitlines()[0].endswith(end)
 
 
 @pytest.mark.parametrize("case", ACCEPTED_CASES, ids=lambda case: case.name)
