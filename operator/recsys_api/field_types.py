@@ -1,8 +1,8 @@
 """Types of single fields in manifests: what pydantic checks is what the CRD says."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import Field, StringConstraints
 
 from recsys_api import patterns
 
@@ -15,25 +15,3 @@ ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=16384)]
 Quantities = Annotated[dict[str, str | int], Field(max_length=16)]
-Toleration = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {
-                "key": {"type": "string", "maxLength": 317, "description": "Taint key; empty means every taint."},
-                "operator": {"type": "string", "enum": ["Exists", "Equal"], "description": "Default Equal."},
-                "value": {"type": "string", "maxLength": 63, "description": "Taint value; empty under Exists."},
-                "effect": {
-                    "type": "string",
-                    "enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"],
-                    "description": "Effect to tolerate; absent means every effect.",
-                },
-                "tolerationSeconds": {
-                    "type": "integer",
-                    "description": "How long a pod stays after a NoExecute taint; absent means for ever.",
-                },
-            },
-        }
-    ),
-]

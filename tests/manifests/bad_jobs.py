@@ -64,6 +64,15 @@ JOB_CASES = (
         "toleration of an unknown effect",
         {"spec.training.podTemplate.tolerations": [{"key": "x", "effect": "Never"}]},
         ("spec.training.podTemplate.tolerations[0].effect", "NoSchedule"),
-        only_cluster=True,
+    ),
+    Case(
+        "toleration of an unknown operator",
+        {"spec.serving.podTemplate.tolerations": [{"key": "x", "operator": "exists"}]},
+        ("spec.serving.podTemplate.tolerations[0].operator", "Exists"),
+    ),
+    Case(
+        "toleration that lasts a text",
+        {"spec.training.podTemplate.tolerations": [{"key": "x", "tolerationSeconds": "60"}]},
+        ("spec.training.podTemplate.tolerations[0].tolerationSeconds", "integer"),
     ),
 )

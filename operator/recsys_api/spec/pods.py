@@ -1,11 +1,11 @@
 """What several parts of a spec say about pods and their Secrets."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from recsys_api.base import Contract
-from recsys_api.field_types import LongText, ObjectName, Quantities, ShortText, Toleration
+from recsys_api.field_types import LongText, ObjectName, Quantities, ShortText
 
 
 class SecretReference(Contract):
@@ -13,6 +13,21 @@ class SecretReference(Contract):
 
     name: ObjectName
     """Name of the Secret."""
+
+
+class Toleration(Contract):
+    """A taint that the pods tolerate."""
+
+    key: Annotated[str, StringConstraints(max_length=317)] | None = None
+    """Taint key; empty means every taint."""
+    operator: Literal["Exists", "Equal"] | None = None
+    """Default Equal."""
+    value: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """Taint value; empty under Exists."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect to tolerate; absent means every effect."""
+    toleration_seconds: int | None = None
+    """How long a pod stays after a NoExecute taint; absent means for ever."""
 
 
 class PodTemplate(Contract):
