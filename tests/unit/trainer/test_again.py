@@ -184,6 +184,24 @@ def test_the_page_shows_everything_and_loads_nothing(fitted: Path) -> None:
         assert words in text
 
 
+def test_settings_are_shown_as_a_manifest_writes_them(fitted: Path, fitted_report: dict[str, Any]) -> None:
+    changed = {**fitted_report, "model": {"on": True, "parts": [{"uri": "s3://a"}, {"uri": "s3://b"}], "none": {}}}
+    protocol = NcfProtocolReport.model_validate_json((fitted / "ncf-protocol.json").read_bytes())
+    page = render_page(EvaluationReport.model_validate(changed), protocol)
+    settings = page[page.index("<h2>Settings</h2>") :]
+    for field, value in {
+        "data.columns.timestamp": "ts",
+        "data.validation.maxNullFraction": "&#x27;0&#x27;",
+        "training.optimizer.learningRate": "0.01",
+        "model.on": "true",
+        "model.parts[1].uri": "s3://b",
+        "model.none": "{}",
+    }.items():
+        assert f"<td>{field}</td><td>{value}</td>" in settings
+    assert "{&#x27;" not in settings
+    assert "<td>model.hiddenLayers</td><td>[16, 8]</td>" in (fitted / "report.html").read_text()
+
+
 def test_what_a_user_wrote_is_escaped(fitted: Path, fitted_report: dict[str, Any]) -> None:
     poison = "<script>alert('x')</script><img src=x onerror=y>"
     groups = {"metrics": {poison: fitted_report["metrics"]}, "gaps": dict.fromkeys(fitted_report["metrics"], 0.0)}

@@ -8,7 +8,7 @@ from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import MetricValue
 from recsys_trainer.html.beside import groups_section, protocol_section, stable_section
 from recsys_trainer.html.charts import bar_chart, line_chart
-from recsys_trainer.html.parts import figure, metric_table, table, value_text
+from recsys_trainer.html.parts import figure, metric_table, setting_rows, table, value_text
 from recsys_trainer.table import SHOWN, asked_users
 
 _STYLE = """
@@ -160,9 +160,10 @@ def _calibration(report: EvaluationReport) -> Iterator[str]:
 def _settings(report: EvaluationReport) -> Iterator[str]:
     yield "<h2>Settings</h2>"
     rows = [
-        (f"{block}.{name}", str(value))
+        row
         for block, content in (("data", report.data), ("model", report.model), ("training", report.training))
         for name, value in content.items()
         if name != "history"
+        for row in setting_rows(f"{block}.{name}", value)
     ]
     yield table(("field", "value"), rows)

@@ -1,7 +1,10 @@
 """What sections of the page are made of. All text that comes in is escaped here."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
+
+import yaml
 
 from recsys_api.report import Figure, Metrics
 from recsys_api.run_spec import MetricValue
@@ -27,6 +30,20 @@ def metric_table(block: Metrics, others: Mapping[str, Metrics]) -> str:
         for name, each in block.items()
     ]  # fmt: skip
     return table(("metric", "value", "interval", "n", *others), rows) if rows else "<p>none</p>"
+
+
+def setting_rows(field: str, value: object) -> Iterator[tuple[str, str]]:
+    """(field, value) of a setting and of all below it, as a manifest writes them."""
+    inside: Iterable[tuple[str, object]] = ()
+    if isinstance(value, Mapping):
+        inside = [(f"{field}.{name}", each) for name, each in value.items()]
+    elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+        inside = [(f"{field}[{at}]", each) for at, each in enumerate(value)]
+    for name, each in inside:
+        yield from setting_rows(name, each)
+    if not inside:
+        text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
+        yield field, text.removesuffix("\n").removesuffix("\n...")
 
 
 def value_text(metric: MetricValue | Figure | None) -> str:
