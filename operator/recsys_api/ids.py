@@ -1,4 +1,4 @@
-"""Ids of users and items: UTF-8 strings compared bytewise (docs/contracts.md, recommending rules 1)."""
+"""Ids of users and items: UTF-8 strings compared bytewise, integers as minimal decimal text (docs/contracts.md section 4)."""
 
 MAX_ID_BYTES = 256
 

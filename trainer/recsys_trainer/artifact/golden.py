@@ -1,4 +1,4 @@
-"""Golden answers: what serving must reproduce, recomputed from the exported files in fp32 (recommending rules 5)."""
+"""Golden answers: what serving must reproduce, recomputed from the exported files in fp32 (docs/contracts.md section 3)."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which interactions train, which choose the epoch, which judge: recommending rules 2."""
+"""Which interactions train, which choose the epoch, which judge: no part learns from what another one is judged by."""
 
 from collections.abc import Callable
 

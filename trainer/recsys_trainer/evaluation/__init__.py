@@ -1,1 +1,1 @@
-"""Ranking, metrics, intervals and gates: recommending rules 3 and 4."""
+"""Ranking of the whole catalogue without what a user has had, metrics with intervals over users, and gates."""
