@@ -1,12 +1,17 @@
-"""SIGTERM: at once where nothing would be lost, after a checkpoint where training can leave one."""
+"""SIGTERM and Ctrl-C: at once where nothing would be lost, after a checkpoint where training can leave one."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from recsys_api.exit_codes import ExitCode
+from recsys_trainer.progress import over
+
+_ENDS = "note: Ctrl-C ends the step and saves; once more ends at once"
 
 
 class Terminated(SystemExit):
@@ -16,10 +21,20 @@ class Terminated(SystemExit):
         super().__init__(int(ExitCode.TERMINATED))
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C arrived; the state is saved."""
+
+
 class Stop:
-    """Whether SIGTERM has arrived while it was postponed."""
+    """Whether SIGTERM or Ctrl-C has arrived while it was postponed."""
 
     asked = False
+    interrupted = False
+    """By Ctrl-C."""
+
+    def end(self) -> Terminated | Interrupted:
+        """What who was asked raises once the state is saved."""
+        return Interrupted() if self.interrupted else Terminated()
 
 
 def terminate(number: int, frame: FrameType | None) -> None:
@@ -29,7 +44,7 @@ def terminate(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def postponed() -> Iterator[Stop]:
-    """Inside, the first SIGTERM only asks; the second ends at once. Who leaves while asked must end by itself."""
+    """Inside, the first SIGTERM or Ctrl-C only asks; the second ends at once. Who leaves while asked must end by itself."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -37,11 +52,20 @@ def postponed() -> Iterator[Stop]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         if stop.asked:
-            raise Terminated
-        stop.asked = True
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        stop.asked, stop.interrupted = True, number == signal.SIGINT
+        if stop.interrupted:
+            os.write(2, f"{over(sys.stderr)}{_ENDS}\n".encode())  # print may be what it interrupts
 
-    before = signal.signal(signal.SIGTERM, ask)
+    before = {number: signal.signal(number, ask) for number in _postponable()}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _postponable() -> list[signal.Signals]:
+    """Ctrl-C only where it would end the process: of what runs in the background a shell has it ignored."""
+    ends = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return [signal.SIGTERM, signal.SIGINT] if ends else [signal.SIGTERM]

@@ -1,7 +1,8 @@
-"""A training Job that got SIGTERM leaves a checkpoint, and the next attempt goes on from it."""
+"""A training that got SIGTERM or Ctrl-C leaves a checkpoint, and the next attempt goes on from it."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.trainer.conftest import Job
+from tests.unit.trainer.conftest import Job, Manifest
 
+from recsys_trainer import cli
 from recsys_trainer.checkpoints import FOLDER, INDEX
+from recsys_trainer.stopping import postponed
 
 TERMINATES_ITSELF = """
 import os, signal, sys
@@ -27,6 +30,24 @@ cli.lines = lines
 sys.exit(cli.main(["train"]))
 """
 """After its first epoch: whoever sent the signal from outside might come after the last."""
+
+INTERRUPTS_ITSELF = """
+import signal, sys
+from recsys_trainer import cli
+
+def lines():
+    def progress(epoch):
+        if epoch.epoch == 1:
+            for _ in range(int(sys.argv[1])):
+                signal.raise_signal(signal.SIGINT)
+    return progress
+
+cli.lines = lines
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal, wherever the tests run
+sys.exit(cli.main(sys.argv[2:]))
+"""
+"""The same by Ctrl-C, as often as the first argument says."""
+ENDS = "note: Ctrl-C ends the step and saves; once more ends at once\n"
 
 
 def settings(family: str) -> dict[str, Any]:
@@ -63,6 +84,46 @@ def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_th
     assert not (tmp_path / "version" / FOLDER).exists()
     summary = json.loads((tmp_path / "version/reports/training.json").read_text())
     assert (summary["resumes"], summary["resumeExact"]) == (1, True)
+
+
+def interrupted(times: int, command: list[str]) -> str:
+    """What is said by a fit that Ctrl-C was pressed for after its first epoch."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    whole = [sys.executable, "-c", INTERRUPTS_ITSELF, str(times), *command]
+    run = subprocess.run(whole, env=environment, capture_output=True, check=False, text=True)
+    assert run.returncode == 130, run.stderr
+    return run.stderr
+
+
+@pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS"])
+def test_ctrl_c_saves_and_the_same_command_goes_on_there(family: str, write_manifest: Manifest, tmp_path: Path) -> None:
+    manifest = write_manifest(**settings(family), **{"training.checkpointSeconds": 86400})
+    whole, broken = (["fit", "-f", str(manifest), "--output", str(tmp_path / name)] for name in ("whole", "broken"))
+    said = interrupted(1, broken)
+    assert said.endswith(f"{ENDS}error: interrupted: saved; the same command goes on there\n")
+    assert (tmp_path / "broken" / INDEX).exists()
+    assert (cli.main(whole), cli.main(broken)) == (0, 0)
+    found = [json.loads((tmp_path / name / "reports/training.json").read_text()) for name in ("whole", "broken")]
+    assert [each["resumes"] for each in found] == [0, 1]
+    assert found[0]["digest"] == found[1]["digest"]
+
+
+def test_a_second_ctrl_c_ends_at_once(write_manifest: Manifest, tmp_path: Path) -> None:
+    manifest = write_manifest(**{"training.checkpointSeconds": 86400})
+    said = interrupted(2, ["fit", "-f", str(manifest), "--output", str(tmp_path / "out")])
+    assert said.endswith(f"{ENDS}error: interrupted\n")
+    assert not (tmp_path / "out" / INDEX).exists()
+
+
+def test_ctrl_c_that_the_shell_has_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with postponed() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert not stop.asked
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("setting", [{"model.regularization": 0.5}, {"training.seed": 1}])

@@ -11,7 +11,7 @@ from torch import Tensor
 from recsys_trainer.fitting.best_epoch import BestEpoch
 from recsys_trainer.fitting.task import Fitted, Task, finite
 from recsys_trainer.models.base import Recommender
-from recsys_trainer.stopping import Stop, Terminated, postponed
+from recsys_trainer.stopping import Stop, postponed
 
 Saved = tuple[dict[str, Any], Iterator[tuple[str, Tensor]]]
 FINISHED = (0, 0)
@@ -88,7 +88,7 @@ class Epochs(ABC):
         """After a whole step, sweep or epoch: in between weights and state would not belong together.
 
         Raises:
-            Terminated: SIGTERM arrived; the state is saved.
+            Terminated, Interrupted: SIGTERM or Ctrl-C arrived; the state is saved.
         """
         saved, workers = self._task.checkpoints, self._task.workers
         asked = workers.any(stop.asked)
@@ -96,7 +96,7 @@ class Epochs(ABC):
             saved.save(self._meta(), self._tensors(), now=asked or self.saves_in_place)
             if asked:
                 workers.wait()  # whoever ends first has the others ended by torchrun: not while one is writing
-                raise Terminated
+                raise stop.end()
 
     def _meta(self) -> dict[str, Any]:
         return {
@@ -134,7 +134,7 @@ def fit_in_epochs(task: Task, build: Callable[[], Epochs]) -> Fitted:
 
     Raises:
         DivergedError: a loss is not finite.
-        Terminated: SIGTERM arrived; the state is saved.
+        Terminated, Interrupted: SIGTERM or Ctrl-C arrived; the state is saved.
     """
     task.checkpoints.begin()
     if not task.checkpoints.active:
@@ -143,7 +143,7 @@ def fit_in_epochs(task: Task, build: Callable[[], Epochs]) -> Fitted:
         result = _resumable(task, build, stop)
         if stop.asked:
             task.workers.wait()
-            raise Terminated
+            raise stop.end()
     return result
 
 

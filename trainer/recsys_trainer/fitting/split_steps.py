@@ -24,7 +24,7 @@ def fit_split(task: Task, split: Split, loss: Loss) -> Fitted:
         DataError: every user has touched every item.
         DivergedError: a loss is not finite.
         OutOfMemoryError: the disk is full.
-        Terminated: SIGTERM arrived; the state is saved.
+        Terminated, Interrupted: SIGTERM or Ctrl-C arrived; the state is saved.
     """
     return fit_in_epochs(task, lambda: _SplitSteps(task, split, loss))
 

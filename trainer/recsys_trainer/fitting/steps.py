@@ -21,7 +21,7 @@ def fit_in_steps(task: Task, network: Recommender, loss: Loss) -> Fitted:
     Raises:
         DataError: every user has touched every item.
         DivergedError: a loss is not finite.
-        Terminated: SIGTERM arrived; the state is saved.
+        Terminated, Interrupted: SIGTERM or Ctrl-C arrived; the state is saved.
     """
     return fit_in_epochs(task, lambda: Steps(task, network, loss, build_optimizer(network, task.training)))
 

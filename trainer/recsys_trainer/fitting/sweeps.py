@@ -34,7 +34,7 @@ def fit_in_sweeps(task: Task, build: Callable[[], Sweeps]) -> Fitted:
 
     Raises:
         DivergedError: an objective is not finite.
-        Terminated: SIGTERM arrived; the state is saved.
+        Terminated, Interrupted: SIGTERM or Ctrl-C arrived; the state is saved.
     """
     return fit_in_epochs(task, lambda: _Sweeping(task, build()))
 
