@@ -96,11 +96,6 @@ class IdleTeam:
         self._thread: threading.Thread | None = None
         self._made, self._over = threading.Event(), threading.Event()
 
-    @property
-    def there(self) -> bool:
-        """Whether it is."""
-        return self._thread is not None
-
     def gather(self) -> None:
         """Make it, if it is not there."""
         if self._thread is None:

@@ -118,20 +118,23 @@ def spent():
         time.sleep(0.02)
     return time.process_time() - before
 
-alone = spent()
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+alone, before = spent(), threads()
 team.gather(); team.gather()
-threads, beside = len(os.listdir("/proc/self/task")), spent()
+during, beside = threads(), spent()
 team.dismiss(); team.dismiss()
-again = spent()
-print(alone, beside, again, threads, len(os.sched_getaffinity(0)), team.there)
+again, after = spent(), threads()
+print(alone, beside, again, before, during, after, len(os.sched_getaffinity(0)))
 """
 
 
 def test_an_idle_team_has_threads_sleep_and_its_end_lets_them_spin() -> None:
-    alone, beside, again, threads, cpus, there = in_a_process(SPENT_WAITING)
-    assert int(threads) > int(cpus)
-    assert min(float(alone), float(again)) > 2 * float(beside)
-    assert there == "False"
+    alone, beside, again, before, during, after, cpus = map(float, in_a_process(SPENT_WAITING))
+    assert during == before + cpus + 1
+    assert min(alone, again) > 2 * beside
+    assert after == before, "nothing is left of it"
 
 
 CROWDED = """
