@@ -1,6 +1,7 @@
 """/metrics of a training while it runs, for Prometheus (docs/contracts.md section 7)."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -24,10 +25,10 @@ class TrainingMetrics(Collector, WithinEpochs):
     Figures are made when they are asked for; what is not known yet is no series, and no 0.
     """
 
-    def __init__(self, shown: Progress) -> None:
+    def __init__(self, shown: Progress, waits: Waits | None = None) -> None:
         self._shown, self._samples, self._done = shown, 0, 0.0
         self._last: EpochProgress | None = None
-        self._waits, self._waited = Waits(), 0.0
+        self._waits, self._waited, self._looking = waits or Waits(), 0.0, threading.Lock()
 
     def __call__(self, epoch: EpochProgress) -> None:
         """An epoch has ended."""
@@ -46,14 +47,18 @@ class TrainingMetrics(Collector, WithinEpochs):
         done = "Share of the running epoch's steps that are over"
         yield GaugeMetricFamily("recsys_training_epoch_progress_ratio", done, value=self._done)
         if self._waits.told:
-            self._waited += self._waits.seconds()
             text = "Seconds for which threads could have run and had no CPU, summed over threads"
-            yield CounterMetricFamily("recsys_training_cpu_wait_seconds", text, value=self._waited)
+            yield CounterMetricFamily("recsys_training_cpu_wait_seconds", text, value=self._waited_so_far())
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             text = "Bytes that tensors hold on the GPU"
             yield GaugeMetricFamily("recsys_training_device_memory_bytes", text, value=torch.cuda.memory_allocated())
         if self._last is not None:
             yield from _of_epoch(self._last)
+
+    def _waited_so_far(self) -> float:
+        with self._looking:  # each scrape has a thread of its own: two must not look from the same look on
+            self._waited += self._waits.seconds()
+            return self._waited
 
 
 def _of_epoch(epoch: EpochProgress) -> Iterator[Metric]:

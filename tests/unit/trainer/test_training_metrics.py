@@ -4,6 +4,7 @@ import io
 import re
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from tests.unit.trainer.test_parallel import both, ended, free_port
 
 from recsys_api.telemetry import METRICS_PORT_VARIABLE
 from recsys_trainer import cli
-from recsys_trainer.progress import Bar, EpochProgress, within
-from recsys_trainer.training_metrics import LOOPBACK, published
+from recsys_trainer.crowding import Waits
+from recsys_trainer.progress import Bar, EpochProgress, silent, within
+from recsys_trainer.training_metrics import LOOPBACK, TrainingMetrics, published
 
 NOT_KNOWN = {"recsys_training_loss", "recsys_training_epoch", "recsys_training_validation_ndcg"}
 OTHER_LOOPBACK = "127.0.0.2"
@@ -80,6 +82,37 @@ def test_what_is_not_known_is_no_series() -> None:
     }  # fmt: skip
     assert [epoch.epoch for epoch in told] == [1, 2]
     assert refused(port), "it ends with the training"
+
+
+class Overtaken(Waits):
+    """Another scrape begins just before its first look."""
+
+    def __init__(self, tasks: Path, scrape: Callable[[], Any]) -> None:
+        super().__init__(tasks)
+        self.other = threading.Thread(target=scrape)
+
+    def seconds(self) -> float:
+        if self.other.ident is None:
+            self.other.start()
+            self.other.join(timeout=0.2)  # it is over, or it waits for this one
+        return super().seconds()
+
+
+def test_scrapes_at_the_same_instant_count_a_wait_once(tmp_path: Path) -> None:
+    def waited() -> float:
+        (found,) = [each for each in metrics.collect() if each.name == "recsys_training_cpu_wait_seconds"]
+        return found.samples[0].value
+
+    said = tmp_path / "1/schedstat"
+    said.parent.mkdir()
+    said.write_text("0 7000000000 0")
+    waits = Overtaken(tmp_path, waited)
+    metrics = TrainingMetrics(silent, waits)
+    said.write_text("0 8000000000 0")
+    assert waited() == 1
+    waits.other.join()
+    said.write_text("0 10000000000 0")
+    assert waited() == 3
 
 
 def test_a_bar_is_still_drawn() -> None:
