@@ -21,7 +21,7 @@ from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.gmf import GMF
 from recsys_trainer.models.mlp import MLP
-from recsys_trainer.models.neumf import NeuMF, training_alone
+from recsys_trainer.models.neumf import Branch, NeuMF, training_alone
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.negatives import KnownPairs, PopularitySampler
 from recsys_trainer.training_data import Positives
@@ -292,6 +292,42 @@ def test_pretraining_starts_neumf_as_the_weighted_sum_of_its_branches() -> None:
     joined = NeuMF(USERS, ITEMS, settings)
     joined.join(parts[0].exported(), parts[1].exported(), alpha=0.3)
     users, items = torch.arange(USERS), torch.arange(ITEMS)
+    expected = 0.3 * parts[0](users, items) + 0.7 * parts[1](users, items)
+    torch.testing.assert_close(joined(users, items), expected)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_what_pretraining_found_is_what_neumf_starts_from(batch_norm: bool) -> None:
+    """A single step changes no weight, but what batch norms know of the batch; without theirs scores would differ by 2."""
+    alone = training("NeuMF", epochs=30, batchSize=10**6, optimizer={"learningRate": 0.05})
+    together = training("NeuMF", epochs=1, batchSize=10**6, optimizer={"learningRate": 1e-12})
+    pretraining = {"epochs": 30, "alpha": 0.25, "learningRate": 0.05}
+    users, items, positives = torch.arange(USERS), torch.arange(ITEMS), two_tastes()
+    scores = {}
+    for asked, settings in (
+        (model("GMF"), alone),
+        (model("MLP", batchNorm=batch_norm), alone),
+        (model("NeuMF", batchNorm=batch_norm, pretraining=pretraining), together),
+    ):
+        weights = fit(asked, settings, positives, None, "cpu").weights
+        network = FAMILIES[asked.architecture].load(artifact_model(asked, positives, weights), weights).eval()
+        scores[asked.architecture] = network(users, items).detach()
+    expected = 0.25 * scores["GMF"] + 0.75 * scores["MLP"]
+    torch.testing.assert_close(scores["NeuMF"], expected, rtol=0, atol=0.5 if batch_norm else 1e-6)
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_batch_norms_go_on_in_neumf_where_its_branch_has_left_them(learns: bool) -> None:
+    settings = model("NeuMF", batchNorm=True)
+    parts, joined = (GMF(USERS, ITEMS, settings), Branch(USERS, ITEMS, settings)), NeuMF(USERS, ITEMS, settings)
+    users, items = torch.arange(USERS), torch.arange(ITEMS)
+    with torch.no_grad():
+        for each in parts[1].mlp_norm.parameters():
+            each.uniform_(0.5, 2)
+        parts[1].train()(users, items)
+    joined.join(parts[0].exported(), parts[1].exported(), alpha=0.3)
+    for each in (*parts, joined):
+        each.train(learns)
     expected = 0.3 * parts[0](users, items) + 0.7 * parts[1](users, items)
     torch.testing.assert_close(joined(users, items), expected)
 

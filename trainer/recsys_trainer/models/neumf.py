@@ -64,12 +64,23 @@ class NeuMF(Recommender):
     @torch.no_grad()
     def join(self, of_gmf: dict[str, Tensor], of_mlp: dict[str, Tensor], alpha: float) -> None:
         """Start from both trained branches: the score is alpha x GMF + (1 - alpha) x MLP."""
-        own = dict(self.named_parameters())
+        own = self.state_dict()
         for name, values in {**of_gmf, **of_mlp}.items():
             if not name.startswith("out."):
                 own[name].copy_(values)
         self.out.weight.copy_(torch.cat((alpha * of_gmf["out.weight"], (1 - alpha) * of_mlp["out.weight"]), dim=1))
         self.out.bias.copy_(alpha * of_gmf["out.bias"] + (1 - alpha) * of_mlp["out.bias"])
+
+
+class Branch(mlp.MLP):
+    """An MLP to go on from: its batch norms are no part of the layers."""
+
+    def exported(self, *, copies: bool = True) -> dict[str, Tensor]:
+        """All that it has."""
+        return Recommender.exported(self, copies=copies)
+
+
+BRANCHES = (gmf.FAMILY, NetworkFamily(Branch))
 
 
 class NeuMFFamily(NetworkFamily):
@@ -80,15 +91,15 @@ class NeuMFFamily(NetworkFamily):
         settings = task.model.pretraining
         if settings is None:
             return super().fit(task)
-        alone, families = training_alone(task.training, settings), (gmf.FAMILY, mlp.FAMILY)
+        alone = training_alone(task.training, settings)
         branches = [
             family.fit(replace(task, training=alone, chosen=task.chosen[at : at + 1]))
-            for at, family in enumerate(families)
+            for at, family in enumerate(BRANCHES)
         ]
         network = self.build(task)
         assert isinstance(network, NeuMF), "this family builds no other"
         network.join(branches[0].weights, branches[1].weights, settings.alpha)
-        fitted = self.train(replace(task, chosen=task.chosen[len(families) :]), network)
+        fitted = self.train(replace(task, chosen=task.chosen[len(BRANCHES) :]), network)
         fitted.before = [branch.best_epoch for branch in branches]
         fitted.seconds += sum(branch.seconds for branch in branches)
         fitted.samples += sum(branch.samples for branch in branches)
