@@ -6,6 +6,7 @@ import torch
 
 from recsys_api.spec.model import LeastSquares, Model, Probabilistic
 from recsys_api.spec.training import Training
+from recsys_trainer.errors import DivergedError
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting import alternating, ragged, solvers
 from recsys_trainer.fitting.alternating import Ahead, add_singular_vectors
@@ -233,3 +234,22 @@ def test_more_ratings_make_a_score_surer() -> None:
     users, items = torch.arange(USERS), torch.arange(USERS) % ITEMS
     unsure, sure = (score_variance(weights, each, Probabilistic(), users, items) for each in (few, many))
     assert (sure < unsure).all()
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "advice"),
+    [
+        ("ExplicitALS", {"regularization": 1e-30}, "raise model.regularization, or lower embeddingDim"),
+        (
+            "ProbabilisticMF",
+            {"probabilistic": {"sigmaUser": 1e-30}},
+            "bring the sigmas of model.probabilistic nearer to each other, or lower embeddingDim",
+        ),
+    ],
+)
+def test_an_objective_that_is_no_number_ends_with_advice_that_the_family_takes(
+    family: str, settings: dict[str, object], advice: str
+) -> None:
+    model = Model.model_validate({"architecture": family, "embeddingDim": 64, **settings})
+    with pytest.raises(DivergedError, match=f"the loss of epoch 1 is nan; {advice}"):
+        fit(model, Training(), some_positives(ratings=True), None, "cpu")

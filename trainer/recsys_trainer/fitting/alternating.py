@@ -5,6 +5,7 @@ What the families of this kind share; they differ in values, penalty and biases.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
 from recsys_trainer.fitting.solvers import SOLVERS, Solver
 from recsys_trainer.fitting.spectral import right_vectors
-from recsys_trainer.fitting.sweeps import Penalty, Side, Sweeps, fit_in_sweeps
+from recsys_trainer.fitting.sweeps import FIX, Penalty, Side, Sweeps, fit_in_sweeps
 from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.dot import DotProduct, start_factors
 
@@ -42,6 +43,7 @@ def fit_alternating(
     weights: Tensor | None = None,
     spectral: bool = False,
     momentum: float = 0.0,
+    fix: str = FIX,
     **biases: Tensor,
 ) -> Fitted:
     """Fit.
@@ -52,6 +54,7 @@ def fit_alternating(
         weights: how much each squared error counts, [nnz]; None: 1.
         spectral: start from the singular vectors of the matrix, beside the random numbers that are small against them.
         momentum: share of a sweep's change that the next one starts beyond it.
+        fix: what helps where the objective is not finite.
         biases: tensors to export beside the factors.
     """
 
@@ -61,7 +64,8 @@ def fit_alternating(
         factors = (start_factors(rows, width, START_STD / width**0.5) for rows in (positives.users, positives.items))
         network = DotProduct(*factors, **biases).to(task.device)
         matrix = sparse_rows(positives, values, task.device, weights)
-        return _Alternating(network, matrix, penalties, SOLVERS[solver], momentum).sweeps(spectral=spectral)
+        sweeps = _Alternating(network, matrix, penalties, SOLVERS[solver], momentum).sweeps(spectral=spectral)
+        return replace(sweeps, fix=fix)
 
     return fit_in_sweeps(task, build)
 

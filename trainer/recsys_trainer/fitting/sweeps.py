@@ -14,6 +14,8 @@ from recsys_trainer.fitting.task import Fitted, Task
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.stopping import Stop
 
+FIX = "raise model.regularization, or lower embeddingDim"
+
 
 @dataclass(frozen=True)
 class Sweeps:
@@ -27,6 +29,8 @@ class Sweeps:
     """What the next sweep depends on beside the network; changed in place."""
     start: Callable[[], None] | None = None
     """Finds where the first sweep begins; left out where an interrupted fit goes on."""
+    fix: str = FIX
+    """What helps where the objective is not finite."""
 
 
 def fit_in_sweeps(task: Task, build: Callable[[], Sweeps]) -> Fitted:
@@ -42,11 +46,9 @@ def fit_in_sweeps(task: Task, build: Callable[[], Sweeps]) -> Fitted:
 class _Sweeping(Epochs):
     """Epochs of one sweep; a checkpoint may lie between any two."""
 
-    fix = "raise model.regularization, or lower embeddingDim"
-
     def __init__(self, task: Task, sweeps: Sweeps) -> None:
         super().__init__(task, sweeps.network)
-        self._sweeps = sweeps
+        self._sweeps, self.fix = sweeps, sweeps.fix
         sweeps.network.eval().requires_grad_(False)
 
     @property

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recsys_trainer.training_data import Positives
 
 SOLVER = "Cholesky"
+FIX = "bring the sigmas of model.probabilistic nearer to each other, or lower embeddingDim"
 CHUNK_VALUES = 2**24
 
 
@@ -48,7 +49,7 @@ class ProbabilisticMF(RatingFamily):
         )
         solver = chosen(task.model, "solver", SOLVER)
         mean = ratings.mean()
-        return fit_alternating(task, ratings - mean, penalties, solver, global_bias=mean.reshape(1))
+        return fit_alternating(task, ratings - mean, penalties, solver, fix=FIX, global_bias=mean.reshape(1))
 
     def fold_in_rated(self, model: Model) -> FoldIn:
         """The mode of the user's posterior, the items' factors given."""
