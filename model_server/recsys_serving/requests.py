@@ -10,7 +10,7 @@ from recsys_api.ids import InvalidIdError, canonical_id
 MAX_BODY_BYTES = 1 << 20
 MAX_SEEN = 1000
 MAX_TOKEN_CHARACTERS = 16_384
-_REQUEST_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _SHOWN = 200
 EVENT_TYPES = ("click", "view", "conversion")
 
@@ -75,7 +75,7 @@ def parse_event(raw: bytes) -> EventRequest:
 
 def is_request_id(text: str) -> bool:
     """Whether a request id can be echoed in a header: 1 to 128 printable ASCII characters without space."""
-    return _REQUEST_ID.match(text) is not None
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def _parse_object(raw: bytes, *, allowed: set[str]) -> Mapping[str, object]:

@@ -45,6 +45,7 @@ REFUSED = [
     (json.dumps({"user": "u", "seen": [1] * (MAX_SEEN + 1)}).encode(), "seen", "at most"),
     (b'{"user": "u", "requestId": "a b"}', "requestId", "printable"),
     (b'{"user": "u", "requestId": "a\\r\\nb"}', "requestId", "printable"),
+    (b'{"user": "u", "requestId": "a\\n"}', "requestId", "printable"),
     (b'{"user": "u", "requestId": 5}', "requestId", "printable"),
     (b'{"user": "u", "topK": 5}', "topK", "unknown field"),
 ]
