@@ -1,6 +1,7 @@
 """Bodies of the API: what is accepted, and what is said about the rest. No framework, so that a table can test it."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,8 +25,13 @@ class RequestError(Exception):
 
     def to_dict(self) -> dict[str, object]:
         """The published error body."""
-        shown = self.value if isinstance(self.value, (int, float, bool, type(None))) else str(self.value)[:_SHOWN]
-        return {"error": {"field": self.field, "value": shown, "message": self.message}}
+        return {"error": {"field": self.field, "value": _shown(self.value), "message": self.message}}
+
+
+def _shown(value: object) -> object:
+    # JSON has no infinity, but 1e999 is read as one.
+    is_plain = isinstance(value, (int, type(None))) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_plain else str(value)[:_SHOWN]
 
 
 @dataclass(frozen=True)
