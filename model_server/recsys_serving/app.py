@@ -108,10 +108,15 @@ class Api:
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         """404, 405 and 500 in the same form as our own errors."""
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        message = error.detail if isinstance(error, HTTPException) else "internal error; see the pod's log"
-        refused = RequestError("path", request.url.path, message, status=status)
-        return self.respond(request, refused.to_dict(), status)
+        refused = _refusal(request, error)
+        response = self.respond(request, refused.to_dict(), refused.status)
+        if isinstance(error, HTTPException):
+            response.headers.update(error.headers or {})
+        return response
+
+    async def gone(self, request: Request, error: Exception) -> Response:
+        """The caller left before its body had come: nobody reads this, and it is no defect for the log."""
+        return Response(status_code=400)
 
     def respond(self, request: Request, body: object, status: int, request_id: str = "") -> Response:
         """JSON with the headers that every answer carries."""
@@ -125,6 +130,15 @@ class Api:
             # The next request of this client must go to another pod: this one closes its connections soon.
             headers["connection"] = "close"
         return Response(json.dumps(body, separators=(",", ":")).encode(), status, headers)
+
+
+def _refusal(request: Request, error: Exception) -> RequestError:
+    path = request.url.path
+    if not isinstance(error, HTTPException):
+        return RequestError("path", path, "internal error; see the pod's log", status=500)
+    if error.headers and "Allow" in error.headers:
+        return RequestError("method", request.method, f"send {error.headers['Allow']} to {path}", status=405)
+    return RequestError("path", path, "unknown path; send POST /v1/recommend or POST /v1/events", status=404)
 
 
 async def read_body(request: Request) -> bytes:
@@ -153,4 +167,8 @@ def build_app(api: Api) -> Starlette:
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: api.http_error, 500: api.http_error})
+    handlers = {HTTPException: api.http_error, 500: api.http_error, ClientDisconnect: api.gone}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    # A redirect would be to http://, whatever the gateway speaks, and send the user's id there.
+    app.router.redirect_slashes = False
+    return app

@@ -157,11 +157,34 @@ async def test_a_body_beyond_1_mib_is_413(pod) -> None:
     assert reply.json()["error"]["field"] == "body"
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/recommend", 405), ("POST", "/nowhere", 404)])
-async def test_other_paths_and_methods_answer_in_the_same_form(pod, method: str, path: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "status", "field", "fix"),
+    [
+        ("GET", "/v1/recommend", 405, "method", "send POST"),
+        ("POST", "/nowhere", 404, "path", "POST /v1/recommend"),
+        ("POST", "/v1/recommend/", 404, "path", "POST /v1/recommend"),
+    ],
+)
+async def test_other_paths_and_methods_answer_in_the_same_form(
+    pod, method: str, path: str, status: int, field: str, fix: str
+) -> None:
     reply = await call(build_app(pod.api), method, path)
-    assert reply.status == status
-    assert reply.json()["error"]["field"] == "path"
+    error = reply.json()["error"]
+    assert (reply.status, error["field"]) == (status, field)
+    assert fix in error["message"]
+    assert reply.headers.get("allow") == ("POST" if status == 405 else None)
+
+
+async def test_a_caller_who_leaves_before_the_body_ends_is_neither_a_defect_nor_an_answer(pod) -> None:
+    async def left(scope, receive, send) -> None:
+        async def disconnected():
+            return {"type": "http.disconnect"}
+
+        await build_app(pod.api)(scope, disconnected, send)
+
+    for path in ("/v1/recommend", "/v1/events"):
+        assert (await call(left, "POST", path)).status == 400
+    assert 'source="None"' not in (await pod.get("/metrics")).body.decode()
 
 
 @pytest.mark.parametrize("same", [True, False])
