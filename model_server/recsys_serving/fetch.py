@@ -89,7 +89,8 @@ def ensure_artifact(settings: ArtifactSettings) -> ArtifactManifest:
             return load_verified(settings.artifact_dir, settings.digest)
         except ArtifactError as error:
             print(f"recsys-fetch: local copy is stale ({error}); copying again", file=sys.stderr)
-            shutil.rmtree(settings.artifact_dir)
+    # Also without a manifest: a container that ended while it removed a stale copy leaves some of its files.
+    shutil.rmtree(settings.artifact_dir, ignore_errors=True)
     return _copy_artifact(Store(settings.uri), settings)
 
 

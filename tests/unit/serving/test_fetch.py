@@ -74,6 +74,16 @@ def test_a_damaged_local_copy_is_replaced(store: Path) -> None:
     assert copy.read_bytes() == (store / "items.idmap").read_bytes()
 
 
+def test_what_an_interrupted_removal_left_is_replaced(store: Path) -> None:
+    env = env_for(store)
+    fetch.fetch(env)
+    (models(store) / "artifact/manifest.json").unlink()
+    (models(store) / "artifact/left.over").touch()
+    fetch.fetch(env)
+    copied = {path.name for path in (models(store) / "artifact").rglob("*")}
+    assert copied == {path.name for path in store.rglob("*")}
+
+
 def code_file(store: Path) -> None:
     (store / "triton/recommender/1").mkdir()
     (store / "triton/recommender/1/model.py").write_text("import os")
