@@ -86,7 +86,7 @@ def is_request_id(text: str) -> bool:
 
 def _parse_object(raw: bytes, *, allowed: set[str]) -> Mapping[str, object]:
     try:
-        body = json.loads(raw, parse_constant=_refuse_constant)
+        body = json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeats)
     except (ValueError, RecursionError) as error:
         reason = str(error)[:_SHOWN]
         raise RequestError("body", raw[:_SHOWN].decode("utf-8", "replace"), f"not JSON: {reason}") from error
@@ -100,6 +100,16 @@ def _parse_object(raw: bytes, *, allowed: set[str]) -> Mapping[str, object]:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _refuse_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # Otherwise the last one wins: of two lists of seen items the first would be recommended again.
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise RequestError(name[:_SHOWN], value, "stands twice; send it once")
+        found[name] = value
+    return found
 
 
 def _id(body: Mapping[str, object], field: str) -> str:

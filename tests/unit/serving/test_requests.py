@@ -53,6 +53,7 @@ REFUSED = [
     (b'{"user": "u", "requestId": "a\\n"}', "requestId", "printable"),
     (b'{"user": "u", "requestId": 5}', "requestId", "printable"),
     (b'{"user": "u", "topK": 5}', "topK", "unknown field"),
+    (b'{"user": "u", "seen": ["a"], "seen": ["b"]}', "seen", "stands twice"),
 ]
 
 
