@@ -1,5 +1,6 @@
 """`python -m recsys_serving.fetch`: the init container that copies, verifies and lays out one artifact."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -21,6 +22,7 @@ from recsys_serving.settings import ArtifactSettings, read_artifact_settings
 
 _CHUNK = 4 << 20
 _MANIFEST_LIMIT = 16 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Store:
@@ -69,6 +71,10 @@ class Store:
         except FileNotFoundError as error:
             raise UnreadableError(f"RECSYS_ARTIFACT_URI: {where} does not exist; was it exported?") from error
         except Exception as error:  # a store's client raises what it likes; all of it means: cannot be read
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise UnreadableError(
+                    f"RECSYS_MODELS_DIR: no room for {where} ({error.strerror}); free or add space on the node's disk"
+                ) from error
             reason = f"{type(error).__name__}: {error}"
             raise UnreadableError(
                 f"RECSYS_ARTIFACT_URI: {where} cannot be read ({reason}); check credentials"

@@ -84,6 +84,12 @@ def test_what_an_interrupted_removal_left_is_replaced(store: Path) -> None:
     assert copied == {path.name for path in store.rglob("*")}
 
 
+def test_a_full_disk_is_not_taken_for_a_store_that_cannot_be_read(store: Path) -> None:
+    with pytest.raises(ServingError, match="RECSYS_MODELS_DIR: no room") as caught:
+        fetch.Store(f"file://{store}").copy("items.idmap", Path("/dev/full"))
+    assert "credentials" not in str(caught.value)
+
+
 def code_file(store: Path) -> None:
     (store / "triton/recommender/1").mkdir()
     (store / "triton/recommender/1/model.py").write_text("import os")
