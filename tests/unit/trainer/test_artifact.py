@@ -1,6 +1,9 @@
 """The artifact: files, digests, rows, golden answers, and what serving may never see."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from safetensors.torch import load_file as load_tensors
 from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.artifact import ARTIFACT_FILES, ArtifactManifest, artifact_digest
+from recsys_api.idmap import write_idmap
 from recsys_trainer.artifact.export import write_artifact
 from recsys_trainer.artifact.served import Served, load_served, verify
 from recsys_trainer.artifact.triton import build_config
@@ -57,6 +61,21 @@ def test_a_changed_file_is_refused(fitted: Path, manifest: ArtifactManifest, tmp
         UnreadableError, match=r"s3://models/v1/artifact: .* its manifest says sha256:.*; copy it again whole"
     ):
         verify(tmp_path, manifest, "s3://models/v1/artifact")
+
+
+def test_golden_answers_are_utf_8_whatever_the_locale(fitted: Path, manifest: ArtifactManifest, tmp_path: Path) -> None:
+    for file in ("items.idmap", "weights.safetensors", "seen.safetensors", "popularity.safetensors"):
+        (tmp_path / file).write_bytes((fitted / "artifact" / file).read_bytes())
+    write_idmap(tmp_path / "users.idmap", [f"ü{row}" for row in range(manifest.model.users)])
+    (tmp_path / "model.json").write_text(manifest.model.model_dump_json())
+    code = (
+        "import sys; from pathlib import Path; from recsys_api.artifact import ArtifactModel\n"
+        "from recsys_trainer.artifact.golden import write_golden; folder = Path(sys.argv[1])\n"
+        "write_golden(folder, ArtifactModel.model_validate_json((folder / 'model.json').read_bytes()))"
+    )
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env={**os.environ, **ascii_only}, check=True)
+    assert json.loads((tmp_path / "golden.json").read_bytes())[0]["user"] == "ü0"
 
 
 def test_tensors_of_another_architecture_are_refused(fitted: Path, manifest: ArtifactManifest, tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def write_golden(folder: Path, model: ArtifactModel) -> None:
     """Write golden.json and golden.safetensors from the other files of `folder`."""
     served = load_served(folder, model)
     answers = golden_answers(served)
-    (folder / "golden.json").write_text(json.dumps([answer.to_dict(served) for answer in answers], ensure_ascii=False))
+    text = json.dumps([answer.to_dict(served) for answer in answers], ensure_ascii=False)
+    (folder / "golden.json").write_text(text, encoding="utf-8")
     known = [answer for answer in answers if answer.row >= 0]
     tensors = {
         "user_rows": np.array([answer.row for answer in known], dtype=np.int32),
