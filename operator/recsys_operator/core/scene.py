@@ -215,7 +215,10 @@ class Scene:
 
     def _eligible(self, version: VersionView) -> bool:
         status = version.status
-        if status.quarantined or status.phase in NEVER_WANTED or not passed_gates(version):
+        if status.quarantined or status.phase in NEVER_WANTED:
+            return False
+        # gates that changed while it serves are told in status: they hand its users to no older version
+        if not passed_gates(version) and status.phase != "Stable":
             return False
         if status.phase == "Superseded" and status.reason in reasons.NOT_WANTED_AGAIN:
             return False

@@ -24,7 +24,8 @@ from tests.unit.core.factories import (
     with_policy,
 )
 
-from recsys_operator.core.decision import EnsureServing
+from recsys_api.model_version import Condition
+from recsys_operator.core.decision import EnsureServing, RecordVersion
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.world import RouteIntent
 
@@ -296,3 +297,39 @@ def test_without_sticky_users_the_route_reads_back_as_it_was_meant() -> None:
         RouteIntent(rollout.stable.name, rollout.candidate.name, 25, 0), version=rollout.candidate.name, segment=1
     )
     assert routes(decide(rollout.world(model=build_model(spec), route=route), NOW, WATCHED)) == []
+
+
+# -- without a comparison there is no promotion
+
+
+def test_a_bake_that_began_beside_a_sick_stable_is_judged_by_its_own_objectives() -> None:
+    """At 100 % there is no stable to compare with: a dead candidate passed, and could not fail."""
+    rollout = build_rollout(phase="Baking", stable_was_unhealthy=True, segment_at=NOW - 110, clock_start=NOW - 25)
+    decision = decide(rollout.world(seconds=100, own=BAD, other=SILENT), NOW, WATCHED)
+    assert recorded(decision, rollout.candidate.name).phase == "RolledBack"
+    assert routes(decision)[0].intent == RouteIntent(rollout.stable.name)
+
+
+def test_a_version_that_warms_while_stable_is_being_replaced_by_its_previous_is_not_the_first_one() -> None:
+    old, bad = build_version(1, "Previous"), build_version(2, "RolledBack", quarantined=True)
+    rollout = build_rollout(phase="Warming", step=-1, weight=0, segment=0, clock_start=None, ledger=(), pods={})
+    new = build_version(3, "Warming", rollout=rollout.state.dump(), template=old.status.template)
+    pods = build_pods(old, 4) + build_pods(new, 4)
+    world = build_world(None, old, bad, new, pods=pods, route=build_route(RouteIntent(old.name)))
+    decision = decide(world, NOW, WATCHED)
+    assert recorded(decision, old.name).phase == "Stable"
+    assert recorded(decision, new.name).phase == "Warming"
+    assert [route for route in routes(decision) if route.intent.of(new.name)] == []
+
+
+def test_a_stable_version_that_fails_changed_gates_keeps_its_users() -> None:
+    """An older version of the same spec, which passed the gates of before, takes nothing over."""
+    failed = (Condition(type="GatePassed", status="False", reason="GateFailed"),)
+    old, new = build_version(1, "Previous", age=60), build_version(2, "Stable", age=60, conditions=failed)
+    world = build_world(
+        None, old, new, pods=build_pods(old, 4) + build_pods(new, 4), route=build_route(RouteIntent(new.name)),
+        serving={v.name: build_serving(v, 4) for v in (old, new)},
+    )  # fmt: skip
+    decision = decide(world, NOW, WATCHED)
+    assert routes(decision) == []
+    assert not [act for act in decision.acts if isinstance(act, RecordVersion)]

@@ -70,8 +70,10 @@ def judge(
     Args:
         watched_since: since when this process looks; what came before it cannot miss.
         alone: stable gets no traffic (weight 100), so only the objectives themselves can be shown.
-        against_stable_only: stable was unhealthy at the start and the policy is Proceed.
+        against_stable_only: stable was unhealthy at the start and the policy is Proceed; without effect where `alone`.
     """
+    # with nothing to compare with, it would pass without evidence and could never fail
+    against_stable_only = against_stable_only and not alone
     share = fail_alpha / (2 * len(objectives))
     lines = tuple(
         _judge_line(evidence, objective, share, pass_alpha, alone, against_stable_only) for objective in objectives

@@ -110,7 +110,8 @@ def direct(scene: Scene, version: VersionView) -> Step | None:
     """Nothing to compare with, or pinned: all traffic at once."""
     if scene.pin is not None:
         return make_stable(scene, version, reasons.PINNED, "pinned")
-    if scene.stable is None:
+    # a previous version takes the place of a stable one that was rolled back, before anything new does
+    if scene.stable is None and scene.previous is None:
         return make_stable(scene, version, reasons.FIRST_VERSION, "the first version: there is nothing to fall back to")
     return None
 
