@@ -138,7 +138,8 @@ class Rollout(Contract):
     on_hold_limit: Literal["Rollback", "Advance"] = "Rollback"
     """How a Hold ends."""
     when_stable_unhealthy: Literal["Wait", "Proceed"] = "Wait"
-    """Proceed: the candidate need only be no worse than an unhealthy stable."""
+    """Proceed: the candidate need only be no worse than an unhealthy stable; at 100 percent, where no stable is left to compare
+    with, it must keep the objectives itself."""
     bake_seconds: int = Field(3600, ge=0, le=2592000)
     """Watched at 100 percent for this long, the previous version fully loaded, before the version is stable."""
     previous: Previous = Previous()
