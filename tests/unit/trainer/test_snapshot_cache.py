@@ -158,7 +158,7 @@ def test_a_damaged_entry_is_said_in_one_line_and_replaced(
 
 @pytest.mark.parametrize(
     ("blocked", "kind", "message"),
-    [("/dev/full", OutOfMemoryError, "no space left"), ("/dev/null/below", UnreadableError, "cannot be read")],
+    [("/dev/full", OutOfMemoryError, "no space left"), ("/dev/null/below", UnreadableError, "cannot be written")],
 )
 def test_an_output_folder_that_cannot_be_written_damages_no_entry(
     cache: Path,
