@@ -24,8 +24,8 @@ from recsys_trainer.fitting.losses import Batch, Loss, build_loss
 from recsys_trainer.fitting.pairs import TrainingPairs
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Task
-from recsys_trainer.models.base import EMBEDDING_STD, Recommender
-from recsys_trainer.models.dot import DotProduct, start_factors
+from recsys_trainer.models.base import EMBEDDING_STD, Recommender, start_factors
+from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.training_data import Positives
 
 Row = dict[str, Any]

@@ -8,18 +8,16 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
+from recsys_local.access import Access
 from recsys_local.binaries import COMPONENTS, component_folder
 from recsys_local.errors import CommandError
 from recsys_local.image_specs import IMAGES
 from recsys_local.network import GATEWAY_ADDRESS, S3_ADDRESS
 from recsys_local.shell import run, wait_until
-
-if TYPE_CHECKING:
-    from recsys_local.cluster import Cluster
 
 MANIFESTS = Path(__file__).parent / "manifests"
 GATEWAY_RELEASE = "envoy-gateway"
@@ -45,13 +43,13 @@ def load(name: str, values: Mapping[str, str] | None = None) -> list[dict[str, A
     return [render(document, values or {}) for document in documents if document]
 
 
-def apply_file(cluster: Cluster, name: str, values: Mapping[str, str] | None = None) -> None:
+def apply_file(cluster: Access, name: str, values: Mapping[str, str] | None = None) -> None:
     """Apply a manifest file; again without effect if nothing changed."""
     text = yaml.safe_dump_all(load(name, values), sort_keys=False)
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=text)
 
 
-def install(cluster: Cluster, *, with_s3: bool) -> None:
+def install(cluster: Access, *, with_s3: bool) -> None:
     """Install both and wait until they serve."""
     if with_s3:
         _apply_s3(cluster)
@@ -61,7 +59,7 @@ def install(cluster: Cluster, *, with_s3: bool) -> None:
         cluster.kubectl("-n", S3_NAMESPACE, "rollout", "status", "deployment/s3", "--timeout=60s")
 
 
-def _apply_s3(cluster: Cluster) -> None:
+def _apply_s3(cluster: Access) -> None:
     access, secret = s3_credentials(cluster) or (secrets.token_hex(10), secrets.token_hex(20))
     identity = {
         "name": "recsys",
@@ -78,7 +76,7 @@ def _apply_s3(cluster: Cluster) -> None:
     apply_file(cluster, "s3.yaml", values)
 
 
-def s3_credentials(cluster: Cluster) -> tuple[str, str] | None:
+def s3_credentials(cluster: Access) -> tuple[str, str] | None:
     """Access key and secret key of the cluster's S3 server; None before it is installed."""
     template = "go-template={{.data.AWS_ACCESS_KEY_ID|base64decode}} {{.data.AWS_SECRET_ACCESS_KEY|base64decode}}"
     try:
@@ -88,7 +86,7 @@ def s3_credentials(cluster: Cluster) -> tuple[str, str] | None:
     return words[0], words[1]
 
 
-def _install_gateway(cluster: Cluster) -> None:
+def _install_gateway(cluster: Access) -> None:
     """Envoy Gateway and all CRDs, from the chart that its own Go module carries."""
     if GATEWAY_RELEASE in run(["helm", "list", "-q", "-n", GATEWAY_SYSTEM], env=cluster.env).split():
         return
@@ -127,7 +125,7 @@ def gateway_values(gateway_image: str, envoy_image: str) -> dict[str, Any]:
     }
 
 
-def _await_gateway(cluster: Cluster) -> None:
+def _await_gateway(cluster: Access) -> None:
     values = {"ENVOY_IMAGE": IMAGES["envoy"].reference, "GATEWAY_ADDRESS": GATEWAY_ADDRESS}
     apply_file(cluster, "gateway.yaml", values)
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recsys_local import addons, components, configuration, network, pki, preflight, processes
-from recsys_local.binaries import ensure_binaries, missing_components, search_path
+from recsys_local.access import Access
+from recsys_local.binaries import ensure_binaries, missing_components
 from recsys_local.debian import ensure_packages
 from recsys_local.errors import CommandError, LocalError
 from recsys_local.image_specs import IMAGES, RUNNABLE
@@ -24,26 +25,13 @@ from recsys_local.images import ensure_images, missing_images
 from recsys_local.paths import CHECKOUT, RUN, Cache, State
 from recsys_local.ports import forwards, port_of
 from recsys_local.runtime import Runtime
-from recsys_local.shell import long_part, run, say, succeeds, wait_until
+from recsys_local.shell import long_part, say, succeeds, wait_until
 
 _GIB_BINARIES, _GIB_TORCH, _GIB_OTHERS, _GIB_RUNNING = 8.0, 18.0, 2.0, 2.0
 
 
-class Cluster:
-    """One cluster of one checkout."""
-
-    def __init__(self, cache: Cache, state: State) -> None:
-        self.cache, self.state = cache, state
-
-    @property
-    def env(self) -> dict[str, str]:
-        """Environment of the cluster's processes and of commands against it."""
-        return {
-            **os.environ,
-            "PATH": search_path(self.cache),
-            "PYTHONPATH": str(CHECKOUT / "local"),
-            "KUBECONFIG": str(self.state.kubeconfig),
-        }
+class Cluster(Access):
+    """One cluster of one checkout, to bring up and down."""
 
     @property
     def runtime(self) -> Runtime:
@@ -88,10 +76,6 @@ class Cluster:
         """End the cluster and remove its state; the logs stay for reading."""
         with exclusive(self.cache):
             self._end()
-
-    def kubectl(self, *arguments: str, text: str | None = None) -> str:
-        """Run kubectl from outside the namespace, as a person would."""
-        return run(["kubectl", *arguments], env=self.env, text=text)
 
     # -- starting -------------------------------------------------------------------------------------------------
 

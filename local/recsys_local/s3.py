@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from recsys_local.access import Access
 from recsys_local.addons import s3_credentials
-from recsys_local.cluster import Cluster
 from recsys_local.errors import LocalError
 from recsys_local.ports import port_of
 
 
-def environment(cluster: Cluster) -> dict[str, str]:
+def environment(cluster: Access) -> dict[str, str]:
     """What any S3 client outside the cluster needs, as the usual environment variables."""
     credentials = s3_credentials(cluster)
     if credentials is None:
@@ -25,7 +25,7 @@ def environment(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def filesystem(cluster: Cluster) -> Any:
+def filesystem(cluster: Access) -> Any:
     """An s3fs file system; needs the extra `local`."""
     try:
         import s3fs
@@ -41,14 +41,14 @@ def filesystem(cluster: Cluster) -> Any:
     )
 
 
-def create_bucket(cluster: Cluster, name: str) -> None:
+def create_bucket(cluster: Access, name: str) -> None:
     """Create a bucket unless it exists."""
     remote = filesystem(cluster)
     if not remote.exists(name):
         remote.mkdir(name)
 
 
-def upload(cluster: Cluster, source: Path, uri: str) -> int:
+def upload(cluster: Access, source: Path, uri: str) -> int:
     """Upload a file, or a folder's files, to s3://bucket/prefix, creating the bucket; returns the number of files."""
     if not uri.startswith("s3://"):
         raise LocalError(f"{uri} is not of the form s3://bucket/prefix")

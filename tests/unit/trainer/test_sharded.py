@@ -22,7 +22,7 @@ from recsys_trainer.errors import ManifestError
 from recsys_trainer.fit import TORCHREC, fit, split_tables, validation_on
 from recsys_trainer.fitting.split import Split, copy_part, draw_start
 from recsys_trainer.fitting.task import Task
-from recsys_trainer.models.dot import start_factors
+from recsys_trainer.models.base import start_factors
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.on_disk import tensor_on_disk
 from recsys_trainer.parallel import ALONE, Place, Workers

@@ -16,7 +16,8 @@ from recsys_trainer.fitting.solvers import SOLVERS, Solver
 from recsys_trainer.fitting.spectral import right_vectors
 from recsys_trainer.fitting.sweeps import FIX, Penalty, Side, Sweeps, fit_in_sweeps
 from recsys_trainer.fitting.task import Fitted, Task
-from recsys_trainer.models.dot import DotProduct, start_factors
+from recsys_trainer.models.base import start_factors
+from recsys_trainer.models.dot import DotProduct
 
 if TYPE_CHECKING:
     from recsys_api.spec.model import Model

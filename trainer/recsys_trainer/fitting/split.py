@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from recsys_trainer.fitting.optimizers import Optimizer
-from recsys_trainer.models.dot import start_factors
+from recsys_trainer.models.base import start_factors
 from recsys_trainer.parallel import Workers
 
 CHUNK_ROWS = 2**14

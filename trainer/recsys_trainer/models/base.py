@@ -115,7 +115,12 @@ class Recommender(nn.Module, ABC):
 
 def embedding(rows: int, width: int) -> nn.Parameter:
     """A table of start values."""
-    return nn.Parameter(torch.empty(rows, width).normal_(std=EMBEDDING_STD))
+    return nn.Parameter(start_factors(rows, width, EMBEDDING_STD))
+
+
+def start_factors(rows: int, width: int, std: float) -> Tensor:
+    """Normal values from torch's global generator, which is on the CPU: the same on every device."""
+    return torch.empty(rows, width).normal_(std=std)
 
 
 def inner(user_BD: Tensor, matrix_RD: Tensor, places: Tensor, reads: Reads | None = None) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
-from recsys_trainer.models.base import EMBEDDING_STD, Recommender
-from recsys_trainer.models.dot import DotProduct, start_factors
+from recsys_trainer.models.base import EMBEDDING_STD, Recommender, start_factors
+from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.network_family import steps_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings

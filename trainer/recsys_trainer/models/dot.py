@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -82,8 +81,3 @@ class DotFamily(Family):
             if found != shapes.get(name):
                 raise ValueError(f"tensor {name} is {found}, expected {shapes.get(name, 'absent')}")
         return DotProduct(**weights)
-
-
-def start_factors(rows: int, width: int, std: float) -> Tensor:
-    """Normal values from torch's global generator, which is on the CPU: the same on every device."""
-    return torch.empty(rows, width).normal_(std=std)

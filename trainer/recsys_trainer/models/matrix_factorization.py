@@ -13,8 +13,8 @@ from recsys_trainer.fitting.losses import build_loss, loss_type
 from recsys_trainer.fitting.split_steps import fit_split
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
-from recsys_trainer.models.base import EMBEDDING_STD, inner
-from recsys_trainer.models.dot import DotFamily, DotProduct, start_factors
+from recsys_trainer.models.base import EMBEDDING_STD, inner, start_factors
+from recsys_trainer.models.dot import DotFamily, DotProduct
 from recsys_trainer.models.network_family import steps_bytes
 from recsys_trainer.models.on_cpu import rows
 
