@@ -172,6 +172,7 @@ FAMILY_RULES: tuple[Rule, ...] = (
     _training_only("loss", WITH_LOSS),
     _training_only("optimizer", WITH_STEPS),
     _training_only("precision", WITH_LOSS),
+    _training_only("compile", WITH_LOSS),
     _ignored("batchSize", WITHOUT_STEPS, "which take no optimizer steps"),
     _ignored("epochs", ("PureSVD",), "which is computed in one pass"),
     _ignored("patience", ("PureSVD",), "which is computed in one pass"),

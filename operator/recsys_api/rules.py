@@ -8,6 +8,7 @@ import re
 
 from recsys_api import patterns
 from recsys_api import predicates as ok
+from recsys_api.compile_rules import COMPILE_RULES
 from recsys_api.data_rules import DATA_RULES
 from recsys_api.family_rules import FAMILY_RULES
 from recsys_api.recommender_model import RecommenderModelSpec
@@ -115,6 +116,7 @@ RULES: tuple[Rule, ...] = (
     ),
     *FAMILY_RULES,
     *TABLE_RULES,
+    *COMPILE_RULES,
     Rule(
         _QUANTITIES,
         "self.all(k, type(self[k]) == int ? self[k] >= 0 : (isQuantity(self[k]) && !self[k].startsWith('-')))",

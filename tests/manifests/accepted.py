@@ -39,6 +39,8 @@ ACCEPTED_CASES = (
         {"spec.data.columns.rating": "plays", "spec.model": als(leastSquares={"confidenceScale": 40})},
         (),
     ),
+    Case("compiled steps", {"spec.training": {"compile": True, "gpusPerNode": 2, "optimizer": {"type": "SGD"}}}, ()),
+    Case("steps of a CPU that are not compiled", {"spec.training.compile": False}, ()),
     Case("PureSVD", {"spec.model": {"architecture": "PureSVD"}}, ()),
     Case("sweeps", {"spec.model": als(), "spec.training": {"epochs": 10, "patience": 2}}, ()),
     Case(

@@ -3,6 +3,7 @@
 Each message must name the field and the way out; the CLI's reader is held against the same tables (tests/unit/api).
 """
 
+from tests.manifests.bad_compile import COMPILE_CASES
 from tests.manifests.bad_data import DATA_CASES
 from tests.manifests.bad_families import FAMILY_CASES
 from tests.manifests.bad_jobs import JOB_CASES
@@ -27,6 +28,7 @@ MODEL_CASES = (
     *JOB_CASES,
     *ROLLOUT_CASES,
     *TABLE_CASES,
+    *COMPILE_CASES,
     Case("history of one", {"spec.historyLimit": 1}, ("spec.historyLimit", "2")),
 )
 

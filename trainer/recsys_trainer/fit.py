@@ -12,6 +12,7 @@ from recsys_trainer.errors import DivergedError, ManifestError, OutOfMemoryError
 from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import Questions, rank
 from recsys_trainer.fitting.best_epoch import NetworkScorer
+from recsys_trainer.fitting.compiling import COMPILED
 from recsys_trainer.fitting.split import Split
 from recsys_trainer.fitting.task import Fitted, Speed, Task, Validation, refuse_not_finite
 from recsys_trainer.models.base import Recommender
@@ -53,7 +54,7 @@ def fit(
     asked = validation_on(validation, positives.items, device)
     if validation_ratings is not None and FAMILIES[model.architecture].needs_ratings:
         asked = validation_of_ratings(validation_ratings, device)
-    speed, saved = Speed(half=training.precision == "BFloat16"), checkpoints or Checkpoints()
+    speed, saved = speed_of(training, device), checkpoints or Checkpoints()
     refuse_several_processes(model, training, workers)
     split = split_tables(device, workers) if training.tables == "Sharded" else None
     task = Task(model, training, positives, asked, device, progress, saved, workers, speed, split, chosen)
@@ -61,6 +62,12 @@ def fit(
     fitted = FAMILIES[model.architecture].fit(task)
     refuse_not_finite(fitted.weights)
     return fitted
+
+
+def speed_of(training: Training, device: str) -> Speed:
+    """How a step is computed; a manifest for GPUs that meets none is not compiled."""
+    compiled = COMPILED if training.compile and device == "cuda" else None
+    return Speed(half=training.precision == "BFloat16", compiled=compiled)
 
 
 def validation_on(questions: Questions | None, items: int, device: str) -> Validation | None:

@@ -12,7 +12,7 @@ from recsys_trainer.checkpoints import Checkpoints, Identity, run_key
 from recsys_trainer.data import snapshot as snapshots
 from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.device import CUDA_NOT_ASKED_FOR, NO_CUDA, arithmetic, device_name, thread_count
-from recsys_trainer.fit import fit
+from recsys_trainer.fit import fit, speed_of
 from recsys_trainer.fitting.task import Fitted
 from recsys_trainer.on_disk import tensor_on_disk
 from recsys_trainer.parallel import ALONE, Workers
@@ -48,7 +48,7 @@ def fit_snapshot(
 
 
 OPERATIONAL = frozenset(
-    ("checkpoint_seconds", "nodes", "gpus_per_node", "tables", "resources", "pod_template", "schedule", "deadline_seconds",
+    ("checkpoint_seconds", "nodes", "gpus_per_node", "tables", "compile", "resources", "pod_template", "schedule", "deadline_seconds",
      "backoff_limit", "queue_name")
 )  # fmt: skip
 """Fields of `training` that a checkpoint does not depend on."""
@@ -79,7 +79,8 @@ def environment(training: Training, device: str, workers: Workers = ALONE) -> di
     software = {"threads": str(thread_count(training)), "torch": torch.__version__, "trainer": VERSION}
     processes = {} if workers.alone else {"processes": str(workers.world)}
     tables = {"tables": training.tables} if training.tables == "Sharded" else {}
-    return {**arithmetic(device), **software, **processes, **tables}
+    compiled = {"compiled": "true"} if speed_of(training, device).compiled else {}
+    return {**arithmetic(device), **software, **processes, **tables, **compiled}
 
 
 def last_trained_part(spec: RecommenderModelSpec) -> int:

@@ -62,6 +62,9 @@ class Training(Contract):
     precision: Literal["Float32", "BFloat16"] | None = None
     """Of matrix products in a step of GMF, MLP, NeuMF and MatrixFactorization: BFloat16 is faster on GPUs, and on CPUs that have
     units for it. Weights, gradients, the optimizer's state and what is served stay float32. Default Float32."""
+    compile: bool | None = None
+    """Whether torch.compile makes few large operations of a step's many small ones, with Adam and SGD on GPUs; the first steps
+    take a minute or so for it. The trainer's image needs Triton and a C compiler. Weights differ by rounding alone. Default false."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """Same seed, data and machine type give the same weights. It draws what training draws; what judges is drawn by
     `data.split.seed`."""

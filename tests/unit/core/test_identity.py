@@ -89,7 +89,7 @@ def test_what_changes_the_weights_changes_the_hash(other: object) -> None:
 
 WITHOUT_WEIGHTS = {
     "data.source.credentialsSecretRef", "data.columns.userGroup", "data.columns.itemGroup",
-    "training.nodes", "training.gpusPerNode", "training.tables", "training.resources", "training.podTemplate", "training.schedule",
+    "training.nodes", "training.gpusPerNode", "training.tables", "training.compile", "training.resources", "training.podTemplate", "training.schedule",
     "training.deadlineSeconds", "training.backoffLimit", "training.checkpointSeconds", "training.queueName",
 }  # fmt: skip
 """Where a training runs and when, who may read, and what a report tells apart."""

@@ -1,10 +1,12 @@
 """Fitting in optimizer steps: epochs over the training pairs in a new order each time."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
+from recsys_trainer.fitting.compiling import compiling
 from recsys_trainer.fitting.epochs import Epochs, fit_in_epochs
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.optimizers import Optimizer, build_optimizer, rate_of
@@ -34,6 +36,7 @@ class Steps(Epochs):
     def __init__(self, task: Task, network: Recommender, loss: Loss, optimizer: Optimizer) -> None:
         super().__init__(task, network)
         self._loss, self._units = loss, _units(task, loss)
+        self._compiling = nullcontext if task.speed.compiled is None else compiling
         if task.speed.compiled is not None:
             network.compile(**task.speed.compiled)
         self._optimizer = optimizer
@@ -56,7 +59,8 @@ class Steps(Epochs):
         order = units.order(training.seed, self._epoch)
         for start in range(self._step * size, len(order), size):
             self._seeds.begin(self._epoch, self._step)
-            self._total += self._learn(order[start : start + size])
+            with self._compiling():
+                self._total += self._learn(order[start : start + size])
             self._step += 1
             within(self._task.progress, self._epoch, self._task.last_epoch, min(1.0, self._step * size / len(order)))
             self.save_if_due(stop)

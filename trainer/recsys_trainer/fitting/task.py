@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from recsys_trainer.checkpoints import Checkpoints
 from recsys_trainer.errors import DivergedError
+from recsys_trainer.fitting.compiling import as_written
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.parallel import ALONE, Workers
 from recsys_trainer.progress import EpochProgress, Progress, silent
@@ -77,7 +79,8 @@ class Task:
             return {}
         network.eval()
         validation = self.validation
-        return {validation.metric: self.workers.from_first(lambda: validation.ask(network))}
+        with nullcontext() if self.speed.compiled is None else as_written():
+            return {validation.metric: self.workers.from_first(lambda: validation.ask(network))}
 
 
 @dataclass

@@ -45,12 +45,16 @@ class MatrixFactorizationFamily(DotFamily):
         """Train from start values."""
         if task.split is not None:
             return fit_split(task, task.split, build_loss(task))
+        return fit_in_steps(task, self.build(task), build_loss(task))
+
+    def build(self, task: Task) -> DotProduct:
+        """The network with the start values of the task's seed."""
         torch.manual_seed(task.training.seed)
         width, positives = task.model.embedding_dim, task.positives
         factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
         network = (Cosine if loss_type(task) == "CosineContrastive" else DotProduct)(*factors).to(task.device)
         network.dropout = task.model.dropout
-        return fit_in_steps(task, network, build_loss(task))
+        return network
 
     def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and negatives."""
