@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys_serving.supervisor import Policy, RestartLog, Supervisor
+from recsys_serving.errors import SettingsError
+from recsys_serving.settings import read_triton_settings
+from recsys_serving.supervisor import Policy, RestartLog, Supervisor, build_supervisor
+from recsys_serving.testing.fake_triton import lay_home
 from recsys_serving.triton_process import Probe
 
 POLICY = Policy(drain_seconds=6.0)
@@ -106,6 +109,39 @@ def test_a_loading_server_has_its_time(world: World) -> None:
     assert world.servers[0].signals == []
     world.pass_time(20)
     assert world.servers[0].signals == ["KILL"]
+
+
+def test_who_waits_for_a_server_is_told_every_15_seconds_for_what_and_until_when(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.health = Probe.ABSENT
+    world.pass_time(46)
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "waiting for tritonserver" in line] == said
+    assert len(said) == 3
+    assert "it ranks nothing 15 s after its start" in said[0]
+    assert all("the probe is absent; killed after 600 s (RECSYS_TRITON_START_SECONDS)" in line for line in said)
+    world.health = Probe.SERVING
+    world.pass_time(60)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_server_that_never_serves_is_not_said_to_have_failed_probes(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.health = Probe.ABSENT
+    world.pass_time(POLICY.start_seconds + 5)
+    reason = "killed tritonserver: it ranked nothing within 600 s (RECSYS_TRITON_START_SECONDS)"
+    assert reason in capsys.readouterr().err
+    assert json.loads(world.file.read_text())["reason"].startswith(reason)
+
+
+def test_the_time_for_a_start_is_a_setting(tmp_path: Path) -> None:
+    env = {"RECSYS_TRITON_START_SECONDS": "20", "RECSYS_TRITON_HOME": str(lay_home(tmp_path / "triton"))}
+    supervisor = build_supervisor(env, read_triton_settings(env | {"RECSYS_MODELS_DIR": str(tmp_path)}))
+    assert supervisor.policy.start_seconds == 20
+    with pytest.raises(SettingsError, match="RECSYS_TRITON_START_SECONDS is '0'"):
+        read_triton_settings({"RECSYS_TRITON_START_SECONDS": "0"})
 
 
 def test_a_server_that_hangs_before_it_ever_served_is_killed_too(world: World) -> None:
