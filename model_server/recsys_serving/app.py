@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from recsys_api.buckets import BUCKET_HEADER, bucket_header
+from recsys_serving.admission import Caller, CallerLeftError
 from recsys_serving.events import EventLedger
 from recsys_serving.health import Health
 from recsys_serving.metrics import CONTENT_TYPE, ServingMetrics
@@ -46,7 +47,8 @@ class Api:
         except RequestError as error:
             self.metrics.count_error(error.status)
             return self.respond(request, error.to_dict(), error.status)
-        except ClientDisconnect:
+        except (ClientDisconnect, CallerLeftError):
+            self.metrics.count_left(counted=False)
             raise
         except Exception:
             self.metrics.count_error(500)
@@ -58,9 +60,12 @@ class Api:
         if bucket is not None and bucket != bucket_header(asked.user, self.bucket_key):
             self.metrics.count_bucket_mismatch()
         request_id = asked.request_id or request_id_of(request)
-        answer = await self.recommender.recommend(asked.user, asked.k, asked.seen)
+        caller = Caller(request.receive)
+        answer = await self.recommender.recommend(asked.user, asked.k, asked.seen, caller=caller)
         response = self.respond(request, self._body(answer, request_id), 200, request_id)
         self.metrics.count_answer(source=answer.source, reason=answer.fallback_reason, seconds=self.timer() - started)
+        if caller.left:
+            self.metrics.count_left(counted=True)
         return response
 
     def _body(self, answer: Answer, request_id: str) -> dict[str, object]:
@@ -115,7 +120,7 @@ class Api:
         return response
 
     async def gone(self, request: Request, error: Exception) -> Response:
-        """The caller left before its body had come: nobody reads this, and it is no defect for the log."""
+        """The caller left before its answer: nobody reads this, and it is no defect for the log."""
         return Response(status_code=400)
 
     def respond(self, request: Request, body: object, status: int, request_id: str = "") -> Response:
@@ -167,7 +172,12 @@ def build_app(api: Api) -> Starlette:
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
     ]
-    handlers = {HTTPException: api.http_error, 500: api.http_error, ClientDisconnect: api.gone}
+    handlers = {
+        HTTPException: api.http_error,
+        500: api.http_error,
+        ClientDisconnect: api.gone,
+        CallerLeftError: api.gone,
+    }
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A redirect would be to http://, whatever the gateway speaks, and send the user's id there.
     app.router.redirect_slashes = False
