@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from recsys_serving.admission import Admission, Caller
 from recsys_serving.library import Item, Library
-from recsys_serving.ranking import Ranker, RankingError
+from recsys_serving.ranking import Ranker, RankingError, check_ranking
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Recommender:
 
     async def _rank(self, row: int, extra_seen: list[int], k: int, timeout_seconds: float) -> list[Item]:
         ranking = await self._ranker.rank(row, extra_seen, k, timeout_seconds)
+        check_ranking(ranking, k, len(self._library.items))
         name = self._library.items.id
         # Seven digits are what a float32 holds.
         return [(name(at), float(f"{score:.7g}")) for at, score in zip(ranking.rows, ranking.scores, strict=True)]
