@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 
 from recsys_serving.app import Api, build_app
+from recsys_serving.connections import BoundedProtocol
 from recsys_serving.errors import ArtifactError, run_main
 from recsys_serving.events import EventLedger
 from recsys_serving.health import Health, LoopWatch
@@ -129,6 +130,7 @@ def build_server(api: Api, settings: ApiSettings) -> DrainingServer:
     """The HTTP server of a pod."""
     config = uvicorn.Config(
         build_app(api),
+        http=BoundedProtocol,
         host=settings.host,
         port=settings.port,
         log_level="warning",

@@ -169,10 +169,11 @@ class Wire:
 
 
 @asynccontextmanager
-async def listening(pod: Pod) -> AsyncIterator[Wire]:
+async def listening(pod: Pod, *, keep_alive_seconds: float = 75) -> AsyncIterator[Wire]:
     """The pod behind the HTTP server of production."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
         server = build_server(pod.api, pod.settings)
+        server.config.timeout_keep_alive = keep_alive_seconds
         task = asyncio.ensure_future(server.serve(sockets=[bound]))
         try:
             yield Wire(bound.getsockname()[1])
@@ -182,6 +183,6 @@ async def listening(pod: Pod) -> AsyncIterator[Wire]:
 
 
 @pytest.fixture
-def listen() -> Callable[[Pod], Any]:
+def listen() -> Callable[..., Any]:
     """Serves a pod: `async with listen(pod) as wire`."""
     return listening
