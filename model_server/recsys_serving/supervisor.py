@@ -80,8 +80,11 @@ class RestartLog:
         """Count one start (the first is no restart) and write the file by rename."""
         self.restarts += 1
         temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"restarts": self.restarts, "reason": reason}))
-        os.replace(temporary, self._path)
+        try:
+            temporary.write_text(json.dumps({"restarts": self.restarts, "reason": reason}))
+            os.replace(temporary, self._path)
+        except OSError as error:  # a full disk, for example: serving goes on, and the next start tells
+            _say(f"restarts are not counted: {self._path.name} cannot be written ({error.strerror})")
 
 
 class Supervisor:
@@ -133,7 +136,11 @@ class Supervisor:
 
     def _begin(self) -> None:
         self._log.record_start(self._reason)
-        self._server = self._start()
+        try:
+            self._server = self._start()
+        except OSError as error:
+            self._lost(f"tritonserver cannot be started ({error.strerror})")
+            return
         self._started_at = self._said_at = self._now()
         self._served_since, self._failures = None, 0
         self._next_probe = self._started_at + self.policy.probe_period_seconds

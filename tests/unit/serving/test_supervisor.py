@@ -1,5 +1,6 @@
 """The supervisor's states, stepped with a fake clock and fake servers."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.now, self.health, self.servers = 0.0, Probe.SERVING, []
+        self.refusing = False
         self.file = folder / ".supervisor.json"
         self.supervisor = Supervisor(
             start=self._start,
@@ -40,6 +42,8 @@ class World:
         )
 
     def _start(self) -> FakeServer:
+        if self.refusing:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
         self.servers.append(FakeServer(100 + len(self.servers)))
         return self.servers[-1]
 
@@ -75,6 +79,32 @@ def test_a_killed_server_starts_again_within_a_second(world: World) -> None:
     assert len(world.servers) == 2
     assert world.restarts == 1
     assert json.loads(world.file.read_text())["reason"] == "tritonserver ended with -9"
+
+
+def test_a_machine_that_starts_no_process_is_asked_again(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.pass_time(1)
+    world.refusing = True
+    world.exit_server()
+    world.pass_time(5)
+    said = capsys.readouterr().err
+    assert "tritonserver cannot be started (Resource temporarily unavailable); starting again in 1 s" in said
+    world.refusing = False
+    world.pass_time(10)
+    assert len(world.servers) == 2
+
+
+def test_a_count_that_cannot_be_written_stops_no_server(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.pass_time(1)
+    world.file.unlink()
+    world.file.mkdir()
+    world.exit_server()
+    world.pass_time(1)
+    assert len(world.servers) == 2
+    assert "restarts are not counted: .supervisor.json cannot be written (Is a directory)" in capsys.readouterr().err
+    world.file.rmdir()
+    world.exit_server()
+    world.pass_time(2)
+    assert world.restarts == 2
 
 
 def test_the_group_of_a_dead_server_is_ended_too(world: World) -> None:
