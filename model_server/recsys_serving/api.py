@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 
 from recsys_serving.app import Api, build_app
+from recsys_serving.connections import BoundedProtocol
 from recsys_serving.errors import ArtifactError, run_main
 from recsys_serving.events import EventLedger
 from recsys_serving.health import Health, LoopWatch
@@ -26,6 +27,7 @@ from recsys_serving.triton_client import TritonRanker
 from recsys_serving.warmup import warm
 
 _RETRY_SECONDS = 0.5
+_SAY_SECONDS = 15.0
 _CLOSE_SECONDS = 10
 
 
@@ -81,18 +83,32 @@ def build_api(settings: ApiSettings, library: Library, ranker: Ranker) -> tuple[
     return api, recommender
 
 
-async def warm_until_ready(api: Api, library: Library, ranker: Ranker, recommender: Recommender) -> None:
-    """Try to warm up until it works; a wrong answer is final and stays visible in /readyz."""
+async def warm_until_ready(
+    api: Api, library: Library, ranker: Ranker, recommender: Recommender, *, retry_seconds: float = _RETRY_SECONDS
+) -> None:
+    """Try to warm up until it works; what it waits for is in /readyz and at times in the log.
+
+    A wrong answer is final and stays visible in /readyz.
+    """
+    began = said = api.timer()
     while not api.health.warmed:
         try:
             count = await warm(library, ranker, recommender, top_k=api.top_k)
         except RankingError as error:
-            api.health.problem = f"waiting for Triton: {error}"
-            await asyncio.sleep(_RETRY_SECONDS)
+            now = api.timer()
+            api.health.problem = f"waiting for Triton since {now - began:.0f} s: {error}"
+            if now - said >= _SAY_SECONDS:
+                said = now
+                _say(f"{api.health.problem}; its supervisor's log says more, and starts it again where it must")
+            await asyncio.sleep(retry_seconds)
         except ArtifactError as error:
             api.health.problem = f"refused: {error}"
             _say(api.health.problem)
             return
+        except Exception as error:
+            api.health.problem = f"failed: {type(error).__name__}: {error}; this is a defect"
+            _say(api.health.problem)
+            raise
         else:
             api.health.warmed = True
             _say(f"ready: {count} golden users answered by {library.digest}")
@@ -110,12 +126,11 @@ async def background(*coroutines: Coroutine[None, None, None]) -> AsyncIterator[
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def serve(settings: ApiSettings, library: Library) -> None:
-    """Serve until SIGTERM has been handled."""
-    ranker = TritonRanker(settings.triton.grpc_port)
-    api, recommender = build_api(settings, library, ranker)
+def build_server(api: Api, settings: ApiSettings) -> DrainingServer:
+    """The HTTP server of a pod."""
     config = uvicorn.Config(
         build_app(api),
+        http=BoundedProtocol,
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -125,10 +140,16 @@ async def serve(settings: ApiSettings, library: Library) -> None:
         timeout_graceful_shutdown=_CLOSE_SECONDS,
         timeout_keep_alive=75,
     )
-    server = DrainingServer(config, api.health, settings.triton.drain_seconds)
+    return DrainingServer(config, api.health, settings.triton.drain_seconds)
+
+
+async def serve(settings: ApiSettings, library: Library) -> None:
+    """Serve until SIGTERM has been handled."""
+    ranker = TritonRanker(settings.triton.grpc_port)
+    api, recommender = build_api(settings, library, ranker)
     warming = warm_until_ready(api, library, ranker, recommender)
     async with background(warming, api.health.watch.run()):
-        await server.serve()
+        await build_server(api, settings).serve()
     await ranker.close()
 
 

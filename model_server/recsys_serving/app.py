@@ -1,5 +1,6 @@
 """The HTTP surface: routes, headers, errors. Everything that decides lies in the modules that it calls."""
 
+import asyncio
 import json
 import time
 import uuid
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from recsys_api.buckets import BUCKET_HEADER, bucket_header
+from recsys_serving.admission import Caller, CallerLeftError
 from recsys_serving.events import EventLedger
 from recsys_serving.health import Health
 from recsys_serving.metrics import CONTENT_TYPE, ServingMetrics
@@ -21,6 +23,7 @@ from recsys_serving.requests import MAX_BODY_BYTES, RequestError, is_request_id,
 from recsys_serving.tokens import TokenSigner
 
 _PRIVATE = "private, no-store"
+_TIMEOUT = 408
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,30 +40,36 @@ class Api:
     health: Health
     timer: Callable[[], float] = time.perf_counter
     wall: Callable[[], float] = time.time
+    body_seconds: float = 10.0
+    """How long a request's body may take to come."""
 
     async def recommend(self, request: Request) -> Response:
         """POST /v1/recommend."""
-        started = self.timer()
         try:
-            return await self._recommend(request, started)
+            raw = await read_body(request, self.body_seconds)
+            return await self._recommend(request, raw, self.timer())
         except RequestError as error:
             self.metrics.count_error(error.status)
             return self.respond(request, error.to_dict(), error.status)
-        except ClientDisconnect:
+        except (ClientDisconnect, CallerLeftError):
+            self.metrics.count_left(counted=False)
             raise
         except Exception:
             self.metrics.count_error(500)
             raise
 
-    async def _recommend(self, request: Request, started: float) -> Response:
-        asked = parse_recommend(await read_body(request), top_k=self.top_k)
+    async def _recommend(self, request: Request, raw: bytes, started: float) -> Response:
+        asked = parse_recommend(raw, top_k=self.top_k)
         bucket = request.headers.get(BUCKET_HEADER)
         if bucket is not None and bucket != bucket_header(asked.user, self.bucket_key):
             self.metrics.count_bucket_mismatch()
         request_id = asked.request_id or request_id_of(request)
-        answer = await self.recommender.recommend(asked.user, asked.k, asked.seen)
+        caller = Caller(request.receive)
+        answer = await self.recommender.recommend(asked.user, asked.k, asked.seen, caller=caller)
         response = self.respond(request, self._body(answer, request_id), 200, request_id)
         self.metrics.count_answer(source=answer.source, reason=answer.fallback_reason, seconds=self.timer() - started)
+        if caller.left:
+            self.metrics.count_left(counted=True)
         return response
 
     def _body(self, answer: Answer, request_id: str) -> dict[str, object]:
@@ -82,7 +91,7 @@ class Api:
     async def event(self, request: Request) -> Response:
         """POST /v1/events."""
         try:
-            event = parse_event(await read_body(request))
+            event = parse_event(await read_body(request, self.body_seconds))
         except RequestError as error:
             return self.respond(request, error.to_dict(), error.status)
         outcome = self.ledger.accept(event)
@@ -115,7 +124,7 @@ class Api:
         return response
 
     async def gone(self, request: Request, error: Exception) -> Response:
-        """The caller left before its body had come: nobody reads this, and it is no defect for the log."""
+        """The caller left before its answer: nobody reads this, and it is no defect for the log."""
         return Response(status_code=400)
 
     def respond(self, request: Request, body: object, status: int, request_id: str = "") -> Response:
@@ -126,8 +135,9 @@ class Api:
             "x-recsys-version": self.version,
             "x-request-id": request_id or request_id_of(request),
         }
-        if self.health.draining:
-            # The next request of this client must go to another pod: this one closes its connections soon.
+        if self.health.draining or status == _TIMEOUT:
+            # The next request of this client must go to another pod: this one closes its connections soon. After a
+            # timeout the rest of the body would be waited for.
             headers["connection"] = "close"
         return Response(json.dumps(body, separators=(",", ":")).encode(), status, headers)
 
@@ -141,14 +151,19 @@ def _refusal(request: Request, error: Exception) -> RequestError:
     return RequestError("path", path, "unknown path; send POST /v1/recommend or POST /v1/events", status=404)
 
 
-async def read_body(request: Request) -> bytes:
-    """The body; raises RequestError (413) beyond 1 MiB."""
+async def read_body(request: Request, seconds: float) -> bytes:
+    """The body; raises RequestError beyond 1 MiB (413) or when it has not come in time (408)."""
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise RequestError("body", size, f"send at most {MAX_BODY_BYTES} bytes", status=413)
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                # The rest of a body that is too large is read all the same: who still sends it sees no answer.
+                chunks.append(chunk if size <= MAX_BODY_BYTES else b"")
+    except TimeoutError:
+        raise RequestError("body", size, f"send it whole within {seconds:g} s", status=_TIMEOUT) from None
+    if size > MAX_BODY_BYTES:
+        raise RequestError("body", size, f"send at most {MAX_BODY_BYTES} bytes", status=413)
     return b"".join(chunks)
 
 
@@ -167,7 +182,12 @@ def build_app(api: Api) -> Starlette:
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
     ]
-    handlers = {HTTPException: api.http_error, 500: api.http_error, ClientDisconnect: api.gone}
+    handlers = {
+        HTTPException: api.http_error,
+        500: api.http_error,
+        ClientDisconnect: api.gone,
+        CallerLeftError: api.gone,
+    }
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A redirect would be to http://, whatever the gateway speaks, and send the user's id there.
     app.router.redirect_slashes = False

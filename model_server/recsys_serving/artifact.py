@@ -95,21 +95,30 @@ def map_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     """The tensors of a safetensors file, memory-mapped read-only (format: https://github.com/huggingface/safetensors).
 
     Raises:
-        ArtifactError: the header is no JSON or points outside the file.
+        ArtifactError: the header is none, has a type that no artifact has, or points outside the file.
     """
     header, data_at = _read_header(path)
     size = path.stat().st_size
     tensors: dict[str, NDArray[np.generic]] = {}
     for name, entry in header.items():
-        start, end = entry["data_offsets"]
-        dtype = np.dtype(_DTYPES[entry["dtype"]])
-        shape = tuple(entry["shape"])
-        if data_at + end > size or end - start != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
+        dtype, shape, start, end = _parse_entry(path, name, entry)
+        if start < 0 or data_at + end > size or end - start != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
             raise ArtifactError(
                 f"{path.name}: tensor {name!r} of shape {shape} does not fit its bytes; export it again"
             )
         tensors[name] = _map(path, dtype, data_at + start, shape)
     return tensors
+
+
+def _parse_entry(
+    path: Path, name: str, entry: dict[str, Any]
+) -> tuple[np.dtype[np.generic], tuple[int, ...], int, int]:
+    try:
+        start, end = map(int, entry["data_offsets"])
+        return np.dtype(_DTYPES[entry["dtype"]]), tuple(map(int, entry["shape"])), start, end
+    except (KeyError, TypeError, ValueError) as error:
+        expected = f"a dtype of {', '.join(_DTYPES)}, a shape and data_offsets"
+        raise ArtifactError(f"{path.name}: tensor {name!r} is {entry}; expected {expected}: export it again") from error
 
 
 def _map(path: Path, dtype: np.dtype[np.generic], offset: int, shape: tuple[int, ...]) -> NDArray[np.generic]:
@@ -128,5 +137,7 @@ def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
             header = json.loads(file.read(length))
         except ValueError as error:
             raise ArtifactError(f"{path.name}: its header is no JSON; export it again") from error
+    if not isinstance(header, dict):
+        raise ArtifactError(f"{path.name}: its header names no tensors; export it again")
     header.pop("__metadata__", None)
     return header, 8 + length

@@ -1,5 +1,6 @@
 """What the API container keeps of an artifact: maps and histories memory-mapped, popularity in memory. Never torch."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def load_library(artifact: Path, digest: str) -> Library:
         users, items = IdMap(artifact / "users.idmap"), IdMap(artifact / "items.idmap")
     except IdMapError as error:
         raise ArtifactError(str(error)) from error
-    seen = SeenLists.open(artifact / "seen.safetensors")
+    seen = SeenLists.open(artifact / "seen.safetensors", len(items))
     if len(users) > len(seen):
         raise ArtifactError(f"users.idmap has {len(users)} ids, seen.safetensors {len(seen)} users; export it again")
     rows, scores = _popularity(artifact / "popularity.safetensors", len(items))
@@ -83,4 +84,7 @@ def _popularity(path: Path, count: int) -> tuple[tuple[int, ...], list[float]]:
     rows = tuple(int(row) for row in np.asarray(tensors["items"]))
     if not rows or min(rows) < 0 or max(rows) >= count:
         raise ArtifactError(f"{path.name}: item rows must be from 0 to {count - 1} and at least one; export it again")
-    return rows, [float(score) for score in np.asarray(tensors["scores"])]
+    scores = [float(score) for score in np.asarray(tensors["scores"])]
+    if len(set(rows)) < len(rows) or not all(map(math.isfinite, scores)):
+        raise ArtifactError(f"{path.name}: no item may stand there twice, and scores must be finite; export it again")
+    return rows, scores

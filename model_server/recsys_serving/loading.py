@@ -23,7 +23,8 @@ def load_scorer(artifact: Path, digest: str, device: torch.device) -> Scorer:
         ArtifactError: names the first thing that does not agree.
     """
     manifest = load_verified(artifact, digest)
-    weights, seen = load_file(artifact / "weights.safetensors"), SeenLists.open(artifact / "seen.safetensors")
+    weights = load_file(artifact / "weights.safetensors")
+    seen = SeenLists.open(artifact / "seen.safetensors", manifest.model.items)
     scorer = Scorer(weights, seen, device, manifest.model.fold_in)
     _check_sizes(scorer, manifest)
     check_golden(scorer, artifact)

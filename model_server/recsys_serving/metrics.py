@@ -55,6 +55,9 @@ class ServingMetrics:
             registry=self.registry,
         )
         self._mismatches = self._counter(telemetry.BUCKET_MISMATCH, "Header contradicts the body's user", ["version"])
+        self._left = self._counter(
+            "recsys_callers_left", "Callers who left before their answer", ["version", "counted"]
+        )
         self._exposures = self._counter(telemetry.EXPOSURES, "Views by attribution token", ["version"])
         self._clicks = self._counter(telemetry.CLICKS, "Clicks by attribution token", ["version"])
         self._dropped = self._counter(telemetry.EVENTS_DROPPED, "Events that do not count", ["version", "reason"])
@@ -77,6 +80,8 @@ class ServingMetrics:
             self._requests.labels(self._version, "Popularity", reason, "200")
         for source in ("Model", "Popularity"):
             self._seconds.labels(self._version, source)
+        for counted in ("true", "false"):
+            self._left.labels(self._version, counted)
         for counter in (self._mismatches, self._exposures, self._clicks):
             counter.labels(self._version)
 
@@ -89,6 +94,10 @@ class ServingMetrics:
     def count_error(self, code: int) -> None:
         """Count a recommend request that got no items."""
         self._requests.labels(self._version, OTHER_SOURCE, "None", str(code)).inc()
+
+    def count_left(self, *, counted: bool) -> None:
+        """Count a caller who left before its answer: `counted` where the answer was computed and is in count_answer."""
+        self._left.labels(self._version, str(counted).lower()).inc()
 
     def count_bucket_mismatch(self) -> None:
         """Count a bucket header that is not the user's."""

@@ -6,6 +6,7 @@ RankingError
 +-- BrokenError     everything else: down, restarting, wrong
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,6 +40,15 @@ class Ranking:
 
     rows: tuple[int, ...]
     scores: tuple[float, ...]
+
+
+def check_ranking(ranking: Ranking, k: int, items: int) -> None:
+    """Raise BrokenError unless it can be an answer: at most k different rows of `items`, with finite scores."""
+    rows = ranking.rows
+    if len(rows) > k or len(set(rows)) < len(rows) or not all(0 <= row < items for row in rows):
+        raise BrokenError(f"rows {rows[:10]} are not at most {k} different ones from 0 to {items - 1}")
+    if not all(map(math.isfinite, ranking.scores)):
+        raise BrokenError(f"scores {ranking.scores[:10]} are not all finite")
 
 
 class Ranker(Protocol):

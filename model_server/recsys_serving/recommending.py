@@ -3,8 +3,9 @@ always which of them."""
 
 from dataclasses import dataclass
 
+from recsys_serving.admission import Admission, Caller
 from recsys_serving.library import Item, Library
-from recsys_serving.ranking import BusyError, Ranker, RankingError
+from recsys_serving.ranking import Ranker, RankingError, check_ranking
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,22 @@ class Recommender:
 
     def __init__(self, library: Library, ranker: Ranker, *, timeout_seconds: float, max_in_flight: int) -> None:
         self._library, self._ranker = library, ranker
-        self._timeout_seconds, self._max_in_flight = timeout_seconds, max_in_flight
-        self._in_flight = 0
+        self._timeout_seconds, self._admission = timeout_seconds, Admission(max_in_flight)
 
     async def recommend(
-        self, user: str, k: int, seen: tuple[str, ...] = (), *, timeout_seconds: float | None = None
+        self,
+        user: str,
+        k: int,
+        seen: tuple[str, ...] = (),
+        *,
+        timeout_seconds: float | None = None,
+        caller: Caller | None = None,
     ) -> Answer:
-        """At most k items for the user without what was seen in training or is named in `seen`."""
+        """At most k items for the user without what was seen in training or is named in `seen`.
+
+        Raises:
+            CallerLeftError: the caller left, and nobody was asked for the answer any longer.
+        """
         library = self._library
         row = library.user_row(user)
         extra_seen = library.item_rows(seen) if seen else []
@@ -39,19 +49,15 @@ class Recommender:
         elif not library.has_history(row):
             return self._popular(row, extra_seen, k, "NoHistory")
         try:
-            items = await self._rank(row, extra_seen, k, timeout_seconds or self._timeout_seconds)
+            with self._admission.place(caller):
+                items = await self._rank(row, extra_seen, k, timeout_seconds or self._timeout_seconds)
         except RankingError as error:
             return self._popular(row, extra_seen, k, error.fallback_reason)
         return Answer(items, "Model", reason)
 
     async def _rank(self, row: int, extra_seen: list[int], k: int, timeout_seconds: float) -> list[Item]:
-        if self._in_flight >= self._max_in_flight:
-            raise BusyError(f"{self._in_flight} requests in flight")
-        self._in_flight += 1
-        try:
-            ranking = await self._ranker.rank(row, extra_seen, k, timeout_seconds)
-        finally:
-            self._in_flight -= 1
+        ranking = await self._ranker.rank(row, extra_seen, k, timeout_seconds)
+        check_ranking(ranking, k, len(self._library.items))
         name = self._library.items.id
         # Seven digits are what a float32 holds.
         return [(name(at), float(f"{score:.7g}")) for at, score in zip(ranking.rows, ranking.scores, strict=True)]

@@ -16,14 +16,19 @@ class SeenLists:
         self._indptr, self._indices = indptr, indices
 
     @classmethod
-    def open(cls, path: Path) -> "SeenLists":
-        """Map `seen.safetensors`; raise ArtifactError when its arrays contradict each other."""
+    def open(cls, path: Path, items: int) -> "SeenLists":
+        """Map `seen.safetensors`; raise ArtifactError unless its arrays are histories over so many items.
+
+        A row outside them would hide an item of another user of the batch, or end the batch.
+        """
         tensors = map_tensors(path)
         if set(tensors) != {"indptr", "indices"}:
             raise ArtifactError(f"{path.name} holds {sorted(tensors)}; expected indptr and indices")
         indptr, indices = tensors["indptr"].view(np.int64), tensors["indices"].view(np.int32)
-        if indptr[0] != 0 or indptr[-1] != len(indices) or bool((np.diff(indptr) < 0).any()):
+        if not len(indptr) or indptr[0] != 0 or indptr[-1] != len(indices) or bool((np.diff(indptr) < 0).any()):
             raise ArtifactError(f"{path.name}: indptr does not describe {len(indices)} indices; export it again")
+        if len(indices) and (indices.min() < 0 or indices.max() >= items):
+            raise ArtifactError(f"{path.name}: item rows must be from 0 to {items - 1}; export it again")
         return cls(indptr, indices)
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ from recsys_serving.errors import SettingsError
 
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _MIN_KEY_BYTES = 16
+START_SECONDS_VARIABLE = "RECSYS_TRITON_START_SECONDS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,8 @@ class TritonSettings:
     grpc_port: int
     http_port: int
     drain_seconds: float
+    start_seconds: float = 600.0
+    """A server that ranks nothing this long after its start is started again."""
 
     @property
     def state_file(self) -> Path:
@@ -92,6 +95,7 @@ def read_triton_settings(env: Mapping[str, str]) -> TritonSettings:
         grpc_port=_integer(env, "RECSYS_TRITON_GRPC_PORT", "8001", low=1, high=65535),
         http_port=_integer(env, "RECSYS_TRITON_HTTP_PORT", "8000", low=1, high=65535),
         drain_seconds=_integer(env, "RECSYS_DRAIN_SECONDS", "5", low=0, high=3600),
+        start_seconds=_integer(env, START_SECONDS_VARIABLE, "600", low=1, high=86_400),
     )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from recsys_serving.errors import run_main
-from recsys_serving.settings import TritonSettings, read_triton_settings
+from recsys_serving.settings import START_SECONDS_VARIABLE, TritonSettings, read_triton_settings
 from recsys_serving.triton_process import (
     EXIT_TIMEOUT_SECONDS,
     Probe,
@@ -57,6 +57,8 @@ class Policy:
     retry_seconds: float = 0.25
     failed_probes: int = 3
     start_seconds: float = 600.0
+    say_seconds: float = 15.0
+    """How often the log is told that a started server does not serve yet."""
     first_back_off_seconds: float = 0.5
     max_back_off_seconds: float = 30.0
     calm_seconds: float = 60.0
@@ -78,8 +80,11 @@ class RestartLog:
         """Count one start (the first is no restart) and write the file by rename."""
         self.restarts += 1
         temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"restarts": self.restarts, "reason": reason}))
-        os.replace(temporary, self._path)
+        try:
+            temporary.write_text(json.dumps({"restarts": self.restarts, "reason": reason}))
+            os.replace(temporary, self._path)
+        except OSError as error:  # a full disk, for example: serving goes on, and the next start tells
+            _say(f"restarts are not counted: {self._path.name} cannot be written ({error.strerror})")
 
 
 class Supervisor:
@@ -94,11 +99,11 @@ class Supervisor:
         policy: Policy,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._start, self._probe, self._log, self._policy, self._now = start, probe, log, policy, now
+        self._start, self._probe, self._log, self.policy, self._now = start, probe, log, policy, now
         self._server: Server | None = None
         self._reason = "first start"
         self._back_off = policy.first_back_off_seconds
-        self._start_at = self._next_probe = self._started_at = now()
+        self._start_at = self._next_probe = self._started_at = self._said_at = now()
         self._served_since: float | None = None
         self._failures = 0
         self._stop_at: float | None = None
@@ -112,7 +117,7 @@ class Supervisor:
     def request_stop(self) -> None:
         """SIGTERM: the API goes on answering for drain_seconds and still needs the server."""
         if self._stop_at is None:
-            self._stop_at = self._now() + self._policy.drain_seconds
+            self._stop_at = self._now() + self.policy.drain_seconds
 
     def child_exited(self, pid: int, status: int) -> None:
         """A child was reaped; orphans of other groups are none of our business."""
@@ -131,9 +136,14 @@ class Supervisor:
 
     def _begin(self) -> None:
         self._log.record_start(self._reason)
-        self._server = self._start()
-        self._started_at, self._served_since, self._failures = self._now(), None, 0
-        self._next_probe = self._started_at + self._policy.probe_period_seconds
+        try:
+            self._server = self._start()
+        except OSError as error:
+            self._lost(f"tritonserver cannot be started ({error.strerror})")
+            return
+        self._started_at = self._said_at = self._now()
+        self._served_since, self._failures = None, 0
+        self._next_probe = self._started_at + self.policy.probe_period_seconds
 
     def _check(self) -> None:
         probe = self._probe()
@@ -143,29 +153,39 @@ class Supervisor:
         elif probe is Probe.SILENT or self._served_since is not None:
             self._failures += 1
         # Silence has cost its timeout already, so the next try comes soon.
-        pause = self._policy.retry_seconds if probe is Probe.SILENT else self._policy.probe_period_seconds
+        pause = self.policy.retry_seconds if probe is Probe.SILENT else self.policy.probe_period_seconds
         self._next_probe = self._now() + pause
-        if self._hangs():
+        if self._failures >= self.policy.failed_probes:
             self._lost(f"killed tritonserver: {self._failures} probes failed, the last one {probe.value}")
+        elif self._served_since is None:
+            self._wait(probe)
 
-    def _hangs(self) -> bool:
-        late = self._served_since is None and self._now() - self._started_at > self._policy.start_seconds
-        return late or self._failures >= self._policy.failed_probes
+    def _wait(self, probe: Probe) -> None:
+        """The server has not served yet: give it up when its time is over, else say at times what is waited for."""
+        now, limit = self._now(), f"{self.policy.start_seconds:g} s ({START_SECONDS_VARIABLE})"
+        if now - self._started_at > self.policy.start_seconds:
+            self._lost(f"killed tritonserver: it ranked nothing within {limit}, the last probe was {probe.value}")
+        elif now - self._said_at >= self.policy.say_seconds:
+            self._said_at = now
+            waited = f"{now - self._started_at:.0f} s after its start"
+            _say(
+                f"waiting for tritonserver: it ranks nothing {waited}, the probe is {probe.value}; killed after {limit}"
+            )
 
     def _lost(self, reason: str) -> None:
         if self._server is not None:
             self._server.destroy()
-        if self._served_since is not None and self._now() - self._served_since >= self._policy.calm_seconds:
-            self._back_off = self._policy.first_back_off_seconds
+        if self._served_since is not None and self._now() - self._served_since >= self.policy.calm_seconds:
+            self._back_off = self.policy.first_back_off_seconds
         self._server, self._served_since, self._reason = None, None, reason
         self._start_at = self._now() + self._back_off
         if self._stop_at is None:
             _say(f"{reason}; starting again in {self._back_off:g} s")
-        self._back_off = min(2 * self._back_off, self._policy.max_back_off_seconds)
+        self._back_off = min(2 * self._back_off, self.policy.max_back_off_seconds)
 
     def _stop(self) -> None:
         if self._kill_at is None:
-            self._kill_at = self._now() + self._policy.exit_seconds
+            self._kill_at = self._now() + self.policy.exit_seconds
             if self._server is not None:
                 self._server.terminate()
         elif self._server is not None and self._now() >= self._kill_at:
@@ -202,7 +222,7 @@ def build_supervisor(env: Mapping[str, str], settings: TritonSettings) -> Superv
     shm_prefix = shared_memory_prefix(os.getpid())
     command = build_command(find_triton_home(env), settings, shm_prefix)
     environment = build_environment(env)
-    policy = Policy(drain_seconds=settings.drain_seconds + 1.0)
+    policy = Policy(start_seconds=settings.start_seconds, drain_seconds=settings.drain_seconds + 1.0)
     return Supervisor(
         start=lambda: TritonProcess(command, environment, shm_prefix),
         probe=lambda: probe_model(settings.http_port, policy.probe_timeout_seconds),

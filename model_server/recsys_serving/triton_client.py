@@ -11,6 +11,7 @@ from recsys_serving.names import DIGEST_PARAMETER, INPUTS, MODEL_NAME, OUTPUTS
 from recsys_serving.ranking import BrokenError, BusyError, DeadlineError, Ranking, RankingError
 
 MIN_EXTRA = 16
+_DATATYPES = ("INT32", "FP32")
 _CHANNEL_OPTIONS = (
     # A restarted tritonserver must be found within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -44,10 +45,11 @@ def parse_response(response: Any) -> Ranking:
     Raises:
         BrokenError: the response has other outputs than ours.
     """
-    raw = dict(zip((output.name for output in response.outputs), response.raw_output_contents, strict=False))
-    rows_raw, scores_raw = (raw.get(name, b"") for name in OUTPUTS)
-    count = len(rows_raw) // 4
-    if not count or len(scores_raw) != len(rows_raw):
+    pairs_of_output = zip(response.outputs, response.raw_output_contents, strict=False)
+    raw = {(output.name, output.datatype): content for output, content in pairs_of_output}
+    rows_raw, scores_raw = (raw.get(output, b"") for output in zip(OUTPUTS, _DATATYPES, strict=True))
+    count, rest = divmod(len(rows_raw), 4)
+    if not count or rest or len(scores_raw) != len(rows_raw):
         raise BrokenError(f"outputs {sorted(raw)} of {len(rows_raw)} and {len(scores_raw)} bytes")
     pairs = zip(struct.unpack(f"<{count}i", rows_raw), struct.unpack(f"<{count}f", scores_raw), strict=True)
     found = [(row, score) for row, score in pairs if row >= 0]

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -134,18 +134,15 @@ class Store:
             if "file" not in _protocols(self._fs):
                 self._fs.pipe_file(self._path(name), content)
                 return
-            path = Path(self._path(name))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{os.getpid()}")
-            draft.write_bytes(content)
-            draft.replace(path)
+        with self.writing(name) as file:
+            file.write(content)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """A large file to write piece by piece. It takes the place of an earlier one whole and on disk, or not at all."""
         with storing(f"{self.uri}/{name}"):
             if "file" not in _protocols(self._fs):
-                with self._fs.open(self._path(name), "wb") as file:  # an object appears when it is complete
+                with _object(self._fs, self._path(name)) as file:
                     yield file
                 return
             path = Path(self._path(name))
@@ -191,6 +188,20 @@ class Store:
     def complete(self, name: str, files: Iterable[str]) -> bool:
         """Whether every one of `files` lies in `name`/."""
         return all(self.exists(f"{name}/{file}") for file in files)
+
+
+@contextmanager
+def _object(fs: Any, path: str) -> Iterator[BinaryIO]:
+    """An object that appears when the block ends; closing it would publish what an interrupted block had written."""
+    file = fs.open(path, "wb")
+    try:
+        yield file
+        file.close()
+    except BaseException:
+        with suppress(Exception):  # what ended the block is told, and it may be that the store is away
+            file.closed = True  # nor may the garbage collector close it
+            file.discard()
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A client that calls an ASGI application directly, without sockets."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +23,15 @@ class Reply:
 
 
 async def call(
-    app: ASGIApp, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    app: ASGIApp,
+    method: str,
+    path: str,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    leaving: asyncio.Event | None = None,
 ) -> Reply:
-    """Send one request; bytes are sent as they are, everything else as JSON."""
+    """Send one request; bytes are sent as they are, everything else as JSON. The caller stays until `leaving` is set."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     scope = {
         "type": "http",
@@ -41,8 +48,14 @@ async def call(
     }
     sent: list[Message] = []
 
+    left = leaving or asyncio.Event()
+    parts: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": raw, "more_body": False}
+        if parts:
+            return parts.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         sent.append(message)

@@ -34,9 +34,9 @@ class NaiveScorer:
     def __init__(self, artifact: Path) -> None:
         tensors = map_tensors(artifact / "weights.safetensors")
         self._weights: Mapping[str, NDArray[np.float32]] = {k: np.asarray(v, np.float32) for k, v in tensors.items()}
-        self._seen = SeenLists.open(artifact / "seen.safetensors")
-        self.users = len(self._seen)
         manifest = ArtifactManifest.model_validate_json((artifact / "manifest.json").read_bytes())
+        self._seen = SeenLists.open(artifact / "seen.safetensors", manifest.model.items)
+        self.users = len(self._seen)
         self._fold_in = manifest.model.fold_in
 
     @property

@@ -1,13 +1,17 @@
 """What the serving tests share: an artifact on disk, and an API around a ranker that does as it is told."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from recsys_serving.api import build_api
+from recsys_serving.api import build_api, build_server
 from recsys_serving.app import Api, build_app
 from recsys_serving.library import Library, load_library
 from recsys_serving.ranking import Ranking, RankingError
@@ -142,3 +146,43 @@ def new_pod() -> Callable[..., Pod]:
 def put() -> Callable[[Made, Path], Fetched]:
     """Writes an artifact: put(made, models)."""
     return put_artifact
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A pod's port."""
+
+    port: int
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def send(self, raw: bytes) -> bytes:
+        """What comes back for these bytes until the pod closes the connection."""
+        reader, writer = await self.connect()
+        writer.write(raw)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+
+@asynccontextmanager
+async def listening(pod: Pod, *, keep_alive_seconds: float = 75) -> AsyncIterator[Wire]:
+    """The pod behind the HTTP server of production."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        server = build_server(pod.api, pod.settings)
+        server.config.timeout_keep_alive = keep_alive_seconds
+        task = asyncio.ensure_future(server.serve(sockets=[bound]))
+        try:
+            yield Wire(bound.getsockname()[1])
+        finally:
+            server.should_exit = True
+            await task
+
+
+@pytest.fixture
+def listen() -> Callable[..., Any]:
+    """Serves a pod: `async with listen(pod) as wire`."""
+    return listening

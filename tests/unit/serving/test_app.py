@@ -185,6 +185,7 @@ async def test_a_caller_who_leaves_before_the_body_ends_is_neither_a_defect_nor_
     for path in ("/v1/recommend", "/v1/events"):
         assert (await call(left, "POST", path)).status == 400
     assert 'source="None"' not in (await pod.get("/metrics")).body.decode()
+    assert await pod.metric('recsys_callers_left_total{counted="false"}') == 1
 
 
 @pytest.mark.parametrize("same", [True, False])

@@ -1,6 +1,8 @@
 """Ready means warmed once with the right answers; afterwards only draining changes it."""
 
 import asyncio
+import dataclasses
+import itertools
 import signal
 
 import pytest
@@ -62,6 +64,39 @@ async def test_a_ranker_that_is_away_can_be_tried_again(pod) -> None:
     pod.ranker.error = BrokenError("starting")
     with pytest.raises(RankingError):
         await warm(pod.library, pod.ranker, pod.api.recommender, top_k=50)
+
+
+async def test_who_waits_for_triton_says_so_in_readyz_and_every_15_seconds_in_the_log(
+    shared_artifact, new_pod, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pod = new_pod(shared_artifact)
+    pod.ranker.error = BrokenError("UNAVAILABLE")
+    assert (await pod.get("/readyz")).status == 503
+    seconds = itertools.count()
+
+    def timer() -> float:
+        now = next(seconds)
+        pod.ranker.error = pod.ranker.error if now < 40 else None
+        return float(now)
+
+    api = dataclasses.replace(pod.api, timer=timer)
+    await warm_until_ready(api, pod.library, pod.ranker, pod.api.recommender, retry_seconds=0)
+    said = [line for line in capsys.readouterr().err.splitlines() if "waiting for Triton" in line]
+    assert [line.split(":")[1] for line in said] == [" waiting for Triton since 15 s", " waiting for Triton since 30 s"]
+    assert all("UNAVAILABLE" in line and "supervisor" in line for line in said)
+    assert (await pod.get("/readyz")).status == 200
+
+
+async def test_a_defect_while_warming_is_in_readyz_and_in_the_log(pod, capsys: pytest.CaptureFixture[str]) -> None:
+    def explode() -> None:
+        raise RuntimeError("defect")
+
+    pod.ranker.on_call = explode
+    with pytest.raises(RuntimeError):
+        await warm_pod(pod)
+    reply = await pod.get("/readyz")
+    assert (reply.status, reply.body) == (503, b"failed: RuntimeError: defect; this is a defect\n")
+    assert "failed: RuntimeError: defect" in capsys.readouterr().err
 
 
 async def test_draining_answers_on_and_closes_connections(pod) -> None:

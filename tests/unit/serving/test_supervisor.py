@@ -1,11 +1,15 @@
 """The supervisor's states, stepped with a fake clock and fake servers."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from recsys_serving.supervisor import Policy, RestartLog, Supervisor
+from recsys_serving.errors import SettingsError
+from recsys_serving.settings import read_triton_settings
+from recsys_serving.supervisor import Policy, RestartLog, Supervisor, build_supervisor
+from recsys_serving.testing.fake_triton import lay_home
 from recsys_serving.triton_process import Probe
 
 POLICY = Policy(drain_seconds=6.0)
@@ -27,6 +31,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.now, self.health, self.servers = 0.0, Probe.SERVING, []
+        self.refusing = False
         self.file = folder / ".supervisor.json"
         self.supervisor = Supervisor(
             start=self._start,
@@ -37,6 +42,8 @@ class World:
         )
 
     def _start(self) -> FakeServer:
+        if self.refusing:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
         self.servers.append(FakeServer(100 + len(self.servers)))
         return self.servers[-1]
 
@@ -74,6 +81,32 @@ def test_a_killed_server_starts_again_within_a_second(world: World) -> None:
     assert json.loads(world.file.read_text())["reason"] == "tritonserver ended with -9"
 
 
+def test_a_machine_that_starts_no_process_is_asked_again(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.pass_time(1)
+    world.refusing = True
+    world.exit_server()
+    world.pass_time(5)
+    said = capsys.readouterr().err
+    assert "tritonserver cannot be started (Resource temporarily unavailable); starting again in 1 s" in said
+    world.refusing = False
+    world.pass_time(10)
+    assert len(world.servers) == 2
+
+
+def test_a_count_that_cannot_be_written_stops_no_server(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.pass_time(1)
+    world.file.unlink()
+    world.file.mkdir()
+    world.exit_server()
+    world.pass_time(1)
+    assert len(world.servers) == 2
+    assert "restarts are not counted: .supervisor.json cannot be written (Is a directory)" in capsys.readouterr().err
+    world.file.rmdir()
+    world.exit_server()
+    world.pass_time(2)
+    assert world.restarts == 2
+
+
 def test_the_group_of_a_dead_server_is_ended_too(world: World) -> None:
     world.pass_time(1)
     world.exit_server()
@@ -106,6 +139,39 @@ def test_a_loading_server_has_its_time(world: World) -> None:
     assert world.servers[0].signals == []
     world.pass_time(20)
     assert world.servers[0].signals == ["KILL"]
+
+
+def test_who_waits_for_a_server_is_told_every_15_seconds_for_what_and_until_when(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.health = Probe.ABSENT
+    world.pass_time(46)
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "waiting for tritonserver" in line] == said
+    assert len(said) == 3
+    assert "it ranks nothing 15 s after its start" in said[0]
+    assert all("the probe is absent; killed after 600 s (RECSYS_TRITON_START_SECONDS)" in line for line in said)
+    world.health = Probe.SERVING
+    world.pass_time(60)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_server_that_never_serves_is_not_said_to_have_failed_probes(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.health = Probe.ABSENT
+    world.pass_time(POLICY.start_seconds + 5)
+    reason = "killed tritonserver: it ranked nothing within 600 s (RECSYS_TRITON_START_SECONDS)"
+    assert reason in capsys.readouterr().err
+    assert json.loads(world.file.read_text())["reason"].startswith(reason)
+
+
+def test_the_time_for_a_start_is_a_setting(tmp_path: Path) -> None:
+    env = {"RECSYS_TRITON_START_SECONDS": "20", "RECSYS_TRITON_HOME": str(lay_home(tmp_path / "triton"))}
+    supervisor = build_supervisor(env, read_triton_settings(env | {"RECSYS_MODELS_DIR": str(tmp_path)}))
+    assert supervisor.policy.start_seconds == 20
+    with pytest.raises(SettingsError, match="RECSYS_TRITON_START_SECONDS is '0'"):
+        read_triton_settings({"RECSYS_TRITON_START_SECONDS": "0"})
 
 
 def test_a_server_that_hangs_before_it_ever_served_is_killed_too(world: World) -> None:
