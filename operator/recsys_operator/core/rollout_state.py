@@ -61,7 +61,11 @@ class RolloutState(Observed):
     held_seconds: float = 0.0
     """Time of the step that does not count, because something was missing."""
     hold_reason: str = ""
+    """What it waits for: data, people or pods under weight, pods and a healthy stable before it."""
     hold_since: float | None = None
+    """Since when: its limit counts from then, and moves by what a pause or window took (phases/standstill.py)."""
+    stopped_since: float | None = None
+    """Since when a pause, suspend or window keeps it; None while nothing does."""
     ledger: tuple[Spend, ...] = ()
     banked: Evidence | None = None
     """The segment's evidence, as of `banked_at`."""
@@ -105,6 +109,11 @@ class RolloutState(Observed):
     def parked(self) -> bool:
         """Whether it waits at weight 0 for its second chance."""
         return self.parked_since is not None
+
+    @property
+    def watch_limit(self) -> int:
+        """Seconds within which stable must have been well for stableHealthSeconds."""
+        return self.policy.stable_health_seconds + self.policy.hold_limit_seconds
 
     def alpha(self) -> float:
         """What the current segment may spend on false Fails."""

@@ -38,7 +38,7 @@ def decide_gates_changed(scene: Scene, version: VersionView) -> Step | None:
     if scene.model.spec is None or not version.status.digest or version.spec.spec_hash != scene.spec_hash:
         return None
     run = evaluation_run(scene, version)
-    if scene.pin is not None and scene.pin.version is not None and scene.pin.version.name == version.name:
+    if scene.is_pinned(version):
         return None
     if not version.status.evaluation_key or identity.same_gates(version.status.evaluation_key, run.key):
         return None

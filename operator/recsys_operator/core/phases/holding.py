@@ -3,6 +3,7 @@
 from recsys_operator.core import reasons
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.phases.rollback import end_rollout
+from recsys_operator.core.phases.standstill import WAITS, held_for
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, keep, move
 from recsys_operator.core.rollout_state import RolloutState
@@ -13,7 +14,6 @@ BANK_SECONDS = 15.0
 PATIENCE_SECONDS = 10.0
 """A gateway takes a moment to accept a route: only after this long it is worth a line in status."""
 MISSING = frozenset({"NoData", "MetricsUnavailable"})
-WAITS = frozenset({reasons.UNDECIDED, reasons.APPROVAL, reasons.TOO_FEW_SAMPLES, reasons.SCALING})
 
 
 def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, message: str) -> Step:
@@ -25,7 +25,7 @@ def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, m
         since = state.hold_since if goes_on and state.hold_since is not None else scene.now
         held = _counted(scene, state).changed(hold_reason=reason, hold_since=since)
         return Step((move(scene, version, version.status.phase, reason, message, state=held),), 1.0)
-    left = state.hold_since + limit - scene.now
+    left = limit - held_for(scene, state)
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reason, f"{message}; not over after {limit} s")
     return Step((), left)
