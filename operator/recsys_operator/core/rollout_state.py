@@ -87,6 +87,8 @@ class RolloutState(Observed):
     """Steps after which somebody approved."""
     promoted: bool = False
     """Somebody asked to promote this very version."""
+    overruled: int = 0
+    """Segment whose Fail somebody overruled with a Promote (rollback.mode Manual or Disabled); 0 for none."""
     left: tuple[Leave, ...] = ()
     events: tuple[RolloutEvent, ...] = Field((), max_length=MAX_EVENTS)
 
@@ -122,6 +124,16 @@ class RolloutState(Observed):
     def with_event(self, event: RolloutEvent) -> "RolloutState":
         """With one more line of history."""
         return self.changed(events=(*self.events, event)[-MAX_EVENTS:])
+
+    def to_begin(self) -> "RolloutState":
+        """Before another rollout of the version: what is known over all of them."""
+        return self.model_copy(
+            update=dict(
+                started_at=0.0, ready_at=None, step=-1, weight=0, strikes=0, breaches=0, parked_since=None, ledger=(),
+                left=(), approvals=(), promoted=False, stable_was_unhealthy=False, hold_reason="", hold_since=None,
+                stopped_since=None, overruled=0,
+            )
+        )  # fmt: skip
 
     def changed(self, **changes: object) -> "RolloutState":
         """A copy with these fields."""

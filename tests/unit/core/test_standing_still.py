@@ -9,6 +9,7 @@ from tests.unit.core.factories import (
     NOW,
     WATCHED,
     Rollout,
+    build_job,
     build_model,
     build_pods,
     build_rollout,
@@ -19,6 +20,8 @@ from tests.unit.core.factories import (
 
 from recsys_api.model_version import ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.run_spec import EvaluateResult
+from recsys_operator.core import identity
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.rollout_state import RolloutState, read_state
@@ -100,6 +103,19 @@ def test_a_pod_that_blinks_after_a_long_wait_has_its_time_to_be_ready_again(afte
     rollout = warming(started_at=NOW - 5000, ready_at=NOW - 4000)
     status = play(rollout, [(0, OPEN, ()), (after, OPEN, ())], **unready(rollout))
     assert (status.phase, status.reason) == (phase, "NotReadyYet" if phase == "Warming" else "NotReadyInTime")
+
+
+def test_a_version_that_is_judged_again_has_all_its_time_to_be_ready_after_it() -> None:
+    rollout = warming(started_at=NOW - 5000, ready_at=None)
+    key = identity.evaluation_key(OPEN.evaluation, rollout.stable.name)
+    judged = rollout.candidate.status.model_copy(update={"phase": "Evaluating", "evaluation_key": "older"})
+    rollout = replace(rollout, candidate=replace(rollout.candidate, status=judged))
+    job = build_job(
+        rollout.candidate, "evaluate", f"{rollout.candidate.name}-eval-{key}", key=key, active=0, complete=True,
+        result=EvaluateResult(),
+    )  # fmt: skip
+    status = play(rollout, [(0, OPEN, ())], jobs=(job,), **unready(rollout))
+    assert (status.phase, status.reason) == ("Warming", "NotReadyYet")
 
 
 @pytest.mark.parametrize("stop", STOPS)

@@ -103,7 +103,7 @@ def advance(scene: Scene, version: VersionView, state: RolloutState, index: int,
 def left_by(scene: Scene, version: VersionView, state: RolloutState, by: str) -> Leave:
     """What allowed the step to be left."""
     evidence = scene.memory.evidence
-    detectable = verdict_of(scene, version).detectable if by != "Pass" else 1.0
+    detectable = verdict_of(scene, version).detectable if by != "Pass" and evidence is not None else 1.0
     return Leave(
         step=state.current.name if state.current else "", by=by,
         n=evidence.answers if evidence else 0, detectable=round(detectable, 6),
