@@ -174,6 +174,24 @@ def test_a_promote_has_a_limit_of_its_own_to_get_its_pods() -> None:
     assert (state.hold_reason, state.hold_since) == ("Scaling", NOW)
 
 
+@pytest.mark.parametrize("promoted", [False, True])
+def test_a_promote_counts_as_the_approval_of_the_last_step(promoted: bool) -> None:
+    steps = [{"name": "all", "weight": 100, "minSamples": 5, "maxSeconds": 30, "approval": "Required"}]
+    spec = build_spec(rollout={"steps": steps})
+    rollout = build_rollout(spec, "Baking", step=0, clock_start=NOW - 25, segment_at=NOW - 110, promoted=promoted)
+    world = rollout.world(seconds=100, model=build_model(spec))
+    assert read_back(world, decide(world, NOW, WATCHED)).versions[1].status.phase == (
+        "Stable" if promoted else "Baking"
+    )
+
+
+def test_a_promote_that_harm_ends_is_said_to_have_ended() -> None:
+    rollout = build_rollout(promoted=True)
+    world = rollout.world(pods=build_pods(rollout.stable, 4))
+    status = read_back(world, decide(world, NOW, WATCHED)).versions[1].status
+    assert (status.reason, "Promote" in status.message) == ("CandidateNotReady", True)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

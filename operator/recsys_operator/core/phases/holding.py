@@ -28,7 +28,7 @@ def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, m
     left = limit - held_for(scene, state)
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reason, f"{message}; not over after {limit} s")
-    return Step((), left)
+    return bank_meanwhile(scene, version, Step((), left))
 
 
 def data_missing(scene: Scene, version: VersionView) -> Step | None:
@@ -74,6 +74,15 @@ def bank(scene: Scene, version: VersionView) -> Step | None:
     if due > 0:
         return Step((), due)
     return Step((keep(version, with_evidence(scene, state, verdict_of(scene, version))),), BANK_SECONDS)
+
+
+def bank_meanwhile(scene: Scene, version: VersionView, waits: Step) -> Step:
+    """A wait, with the evidence written while it grows: whoever is to decide reads it in status."""
+    banked = None if waits.acts else bank(scene, version)
+    if banked is None:
+        return waits
+    after = [seconds for seconds in (waits.after, banked.after) if seconds is not None]
+    return Step(banked.acts, min(after, default=None))
 
 
 def with_evidence(scene: Scene, state: RolloutState, verdict: Verdict) -> RolloutState:
