@@ -48,6 +48,8 @@ class RolloutState(Observed):
     """When the version's pods were first wanted (seconds since the epoch)."""
     ready_at: float | None = None
     """Since when all its pods are ready, before the first weight."""
+    watched_seconds: float = 0.0
+    """For how long stable was waited for while they had been ready before."""
     step: int = -1
     """Index into policy.steps; -1 before the first weight."""
     weight: int = Field(0, ge=0, le=100)
@@ -61,7 +63,11 @@ class RolloutState(Observed):
     held_seconds: float = 0.0
     """Time of the step that does not count, because something was missing."""
     hold_reason: str = ""
+    """What it waits for: data, people or pods under weight, pods and a healthy stable before it."""
     hold_since: float | None = None
+    """Since when: its limit counts from then, and moves by what a pause or window took (phases/standstill.py)."""
+    stopped_since: float | None = None
+    """Since when a pause, suspend or window keeps it; None while nothing does."""
     ledger: tuple[Spend, ...] = ()
     banked: Evidence | None = None
     """The segment's evidence, as of `banked_at`."""
@@ -83,6 +89,8 @@ class RolloutState(Observed):
     """Steps after which somebody approved."""
     promoted: bool = False
     """Somebody asked to promote this very version."""
+    overruled: int = 0
+    """Segment whose Fail somebody overruled with a Promote (rollback.mode Manual or Disabled); 0 for none."""
     left: tuple[Leave, ...] = ()
     events: tuple[RolloutEvent, ...] = Field((), max_length=MAX_EVENTS)
 
@@ -106,6 +114,11 @@ class RolloutState(Observed):
         """Whether it waits at weight 0 for its second chance."""
         return self.parked_since is not None
 
+    @property
+    def watch_limit(self) -> int:
+        """Seconds within which stable must have been well for stableHealthSeconds."""
+        return self.policy.stable_health_seconds + self.policy.hold_limit_seconds
+
     def alpha(self) -> float:
         """What the current segment may spend on false Fails."""
         return self.ledger[-1].alpha if self.ledger else 0.01
@@ -113,6 +126,16 @@ class RolloutState(Observed):
     def with_event(self, event: RolloutEvent) -> "RolloutState":
         """With one more line of history."""
         return self.changed(events=(*self.events, event)[-MAX_EVENTS:])
+
+    def to_begin(self) -> "RolloutState":
+        """Before another rollout of the version: what is known over all of them."""
+        return self.model_copy(
+            update=dict(
+                started_at=0.0, ready_at=None, step=-1, weight=0, strikes=0, breaches=0, parked_since=None, ledger=(),
+                left=(), approvals=(), promoted=False, stable_was_unhealthy=False, hold_reason="", hold_since=None,
+                stopped_since=None, overruled=0,
+            )
+        )  # fmt: skip
 
     def changed(self, **changes: object) -> "RolloutState":
         """A copy with these fields."""

@@ -8,7 +8,7 @@ Fail (harm.py)                               -> all traffic back
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
 from recsys_operator.core.phases.canary import elapsed, hold_is_over, left_by
-from recsys_operator.core.phases.holding import bank, hold
+from recsys_operator.core.phases.holding import bank, bank_meanwhile, hold
 from recsys_operator.core.phases.promotion import make_stable
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.subject import state_of, verdict_of
@@ -57,12 +57,13 @@ def finish(scene: Scene, version: VersionView) -> Step | None:
 
 
 def settle(scene: Scene, version: VersionView, state: RolloutState, by: str) -> Step:
-    """Stable, unless an approval is missing or weight may not move."""
+    """Stable, unless an approval is missing (a Promote is one) or weight may not move."""
     step = state.current
-    if step is not None and step.approval == "Required" and step.name not in state.approvals:
+    approved = state.promoted or (step is not None and step.name in state.approvals)
+    if step is not None and step.approval == "Required" and not approved:
         return _hold_final(scene, version, state, reasons.APPROVAL, "create an Approve action to make it stable")
     if scene.paused:
-        return wait(scene, version, scene.paused, "it does not become stable while paused", 60.0)
+        return _paused(scene, version)
     return finish_by(scene, version, state, by)
 
 
@@ -89,5 +90,10 @@ def _hold_final(scene: Scene, version: VersionView, state: RolloutState, reason:
     if not hold_is_over(scene, state) or state.policy.on_hold_limit != "Advance":
         return hold(scene, version, state, reason, message)
     if scene.paused:
-        return wait(scene, version, scene.paused, "it does not become stable while paused", 60.0)
+        return _paused(scene, version)
     return finish_by(scene, version, state, "HoldLimit")
+
+
+def _paused(scene: Scene, version: VersionView) -> Step:
+    message = "it does not become stable while paused"
+    return bank_meanwhile(scene, version, wait(scene, version, scene.paused, message, 60.0))

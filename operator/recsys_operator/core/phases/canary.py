@@ -10,9 +10,10 @@ Weight is raised by `promotion.start_step` alone; the rules of watch.py come fir
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
-from recsys_operator.core.phases.holding import WAITS, bank, hold
+from recsys_operator.core.phases.holding import bank, bank_meanwhile, hold
 from recsys_operator.core.phases.promotion import start_step
 from recsys_operator.core.phases.rollback import end_rollout
+from recsys_operator.core.phases.standstill import WAITS, held_for
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, first, wait
 from recsys_operator.core.rollout_state import Leave, RolloutState
@@ -89,7 +90,8 @@ def leave(scene: Scene, version: VersionView, state: RolloutState, by: str) -> S
 def advance(scene: Scene, version: VersionView, state: RolloutState, index: int, by: str) -> Step:
     """Raise to a later step, if weight may be raised and the pods for it are ready."""
     if (stop := scene.stop(by_person=by == "Promote")) is not None:
-        return wait(scene, version, stop.reason, f"{stop.words}no weight is raised; rollbacks still happen", 60.0)
+        message = f"{stop.words}no weight is raised; rollbacks still happen"
+        return bank_meanwhile(scene, version, wait(scene, version, stop.reason, message, 60.0))
     weight = state.steps[index].weight
     if not scene.is_ready(version.name, scene.needed(state, weight)):
         message = f"{scene.needed(state, weight)} ready pods are needed for {weight} %"
@@ -102,7 +104,7 @@ def advance(scene: Scene, version: VersionView, state: RolloutState, index: int,
 def left_by(scene: Scene, version: VersionView, state: RolloutState, by: str) -> Leave:
     """What allowed the step to be left."""
     evidence = scene.memory.evidence
-    detectable = verdict_of(scene, version).detectable if by != "Pass" else 1.0
+    detectable = verdict_of(scene, version).detectable if by != "Pass" and evidence is not None else 1.0
     return Leave(
         step=state.current.name if state.current else "", by=by,
         n=evidence.answers if evidence else 0, detectable=round(detectable, 6),
@@ -118,13 +120,12 @@ def hold_or_end(scene: Scene, version: VersionView, state: RolloutState, reason:
 
 def hold_is_over(scene: Scene, state: RolloutState) -> bool:
     """Whether a wait for people or pods has lasted holdLimitSeconds."""
-    since = state.hold_since if state.hold_reason in WAITS else None
-    return since is not None and scene.now - since >= state.policy.hold_limit_seconds
+    return state.hold_reason in WAITS and held_for(scene, state) >= state.policy.hold_limit_seconds
 
 
 def _last_wait(scene: Scene, version: VersionView, state: RolloutState, message: str) -> Step:
     """The hold is over and onHoldLimit is Advance, but there are no pods: as long again, then it is rolled back."""
-    left = (state.hold_since or scene.now) + 2 * state.policy.hold_limit_seconds - scene.now
+    left = 2 * state.policy.hold_limit_seconds - held_for(scene, state)
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reasons.SCALING, message)
-    return Step((), min(left, 5.0))
+    return bank_meanwhile(scene, version, Step((), min(left, 5.0)))

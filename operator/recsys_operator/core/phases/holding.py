@@ -3,6 +3,7 @@
 from recsys_operator.core import reasons
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.phases.rollback import end_rollout
+from recsys_operator.core.phases.standstill import WAITS, held_for
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, keep, move
 from recsys_operator.core.rollout_state import RolloutState
@@ -13,7 +14,6 @@ BANK_SECONDS = 15.0
 PATIENCE_SECONDS = 10.0
 """A gateway takes a moment to accept a route: only after this long it is worth a line in status."""
 MISSING = frozenset({"NoData", "MetricsUnavailable"})
-WAITS = frozenset({reasons.UNDECIDED, reasons.APPROVAL, reasons.TOO_FEW_SAMPLES, reasons.SCALING})
 
 
 def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, message: str) -> Step:
@@ -25,10 +25,10 @@ def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, m
         since = state.hold_since if goes_on and state.hold_since is not None else scene.now
         held = _counted(scene, state).changed(hold_reason=reason, hold_since=since)
         return Step((move(scene, version, version.status.phase, reason, message, state=held),), 1.0)
-    left = state.hold_since + limit - scene.now
+    left = limit - held_for(scene, state)
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reason, f"{message}; not over after {limit} s")
-    return Step((), left)
+    return bank_meanwhile(scene, version, Step((), left))
 
 
 def data_missing(scene: Scene, version: VersionView) -> Step | None:
@@ -74,6 +74,15 @@ def bank(scene: Scene, version: VersionView) -> Step | None:
     if due > 0:
         return Step((), due)
     return Step((keep(version, with_evidence(scene, state, verdict_of(scene, version))),), BANK_SECONDS)
+
+
+def bank_meanwhile(scene: Scene, version: VersionView, waits: Step) -> Step:
+    """A wait, with the evidence written while it grows: whoever is to decide reads it in status."""
+    banked = None if waits.acts else bank(scene, version)
+    if banked is None:
+        return waits
+    after = [seconds for seconds in (waits.after, banked.after) if seconds is not None]
+    return Step(banked.acts, min(after, default=None))
 
 
 def with_evidence(scene: Scene, state: RolloutState, verdict: Verdict) -> RolloutState:
