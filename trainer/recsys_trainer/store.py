@@ -131,7 +131,7 @@ class Store:
     def write(self, name: str, content: bytes) -> None:
         """Write a small file; a reader sees all of it or nothing."""
         with storing(f"{self.uri}/{name}"):
-            if "file" not in _protocols(self._fs):
+            if "file" not in protocols(self._fs):
                 self._fs.pipe_file(self._path(name), content)
                 return
             path = Path(self._path(name))
@@ -144,7 +144,7 @@ class Store:
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """A large file to write piece by piece. It takes the place of an earlier one whole and on disk, or not at all."""
         with storing(f"{self.uri}/{name}"):
-            if "file" not in _protocols(self._fs):
+            if "file" not in protocols(self._fs):
                 with self._fs.open(self._path(name), "wb") as file:  # an object appears when it is complete
                     yield file
                 return
@@ -202,7 +202,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _protocols(fs: Any) -> tuple[str, ...]:
+def protocols(fs: Any) -> tuple[str, ...]:
+    """The schemes of a filesystem; `file` among them on this machine."""
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
