@@ -42,7 +42,7 @@ from recsys_trainer.parallel import Place, place_of_process
 from recsys_trainer.progress import lines, notes, over
 from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
-from recsys_trainer.stopping import Interrupted, terminate
+from recsys_trainer.stopping import Interrupted, end_by_next, terminate
 from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render, would_go_on
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
@@ -85,10 +85,10 @@ def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
     except (MemoryError, torch.OutOfMemoryError) as error:
         fix = "lower training.batchSize or model.embeddingDim, or raise training.resources memory"
         return _failed(f"out of memory ({one_line(str(error), 200)}); {fix}", OutOfMemoryError.exit_code, tell)
-    except Interrupted:
-        return _failed("interrupted: saved; the same command goes on there", 130, tell)
-    except KeyboardInterrupt:
-        return _failed("interrupted", 130, tell)
+    except KeyboardInterrupt as error:
+        end_by_next()
+        saved = ": saved; the same command goes on there" if isinstance(error, Interrupted) else ""
+        return _failed(f"interrupted{saved}", 130, tell)
     except Exception as error:
         traceback.print_exc()
         return _failed(one_line(f"{type(error).__name__}: {error}"), 1, tell)
