@@ -78,7 +78,9 @@ def translated(uri: str, error: Exception, otherwise: str = _UNREADABLE) -> Trai
     if isinstance(error, PermissionError):
         return UnreadableError(f"{uri}: access denied ({text}); check the keys in credentialsSecretRef and the policy")
     if isinstance(error, FileNotFoundError):
-        return UnreadableError(f"{uri}: does not exist ({text}); check bucket and path")
+        return UnreadableError(
+            f"{uri}: does not exist ({text}); check {'the' if _is_folder(uri) else 'bucket and'} path"
+        )
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         return UnreadableError(
             f"{uri}: cannot be written, it is read-only ({text}); name a place that can be written, or mount it so"

@@ -219,6 +219,7 @@ def test_a_fit_does_not_replace_what_it_is_to_be_compared_with(
         ("fit -f m --output s3://models/x", "--output: s3://models/x is a URI; name a folder of this machine"),
         ("fit -f m --output ''", "--output: is empty"),
         ("fit -f m --output o --data ''", "--data: is empty"),
+        ("fit -f m --output o --cache ''", "--cache: is empty"),
         ("fit -f m --output o --stable gs://x/y", "--stable: gs://x/y is a URI"),
         ("evaluate --artifact s3://x", "--artifact: s3://x is a URI"),
         ("evaluate --artifact a --output s3://x", "--output: s3://x is a URI"),

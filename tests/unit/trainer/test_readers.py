@@ -190,7 +190,7 @@ BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]
         lambda p: p / "no.parquet",
         "Parquet",
         UnreadableError,
-        "no.parquet: does not exist .*; check bucket and path",
+        "no.parquet: does not exist .*; check the path",
     ),
     "empty folder": (lambda p: p, "Parquet", DataError, r"the folder has no \*.parquet file among its 0; check"),
     "empty parquet": (
