@@ -17,6 +17,7 @@ from tests.unit.trainer.conftest import Manifest
 
 from recsys_trainer import cli
 from recsys_trainer.evaluation.report import EvaluationReport
+from recsys_trainer.html.charts import BOTTOM, HEIGHT, TOP, line_chart
 from recsys_trainer.progress import CLEAR, Bar, EpochProgress, lines, notes, within
 from recsys_trainer.table import render, would_go_on
 
@@ -331,3 +332,11 @@ def test_a_gate_that_nothing_was_given_for_is_not_said_to_hold_the_version(
     assert "A cluster would judge no-worse too, against what serves there" in text
     assert ("would be rejected" in text) == (outcome == "Fail")
     assert ("would go on to its rollout" in text) == (outcome == "Pass")
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.25, 2e17, -2e17, 1e300])
+def test_a_chart_of_one_point_has_it_in_the_middle_whatever_its_size(loss: float) -> None:
+    (height,) = re.findall(
+        r'<circle cx="[0-9.]+" cy="([0-9.]+)"', line_chart({"loss": [(1.0, loss)]}, "", "", dots=True)
+    )
+    assert float(height) == (TOP + HEIGHT - BOTTOM) / 2

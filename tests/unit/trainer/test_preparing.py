@@ -81,6 +81,15 @@ def test_folders_and_patterns_name_the_same_files(tmp_path: Path) -> None:
     assert pairs(load_interactions(config(tmp_path / "day=2/*", "UserItem"))) == [("1", "b")]
 
 
+@pytest.mark.parametrize("name", ["data[1]", "data?", "data*"])
+@pytest.mark.parametrize("end", ["", "/", "/*.txt"])
+def test_a_folder_whose_name_looks_like_a_pattern_is_one(tmp_path: Path, name: str, end: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "a.txt").write_text("1 a\n2 a\n1 b\n")
+    escaped = name.replace("[", "[[]") if end == "/*.txt" else name
+    assert pairs(load_interactions(config(f"{tmp_path}/{escaped}{end}", "UserItem"))) == SAME
+
+
 def test_a_pattern_that_ends_with_a_slash_names_folders(tmp_path: Path) -> None:
     for name, line in (("day=1/a.txt", "1 a\n2 a\n"), ("day=2/deep/b.txt", "1 b\n"), ("day=3/_new/c.txt", "9 z\n")):
         (tmp_path / name).parent.mkdir(parents=True)

@@ -90,9 +90,9 @@ def find_files(source: DataSource) -> tuple[Any, list[str]]:
 
 
 def _files(fs: Any, path: str, source: DataSource) -> list[str]:
-    if _is_pattern(path):
-        return _matches(fs, path, source)
     with reading(source.uri):
+        if _is_pattern(path) and not fs.isdir(path):  # a folder may be called `data[1]`
+            return _matches(fs, path, source)
         info = fs.info(path)
         if info["type"] == "file":
             return [path]
