@@ -5,7 +5,8 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,11 @@ class Store:
         return digest
 
     def _copy(self, name: str, target: Path) -> str:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with _writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            opened = target.open("wb")
         digest = hashlib.sha256()
-        with self._open(name) as source, target.open("wb") as file:
+        with opened as file, self._open(name) as source:
             while chunk := source.read(_CHUNK):
                 digest.update(chunk)
                 file.write(chunk)
@@ -72,13 +75,30 @@ class Store:
             raise UnreadableError(f"RECSYS_ARTIFACT_URI: {where} does not exist; was it exported?") from error
         except Exception as error:  # a store's client raises what it likes; all of it means: cannot be read
             if isinstance(error, OSError) and error.errno in _FULL:
-                raise UnreadableError(
-                    f"RECSYS_MODELS_DIR: no room for {where} ({error.strerror}); free or add space on the node's disk"
-                ) from error
+                raise _no_room(where, error) from error
             reason = f"{type(error).__name__}: {error}"
             raise UnreadableError(
                 f"RECSYS_ARTIFACT_URI: {where} cannot be read ({reason}); check credentials"
             ) from error
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """Say that it is the copy that cannot be written, and not the store that cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _no_room(str(place), error) from error
+        raise UnreadableError(
+            f"RECSYS_MODELS_DIR: {place} cannot be written ({error.strerror}); name a folder that this user may write to"
+        ) from error
+
+
+def _no_room(what: str, error: OSError) -> UnreadableError:
+    return UnreadableError(
+        f"RECSYS_MODELS_DIR: no room for {what} ({error.strerror}); free or add space on the node's disk"
+    )
 
 
 def local_uri(uri: str, env: Mapping[str, str]) -> str:
@@ -115,20 +135,23 @@ def _copy_artifact(store: Store, settings: ArtifactSettings) -> ArtifactManifest
         found = store.copy(name, incoming / name)
         if found != expected:
             raise ArtifactError(f"{name}: sha256 is {found}, manifest.json says {expected}; export it again")
-    (incoming / MANIFEST).write_bytes(raw)
-    incoming.rename(settings.artifact_dir)
+    with _writing(settings.artifact_dir):
+        (incoming / MANIFEST).write_bytes(raw)
+        incoming.rename(settings.artifact_dir)
     return manifest
 
 
 def fetch(env: Mapping[str, str]) -> None:
     """Everything that the init container does."""
     settings = read_artifact_settings(env)
-    settings.models_dir.mkdir(parents=True, exist_ok=True)
+    with _writing(settings.models_dir):
+        settings.models_dir.mkdir(parents=True, exist_ok=True)
     manifest = ensure_artifact(settings)
     plan = plan_memory(settings.artifact_dir)
     print(f"recsys-fetch: {plan.describe()}", flush=True)
     check_memory(plan, observe_memory_limit(env))
-    ensure_repository(settings, manifest)
+    with _writing(settings.models_dir):
+        ensure_repository(settings, manifest)
     print(f"recsys-fetch: {manifest.digest} lies verified in {settings.artifact_dir}", flush=True)
 
 

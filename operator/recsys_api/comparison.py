@@ -13,6 +13,8 @@ class ComparedFit(Observed):
     digest: str
     """Of its artifact."""
     architecture: str
+    refit: str = "Never"
+    """`training.refit`: which parts its weights were learned from."""
 
 
 class FitDifference(PairedDifference):

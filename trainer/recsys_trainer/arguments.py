@@ -44,8 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--stable", type=_folder, help="output folder of an earlier fit that gates compare with")
     kept = f"folder of prepared snapshots that fits share, default: ${CACHE_VARIABLE}, else none"
-    fit.add_argument("--cache", metavar="DIR", default=os.environ.get(CACHE_VARIABLE), help=kept)
-    fit.add_argument("--fail-on-gate", action="store_true", help="exit with 1 when a gate fails")
+    fit.add_argument("--cache", type=_place, metavar="DIR", default=os.environ.get(CACHE_VARIABLE) or None, help=kept)
+    gate = "exit with 1 where a gate fails, or is undecided and onUndecided is not Pass"
+    fit.add_argument("--fail-on-gate", action="store_true", help=gate)
     port = "answer /metrics at this port of 127.0.0.1 while training; default: 0, none"
     fit.add_argument("--metrics-port", type=_port, default=0, metavar="N", help=port)
     for verb in VERBS:

@@ -138,10 +138,7 @@ class Checkpoints:
         for fit in sorted(self._unsaved):
             self.index.finished.append(self._written(f"{fit}-finished", *self._unsaved[fit]))
             del self._unsaved[fit]
-        before, self.index.current = self.index.current, self._written(self._name(meta), meta, tensors)
-        self._commit()
-        if before is not None and before.file != self.index.current.file:
-            self._store.remove(before.file)
+        self._commit(self._written(self._name(meta), meta, tensors))
         self._last = self._clock()
 
     def finish(self, meta: Meta, weights: Mapping[str, Tensor], *, now: bool = False) -> None:
@@ -156,8 +153,7 @@ class Checkpoints:
         self._unsaved[self._fit] = meta, weights
         if now:
             self.index.finished.append(self._written(f"{self._fit}-finished", *self._unsaved.pop(self._fit)))
-            self.index.current = None
-            self._commit()
+            self._commit(None)
 
     def remove(self) -> None:
         """The run is over."""
@@ -175,10 +171,14 @@ class Checkpoints:
         with self._store.writing(path) as file:
             return Entry(path, write_tensors(file, tensors, self._background.look), meta)
 
-    def _commit(self) -> None:
+    def _commit(self, current: Entry | None) -> None:
+        """Let the index name what was saved, then remove the state that it named before."""
         assert self._store is not None, "the caller has looked"
+        before, self.index.current = self.index.current, current
         with self._store.writing(INDEX) as file:
             file.write(json.dumps(asdict(self.index)).encode())
+        if before is not None and (current is None or before.file != current.file):
+            self._store.remove(before.file)
 
     def _opened(self, entry: Entry) -> tuple[Meta, Iterator[tuple[str, Tensor]]]:
         return entry.meta, self._tensors(entry.file)

@@ -42,9 +42,9 @@ from recsys_trainer.parallel import Place, place_of_process
 from recsys_trainer.progress import lines, notes, over
 from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
-from recsys_trainer.stopping import Interrupted, terminate
+from recsys_trainer.stopping import Interrupted, end_by_next, terminate
 from recsys_trainer.store import Store, reading
-from recsys_trainer.table import render
+from recsys_trainer.table import render, would_go_on
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
 from recsys_trainer.training_metrics import EVERYWHERE, LOOPBACK, port_of_pod, published
 
@@ -85,10 +85,10 @@ def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
     except (MemoryError, torch.OutOfMemoryError) as error:
         fix = "lower training.batchSize or model.embeddingDim, or raise training.resources memory"
         return _failed(f"out of memory ({one_line(str(error), 200)}); {fix}", OutOfMemoryError.exit_code, tell)
-    except Interrupted:
-        return _failed("interrupted: saved; the same command goes on there", 130, tell)
-    except KeyboardInterrupt:
-        return _failed("interrupted", 130, tell)
+    except KeyboardInterrupt as error:
+        end_by_next()
+        saved = ": saved; the same command goes on there" if isinstance(error, Interrupted) else ""
+        return _failed(f"interrupted{saved}", 130, tell)
     except Exception as error:
         traceback.print_exc()
         return _failed(one_line(f"{type(error).__name__}: {error}"), 1, tell)
@@ -122,8 +122,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
     assert protocol is not None, "and this beside it"
     write_report(store, report, protocol)
     print(render(report, run.spec.evaluation))
-    failed = any(gate.outcome == "Fail" for gate in report.gates)
-    return 1 if failed and arguments.fail_on_gate else 0
+    return 1 if arguments.fail_on_gate and not would_go_on(report, run.spec.evaluation) else 0
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """`recsys-trainer compare`: two fits or two artifacts on the same users."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from recsys_trainer.data.ids import rows_of
 from recsys_trainer.data.snapshot import Snapshot
 from recsys_trainer.device import torch_settings
 from recsys_trainer.errors import ManifestError, UnreadableError
-from recsys_trainer.evaluation.bootstrap import RESAMPLES
+from recsys_trainer.evaluation.bootstrap import MIN_USERS, RESAMPLES
 from recsys_trainer.evaluation.evaluate import LoadedArtifact, Paired, compare
 from recsys_trainer.evaluation.metrics import CUTOFFS
 from recsys_trainer.evaluation.questions import build_test_part
@@ -23,8 +23,6 @@ from recsys_trainer.outputs import SNAPSHOT, fetch_snapshot
 from recsys_trainer.store import Store
 from recsys_trainer.table import SHOWN, difference_line
 from recsys_trainer.training import last_trained_part
-
-MIN_USERS = 2
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,12 @@ def _shared(sides: Sequence[Side], judges: Judges, paired: Paired) -> npt.NDArra
 
 def _described(side: Side) -> ComparedFit:
     manifest = side.loaded.manifest
-    return ComparedFit(folder=str(side.folder), digest=manifest.digest, architecture=manifest.model.architecture)
+    return ComparedFit(
+        folder=str(side.folder),
+        digest=manifest.digest,
+        architecture=manifest.model.architecture,
+        refit=side.spec.training.refit,
+    )
 
 
 def _difference(a: float, b: float, found: MetricValue) -> FitDifference:
@@ -152,12 +155,23 @@ def _later(found: ComparisonReport) -> str:
     return ", asked about interactions later than both trainings: they were not split from this data alike"
 
 
+def _other_refit(found: ComparisonReport) -> Iterator[str]:
+    """What a difference is also of, where one has learned from more parts."""
+    if found.a.refit != found.b.refit:
+        more = "A" if found.b.refit == "Never" else "B"
+        yield (
+            f"{more} has learned from the validation part too (training.refit: {found.a.refit} of A, {found.b.refit} of B): a "
+            "difference may be of that; fit both with one"
+        )
+
+
 def render_comparison(found: ComparisonReport) -> str:
     """A table for a person."""
     lines = [
         f"A  {found.a.folder}",
         f"B  {found.b.folder}",
         f"{found.users} users that both were trained on{_later(found)}",
+        *_other_refit(found),
         "",
         f"{'':<14}{'A':>8}{'B':>9}{'B - A':>10}  95 % interval",
     ]

@@ -1,18 +1,17 @@
 """Prepared snapshots that several output folders of `fit` share, each in a folder named by its origin.
 
 An entry is written beside its place and renamed into it, so that whoever looks sees all of it or nothing; whoever takes it
-verifies it. Of two processes that store the same one the first stays.
+verifies it. Of two processes that store the same one the first stays. What a killed one had begun is removed by the next.
 """
 
 import errno
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from recsys_api.artifact import SnapshotManifest
 from recsys_trainer.data.snapshot import SNAPSHOT_FILES
+from recsys_trainer.drafts import draft_in, remove_abandoned
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, UnreadableError, one_line
 from recsys_trainer.outputs import QUARANTINE, SNAPSHOT, copy_snapshot, write_json
 from recsys_trainer.store import Store
@@ -42,6 +41,7 @@ class SnapshotCache:
             if self._folder.exists() and not self._folder.is_dir():
                 raise ManifestError(f"--cache {folder}: is a file; name a folder")
             self._folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self._folder)
             with self._beside("probe"):
                 pass
 
@@ -91,15 +91,8 @@ class SnapshotCache:
             except FileNotFoundError:  # another process was faster
                 return
 
-    @contextmanager
-    def _beside(self, name: str) -> Iterator[Path]:
-        """A folder of one's own, gone afterwards."""
-        folder = self._folder / f".{name}.{uuid.uuid4().hex}"
-        folder.mkdir(parents=True)  # a cache may be emptied, folder and all, at any time
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    def _beside(self, name: str) -> AbstractContextManager[Path]:
+        return draft_in(self._folder, name)  # a cache may be emptied, folder and all, at any time
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

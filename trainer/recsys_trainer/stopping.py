@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 from recsys_api.exit_codes import ExitCode
+from recsys_trainer.errors import PeerError
 from recsys_trainer.progress import over
 
+_TORCHRUN = "TORCHELASTIC_RUN_ID"
 _ENDS = "note: Ctrl-C ends the step and saves; once more ends at once"
 
 
@@ -42,9 +44,18 @@ def terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+def end_by_next() -> None:
+    """From here Ctrl-C ends the process without a word: where it is ending already, Python would say where in tracebacks."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def postponed() -> Iterator[Stop]:
-    """Inside, the first SIGTERM or Ctrl-C only asks; the second ends at once. Who leaves while asked must end by itself."""
+    """Inside, the first SIGTERM or Ctrl-C only asks; the second ends at once. Who leaves while asked must end by itself.
+
+    torchrun's processes get Ctrl-C twice, from the terminal and from torchrun, and SIGTERM when it is pressed again.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -52,6 +63,9 @@ def postponed() -> Iterator[Stop]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         if stop.asked:
+            if number == signal.SIGINT and _TORCHRUN in os.environ:
+                return
+            end_by_next()
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         stop.asked, stop.interrupted = True, number == signal.SIGINT
         if stop.interrupted:
@@ -60,9 +74,15 @@ def postponed() -> Iterator[Stop]:
     before = {number: signal.signal(number, ask) for number in _postponable()}
     try:
         yield stop
+    except PeerError:  # it was faster to end at the second Ctrl-C, which went to all
+        if not stop.interrupted:
+            raise
+        raise KeyboardInterrupt from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if stop.interrupted:
+            end_by_next()
 
 
 def _postponable() -> list[signal.Signals]:

@@ -78,7 +78,9 @@ def translated(uri: str, error: Exception, otherwise: str = _UNREADABLE) -> Trai
     if isinstance(error, PermissionError):
         return UnreadableError(f"{uri}: access denied ({text}); check the keys in credentialsSecretRef and the policy")
     if isinstance(error, FileNotFoundError):
-        return UnreadableError(f"{uri}: does not exist ({text}); check bucket and path")
+        return UnreadableError(
+            f"{uri}: does not exist ({text}); check {'the' if _is_folder(uri) else 'bucket and'} path"
+        )
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         return UnreadableError(
             f"{uri}: cannot be written, it is read-only ({text}); name a place that can be written, or mount it so"
@@ -131,7 +133,7 @@ class Store:
     def write(self, name: str, content: bytes) -> None:
         """Write a small file; a reader sees all of it or nothing."""
         with storing(f"{self.uri}/{name}"):
-            if "file" not in _protocols(self._fs):
+            if "file" not in protocols(self._fs):
                 self._fs.pipe_file(self._path(name), content)
                 return
         with self.writing(name) as file:
@@ -141,7 +143,7 @@ class Store:
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """A large file to write piece by piece. It takes the place of an earlier one whole and on disk, or not at all."""
         with storing(f"{self.uri}/{name}"):
-            if "file" not in _protocols(self._fs):
+            if "file" not in protocols(self._fs):
                 with _object(self._fs, self._path(name)) as file:
                     yield file
                 return
@@ -213,7 +215,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _protocols(fs: Any) -> tuple[str, ...]:
+def protocols(fs: Any) -> tuple[str, ...]:
+    """The schemes of a filesystem; `file` among them on this machine."""
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from recsys_api.report import EvaluationReport, Metrics, StableComparison
-from recsys_api.run_spec import MetricValue
+from recsys_api.run_spec import GateOutcome, MetricValue
 from recsys_api.spec.evaluation import Evaluation
 
 SHOWN = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
 WIDTH = 10
 """Of a baseline's column."""
+_DOUBT: set[GateOutcome] = {"Undecided", "NotComparable"}
 _UNDECIDED = {"Pass": "would go on", "Hold": "would wait for a person", "Reject": "would be rejected"}
 
 
@@ -136,21 +137,31 @@ def difference_line(
     return f"  {name:<12}{first:>8.4f}{second:>9.4f}{second - first:>+10.4f}  [{low:+.4f}, {high:+.4f}]  {verdict}"
 
 
+def would_go_on(report: EvaluationReport, evaluation: Evaluation) -> bool:
+    """Whether a cluster would roll the version out, by the gates that were judged here."""
+    outcomes = _judged(report, evaluation)
+    return "Fail" not in outcomes and (evaluation.on_undecided == "Pass" or not outcomes & _DOUBT)
+
+
 def _gates(report: EvaluationReport, evaluation: Evaluation) -> Iterator[str]:
     yield "gates" + ("" if report.gates else ": none, every version would go on")
     for gate in report.gates:
         yield f"  {gate.outcome:<14}{gate.name}: {gate.message}"
-    left = _not_judged(report, evaluation)
-    outcomes = {gate.outcome for gate in report.gates if gate.name not in left}
+    left, outcomes = _not_judged(report, evaluation), _judged(report, evaluation)
     if "Fail" in outcomes:
         yield "  In a cluster this version would be rejected."
-    elif outcomes & {"Undecided", "NotComparable"}:
+    elif outcomes & _DOUBT:
         policy = evaluation.on_undecided
         yield f"  In a cluster this version {_UNDECIDED[policy]} (onUndecided: {policy})."
     elif outcomes:
         yield "  In a cluster this version would go on to its rollout."
     if left:
         yield f"  A cluster would judge {', '.join(sorted(left))} too, against what serves there; where nothing does, that passes."
+
+
+def _judged(report: EvaluationReport, evaluation: Evaluation) -> set[GateOutcome]:
+    left = _not_judged(report, evaluation)
+    return {gate.outcome for gate in report.gates if gate.name not in left}
 
 
 def _not_judged(report: EvaluationReport, evaluation: Evaluation) -> set[str]:

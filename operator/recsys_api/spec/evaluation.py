@@ -24,7 +24,7 @@ class Gate(Contract):
     """For status and events."""
     metric: MetricReference
     at_least: Decimal | None = None
-    """Lowest value that passes, 0 to 1, in quotes."""
+    """Lowest value that passes, 0 to 1, in quotes. With fewer than 30 test users it is undecided."""
     max_regression_percent: Decimal | None = None
     """Largest loss against the serving version, judged by the paired bootstrap interval, in quotes."""
     population: Literal["Warm", "All"] = "Warm"

@@ -90,6 +90,21 @@ def test_a_full_disk_is_not_taken_for_a_store_that_cannot_be_read(store: Path) -
     assert "credentials" not in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["", "below", "models/.incoming", "models/repository"])
+def test_a_folder_for_models_that_cannot_be_written_is_one_line(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / (place if place.startswith("models") else "file")).write_text("")
+    folder = tmp_path / ("models" if place.startswith("models") else f"file/{place}")
+    env = env_for(store, RECSYS_MODELS_DIR=str(folder))
+    assert run_main("recsys-fetch", lambda: fetch.fetch(env) or 0) == 66
+    said = capsys.readouterr().err
+    assert said.startswith(f"recsys-fetch: RECSYS_MODELS_DIR: {folder}")
+    assert "cannot be written (" in said
+    assert said.endswith("); name a folder that this user may write to\n")
+
+
 def code_file(store: Path) -> None:
     (store / "triton/recommender/1").mkdir()
     (store / "triton/recommender/1/model.py").write_text("import os")

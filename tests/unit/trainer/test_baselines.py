@@ -1,6 +1,7 @@
 """The baselines are what their papers say, and each report has them or says why not."""
 
 from dataclasses import replace
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,19 @@ def test_item_knn_keeps_the_nearest_and_shrinks_the_rare() -> None:
     assert shrunk[0].tolist() == pytest.approx([0, 2 / 6, 1 / 4])
 
 
-def test_an_interaction_counts_half_after_the_half_life(served: Served, snapshot: Snapshot) -> None:
-    built = build_baselines(served, snapshot, 0, Baselines(popularity_half_life_seconds=100))
+@pytest.mark.parametrize("half_life", [1, 100], ids=["oldest-after-thousands", "oldest-after-some"])
+def test_items_stand_in_the_order_of_interactions_that_halve_with_age(
+    served: Served, snapshot: Snapshot, half_life: int
+) -> None:
+    built = build_baselines(served, snapshot, 0, Baselines(popularity_half_life_seconds=half_life))
     found = built.scorers["recentPopularity"].scores(torch.tensor([0, -1]))
     times = snapshot.timestamp_I[snapshot.part_I == 0]
-    expected = dict.fromkeys(served.item_ids, 0.0)
-    for item, when in zip(snapshot.item_I[snapshot.part_I == 0], times, strict=True):
-        expected[snapshot.items[item]] += 0.5 ** ((times.max() - when) / 100)
-    np.testing.assert_allclose(found[0].numpy(), list(expected.values()), rtol=1e-5)
+    with localcontext(prec=50):
+        weights = dict.fromkeys(served.item_ids, Decimal(0))
+        for item, when in zip(snapshot.item_I[snapshot.part_I == 0], times, strict=True):
+            weights[snapshot.items[item]] += Decimal(2) ** (Decimal(int(when - times.max())) / half_life)
+    places = {weight: place for place, weight in enumerate(sorted(set(weights.values())))}
+    assert found[0].tolist() == [places[weight] for weight in weights.values()]
     assert torch.equal(found[0], found[1])
 
 

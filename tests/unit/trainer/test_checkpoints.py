@@ -122,6 +122,15 @@ def test_one_file_is_left_at_any_time_and_none_after_the_end(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fit_that_is_saved_as_it_ends_leaves_no_state_of_its_way(tmp_path: Path) -> None:
+    checkpoints = saving(tmp_path)
+    checkpoints.begin()
+    checkpoints.save({"epoch": 1, "step": 2}, {"w": torch.ones(3)}, now=True)
+    checkpoints.finish({"epochs": 1}, {"w": torch.zeros(3)}, now=True)
+    names = {path.name for path in (tmp_path / FOLDER).iterdir()}
+    assert names == {"checkpoint.json", "0-finished.safetensors"}
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "index", "format", "foreign"])
 def test_what_is_damaged_or_foreign_is_ignored_with_one_line(damage: str, tmp_path: Path) -> None:
     crashed(tmp_path)

@@ -17,8 +17,9 @@ from tests.unit.trainer.conftest import Manifest
 
 from recsys_trainer import cli
 from recsys_trainer.evaluation.report import EvaluationReport
+from recsys_trainer.html.charts import BOTTOM, HEIGHT, TOP, line_chart
 from recsys_trainer.progress import CLEAR, Bar, EpochProgress, lines, notes, within
-from recsys_trainer.table import render
+from recsys_trainer.table import render, would_go_on
 
 
 def fit(manifest: Path, output: Path, *more: str) -> int:
@@ -55,6 +56,17 @@ def test_fit_prints_metrics_beside_popularity_and_what_the_gates_would_do(
     told = [json.loads(line) for line in captured.err.splitlines()]
     assert [line.get("epoch", line.get("kind")) for line in told] == ["prepare", 1, "train", "evaluate"]
     assert fit(manifest, tmp_path / "out", "--fail-on-gate") == 1
+
+
+@pytest.mark.parametrize(("policy", "code"), [("Hold", 1), ("Reject", 1), ("Pass", 0)])
+def test_a_gate_that_too_few_users_judge_fails_a_fit_unless_its_policy_is_to_pass(
+    write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str], policy: str, code: int
+) -> None:
+    gates = [{"name": "low", "metric": {"name": "NDCG"}, "atLeast": "0"}]
+    few = {"data.split": {"testFraction": 0.01}, "training.epochs": 1}
+    manifest = write_manifest(**{"evaluation": {"gates": gates, "onUndecided": policy}}, **few)
+    assert fit(manifest, tmp_path / "out", "--fail-on-gate") == code
+    assert re.search(r"Undecided +low: ndcg@10: the test has \d+ warm users, 30 are needed", capsys.readouterr().out)
 
 
 def test_fit_reads_a_folder_in_the_place_of_the_manifests_source(
@@ -208,6 +220,7 @@ def test_a_fit_does_not_replace_what_it_is_to_be_compared_with(
         ("fit -f m --output s3://models/x", "--output: s3://models/x is a URI; name a folder of this machine"),
         ("fit -f m --output ''", "--output: is empty"),
         ("fit -f m --output o --data ''", "--data: is empty"),
+        ("fit -f m --output o --cache ''", "--cache: is empty"),
         ("fit -f m --output o --stable gs://x/y", "--stable: gs://x/y is a URI"),
         ("evaluate --artifact s3://x", "--artifact: s3://x is a URI"),
         ("evaluate --artifact a --output s3://x", "--output: s3://x is a URI"),
@@ -312,8 +325,18 @@ def test_a_gate_that_nothing_was_given_for_is_not_said_to_hold_the_version(
     results = [{"name": "no-worse", "outcome": "NotComparable", "message": "m"}]
     results += [{"name": "floor", "outcome": outcome, "message": "m"}] if outcome else []
     report = EvaluationReport.model_validate({**fitted_report, "gates": results})
-    text = render(report, Evaluation.model_validate({"gates": [regression, floor] if outcome else [regression]}))
+    evaluation = Evaluation.model_validate({"gates": [regression, floor] if outcome else [regression]})
+    text = render(report, evaluation)
+    assert would_go_on(report, evaluation) == (outcome != "Fail")
     assert "would wait for a person" not in text
     assert "A cluster would judge no-worse too, against what serves there" in text
     assert ("would be rejected" in text) == (outcome == "Fail")
     assert ("would go on to its rollout" in text) == (outcome == "Pass")
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.25, 2e17, -2e17, 1e300])
+def test_a_chart_of_one_point_has_it_in_the_middle_whatever_its_size(loss: float) -> None:
+    (height,) = re.findall(
+        r'<circle cx="[0-9.]+" cy="([0-9.]+)"', line_chart({"loss": [(1.0, loss)]}, "", "", dots=True)
+    )
+    assert float(height) == (TOP + HEIGHT - BOTTOM) / 2

@@ -95,7 +95,7 @@ def test_artifacts_that_share_nobody_are_refused_with_one_line(
     strangers = fit(write_manifest, tmp_path / "out", f"file://{tmp_path}/strangers")
     capsys.readouterr()
     assert cli.main(["compare", str(fitted), str(strangers), "--data", str(parquet)]) == 64
-    words = "share 0 test users with interactions later than both trainings; 2 are needed"
+    words = "share 0 test users with interactions later than both trainings; 30 are needed"
     assert capsys.readouterr().err == f"error: {fitted} and {strangers} {words}\n"
 
 
@@ -106,6 +106,30 @@ def test_artifacts_of_other_targets_are_refused(
     capsys.readouterr()
     assert cli.main(["compare", str(fitted), str(first), "--data", str(parquet)]) == 64
     assert "has data.split.target All, " in capsys.readouterr().err
+
+
+def test_fewer_users_than_carry_an_interval_are_not_compared(
+    write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = fit(write_manifest, tmp_path / "few", **{"data.split": {"testFraction": 0.01}})
+    capsys.readouterr()
+    assert cli.main(["compare", str(few), str(few)]) == 64
+    assert "share 7 test users; 30 are needed" in capsys.readouterr().err
+
+
+def test_that_one_has_learned_from_more_parts_is_told(
+    write_manifest: Manifest, weak: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = fit(write_manifest, tmp_path / "more", **{"training.refit": "TrainPlusValidation"})
+    words = "has learned from the validation part too (training.refit: "
+    for first, second, told in ((weak, more, "B"), (more, weak, "A"), (weak, weak, ""), (more, more, "")):
+        capsys.readouterr()
+        found = compared(tmp_path / "both.json", str(first), str(second))
+        refits = tuple("TrainPlusValidation" if each == more else "Never" for each in (first, second))
+        assert (found["a"]["refit"], found["b"]["refit"]) == refits
+        output = capsys.readouterr().out
+        assert (f"\n{told} {words}{refits[0]} of A, {refits[1]} of B): a difference" in output) == bool(told)
+        assert (words in output) == bool(told)
 
 
 def test_two_fits_are_compared_on_the_users_that_they_share(
@@ -122,7 +146,12 @@ def test_two_fits_are_compared_on_the_users_that_they_share(
     assert found["format"] == "recsys.dev/comparison/v1"
     for key, folder in (("a", fitted), ("b", tmp_path / "bad")):
         manifest = json.loads((folder / "artifact/manifest.json").read_text())
-        assert found[key] == {"folder": str(folder), "digest": manifest["digest"], "architecture": "NeuMF"}
+        assert found[key] == {
+            "folder": str(folder),
+            "digest": manifest["digest"],
+            "architecture": "NeuMF",
+            "refit": "Never",
+        }
     assert f"{found['users']} users that both were trained on" in output
     assert len(found["metrics"]) == 6
     for name, each in found["metrics"].items():

@@ -63,7 +63,10 @@ def users(mean: float, n: int = 200, seed: int = 0) -> Floats:
     [
         (np.full(50, 0.3), "0.3", "Pass", "ndcg@10 0.3000 [0.3000, 0.3000] of 50 warm users is at least 0.3"),
         (np.full(50, 0.3), "0.31", "Fail", "of 50 warm users is below 0.31"),
-        (np.zeros(0), "0.1", "NotComparable", "the test has no warm users"),
+        (np.full(30, 0.3), "0.3", "Pass", "of 30 warm users is at least 0.3"),
+        (np.full(29, 0.3), "0.3", "Undecided", "the test has 29 warm users, 30 are needed to judge; enlarge the test"),
+        (np.full(2, 0.0), "0.1", "Undecided", "the test has 2 warm users"),
+        (np.zeros(0), "0.1", "Undecided", "the test has 0 warm users"),
     ],
 )
 def test_an_absolute_gate_compares_the_mean(values: Floats, limit: str, outcome: str, words: str) -> None:

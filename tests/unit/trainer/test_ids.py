@@ -58,3 +58,28 @@ def test_nulls_and_encodings_of_arrow_are_understood(kind: pa.DataType) -> None:
 def test_other_types_are_refused_with_the_row_count(values: list[object]) -> None:
     with pytest.raises(DataError, match=rf"f: column user_id: {len(values)} rows hold .* integers or strings"):
         column(values)
+
+
+@pytest.mark.parametrize(
+    ("texts", "decimals"),
+    [
+        (["1.0", "2.0", "2.0"], 3),
+        (["1.0", "2", "3"], 1),
+        (["1", "2.0", "", None, "2.0"], 2),
+        (["nan", "1.0", "2"], 1),
+        (["7", "1e+16", "1.5E+16"], 2),
+        (["1", "2", "007"], 0),
+        (["1", "nan"], 0),
+        (["1", "12e4"], 0),
+        (["1.0", "2", "v3"], 0),
+        (["1.2.0", "1.0"], 0),
+    ],
+)
+def test_numbers_that_are_decimals_in_part_are_refused_as_text(texts: list[str | None], decimals: int) -> None:
+    reader = IdReader("f", "user_id", text=True)
+    for text in texts:
+        reader.read(pa.chunked_array([pa.array([text], pa.string())]))
+    if not decimals:
+        return reader.finish()
+    with pytest.raises(DataError, match=rf"{decimals} rows hold decimal numbers such as .*; write the column as int"):
+        reader.finish()

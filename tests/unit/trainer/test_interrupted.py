@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from tests.unit.trainer.conftest import Job, Manifest
 
 from recsys_trainer import cli
 from recsys_trainer.checkpoints import FOLDER, INDEX
-from recsys_trainer.stopping import postponed
+from recsys_trainer.errors import PeerError
+from recsys_trainer.stopping import Interrupted, Terminated, postponed
 
 TERMINATES_ITSELF = """
 import os, signal, sys
@@ -32,7 +34,7 @@ sys.exit(cli.main(["train"]))
 """After its first epoch: whoever sent the signal from outside might come after the last."""
 
 INTERRUPTS_ITSELF = """
-import signal, sys
+import atexit, os, signal, sys
 from recsys_trainer import cli
 
 def lines():
@@ -44,6 +46,8 @@ def lines():
 
 cli.lines = lines
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal, wherever the tests run
+if "ONCE_MORE" in os.environ:
+    atexit.register(signal.raise_signal, signal.SIGINT)
 sys.exit(cli.main(sys.argv[2:]))
 """
 """The same by Ctrl-C, as often as the first argument says."""
@@ -86,12 +90,12 @@ def test_sigterm_leaves_a_checkpoint_exits_with_143_and_the_next_attempt_ends_th
     assert (summary["resumes"], summary["resumeExact"]) == (1, True)
 
 
-def interrupted(times: int, command: list[str]) -> str:
+def interrupted(times: int, command: list[str], code: int = 130, **more: str) -> str:
     """What is said by a fit that Ctrl-C was pressed for after its first epoch."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | more
     whole = [sys.executable, "-c", INTERRUPTS_ITSELF, str(times), *command]
     run = subprocess.run(whole, env=environment, capture_output=True, check=False, text=True)
-    assert run.returncode == 130, run.stderr
+    assert run.returncode == code, run.stderr
     return run.stderr
 
 
@@ -113,6 +117,45 @@ def test_a_second_ctrl_c_ends_at_once(write_manifest: Manifest, tmp_path: Path) 
     said = interrupted(2, ["fit", "-f", str(manifest), "--output", str(tmp_path / "out")])
     assert said.endswith(f"{ENDS}error: interrupted\n")
     assert not (tmp_path / "out" / INDEX).exists()
+
+
+@pytest.mark.parametrize(
+    ("times", "said_last"), [(1, "interrupted: saved; the same command goes on there"), (2, "interrupted")]
+)
+def test_ctrl_c_once_more_as_the_process_ends_is_no_traceback(
+    write_manifest: Manifest, tmp_path: Path, times: int, said_last: str
+) -> None:
+    command = ["fit", "-f", str(write_manifest()), "--output", str(tmp_path / "out")]
+    assert interrupted(times, command, -signal.SIGINT, ONCE_MORE="1").endswith(f"{ENDS}error: {said_last}\n")
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as at a terminal, then again as it was."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_torchrun_passes_on_a_ctrl_c_that_its_processes_have_got_and_ends_them_at_the_next(
+    ctrl_c: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    with pytest.raises(Terminated), postponed() as stop:  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert isinstance(stop.end(), Interrupted)
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("pressed", "raised"), [(True, KeyboardInterrupt), (False, PeerError)])
+def test_that_another_process_was_faster_to_end_is_told_only_where_nobody_asked_for_it(
+    ctrl_c: None, pressed: bool, raised: type[BaseException]
+) -> None:
+    with pytest.raises(raised), postponed():  # noqa: PT012
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
+        raise PeerError("gone")
 
 
 def test_ctrl_c_that_the_shell_has_ignored_stays_ignored() -> None:

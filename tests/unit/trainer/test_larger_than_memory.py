@@ -185,6 +185,8 @@ def test_whole_file_counts_are_said_although_it_is_read_in_pieces(tmp_path: Path
     refused("c.csv", header + "".join(late), "CSV", "10 rows hold times such as 50000000000000.*by 1000", **timed)
     decimals = "".join(f"{number}.0,{number % 3}\n" for number in range(60))
     refused("d.csv", "user_id,item_id\n" + decimals, "CSV", "column user_id: 60 rows hold decimal numbers such as 0.0")
+    some = "".join(f"{number}{'.0' if number > 49 else ''},{number % 3}\n" for number in range(60))
+    refused("h.csv", "user_id,item_id\n" + some, "CSV", "column user_id: 10 rows hold decimal numbers such as 50.0")
     rated = [f"{row},{'good' if number % 10 == 9 else 3}\n" for number, row in enumerate(rows)]
     text = "user_id,item_id,stars\n" + "".join(rated)
     refused("e.csv", text, "CSV", "6 rows hold text such as 'good'", columns={"rating": "stars"})

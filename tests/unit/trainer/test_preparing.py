@@ -1,6 +1,7 @@
 """Lines, predefined parts, filters: what is read, what is dropped and counted, and what a wrong one says."""
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions, Parts
 from recsys_trainer.data.preparing import prepare_interactions
 from recsys_trainer.data.validation import load_interactions
-from recsys_trainer.errors import DataError
+from recsys_trainer.errors import DataError, UnreadableError
 
 PARTS = ("train", "validation", "test")
 
@@ -80,6 +81,15 @@ def test_folders_and_patterns_name_the_same_files(tmp_path: Path) -> None:
     assert pairs(load_interactions(config(tmp_path / "day=2/*", "UserItem"))) == [("1", "b")]
 
 
+@pytest.mark.parametrize("name", ["data[1]", "data?", "data*"])
+@pytest.mark.parametrize("end", ["", "/", "/*.txt"])
+def test_a_folder_whose_name_looks_like_a_pattern_is_one(tmp_path: Path, name: str, end: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "a.txt").write_text("1 a\n2 a\n1 b\n")
+    escaped = name.replace("[", "[[]") if end == "/*.txt" else name
+    assert pairs(load_interactions(config(f"{tmp_path}/{escaped}{end}", "UserItem"))) == SAME
+
+
 def test_a_pattern_that_ends_with_a_slash_names_folders(tmp_path: Path) -> None:
     for name, line in (("day=1/a.txt", "1 a\n2 a\n"), ("day=2/deep/b.txt", "1 b\n"), ("day=3/_new/c.txt", "9 z\n")):
         (tmp_path / name).parent.mkdir(parents=True)
@@ -99,6 +109,46 @@ def test_a_pattern_finds_links_to_files_too(tmp_path: Path) -> None:
     (tmp_path / "a.txt").symlink_to(tmp_path / "kept/1")
     (tmp_path / "b.txt").write_text("1 b\n")
     assert pairs(load_interactions(config(tmp_path / "*.txt", "UserItem"))) == SAME
+
+
+@pytest.mark.parametrize("place", ["", "**/*.txt", "*/*.txt", "day=*/"])
+def test_links_to_folders_are_followed_as_those_to_files_are(tmp_path: Path, place: str) -> None:
+    for name, line in (("elsewhere/a.txt", "1 a\n2 a\n"), ("data/day=2/b.txt", "1 b\n")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(line)
+    (tmp_path / "data/day=1").symlink_to("../elsewhere")
+    (tmp_path / "data/.up").symlink_to("..")
+    (tmp_path / "data/gone").symlink_to("nowhere")
+    assert pairs(load_interactions(config(f"{tmp_path}/data/{place}", "UserItem"))) == SAME
+
+
+@pytest.mark.parametrize("place", ["", "**/*.txt"])
+def test_a_link_to_a_folder_that_it_lies_in_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day/a.txt").write_text("1 a\n")
+    (tmp_path / "day/back").symlink_to("..")
+    with pytest.raises(DataError, match=r"day/back: is a link to /.*, which it lies in; remove it"):
+        load_interactions(config(f"{tmp_path}/{place}", "UserItem"))
+
+
+@pytest.mark.parametrize("place", ["", "*/*.txt"])
+def test_a_folder_that_may_not_be_looked_into_is_refused_except_the_disks_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def of_another_user(path: Any) -> Any:
+        if str(path).endswith(("/closed", "/lost+found")):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", of_another_user)  # root may look into every real one
+    for name in ("day", "lost+found"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "day/a.txt").write_text("1 a\n2 a\n1 b\n")
+    assert pairs(load_interactions(config(f"{tmp_path}/{place}", "UserItem"))) == SAME
+    (tmp_path / "closed").mkdir()
+    with pytest.raises(UnreadableError, match=r"/closed: access denied .*; check who may read"):
+        load_interactions(config(f"{tmp_path}/{place}", "UserItem"))
 
 
 BAD: dict[str, tuple[str, bytes, str]] = {

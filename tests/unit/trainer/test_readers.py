@@ -5,7 +5,7 @@ import io
 import re
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,18 @@ def test_parquet_is_read_in_time_order(tmp_path: Path) -> None:
             "user_id,item_id,ts\n1,a,1970-01-01T00:00:30Z\n2,b,1970-01-01T00:00:20Z\n1,c,1970-01-01T02:00:10+02:00\n",
         ),
         (
+            "a.csv",
+            "CSV",
+            "user_id,item_id,ts\n1,a,1970-01-01T00:00:30.123456789Z\n2,b,1970-01-01T00:00:20.9Z\n"
+            "1,c,1970-01-01T02:00:10.999999999999+02:00\n",
+        ),
+        (
             "a.inter",
             "RecBole",
             "user_id:token\titem_id:token\trating:float\tts:float\n1\ta\t3\t30\n2\tb\t3\t20\n1\tc\t3\t10\n",
         ),
     ],
-    ids=["csv", "bom-quotes-floats", "iso", "iso-zones", "recbole"],
+    ids=["csv", "bom-quotes-floats", "iso", "iso-zones", "iso-fractions", "recbole"],
 )
 def test_text_formats_say_the_same(tmp_path: Path, name: str, format_: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8", newline="")
@@ -129,6 +135,23 @@ def test_times_of_every_kind_become_whole_seconds(tmp_path: Path, times: Any) ->
     assert rows(load(parquet(tmp_path, ts=times))) == EXPECTED
 
 
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_fractions_of_a_second_are_cut_towards_the_past_before_1970_too(
+    tmp_path: Path, unit: str, zone: str | None
+) -> None:
+    times = [datetime(1970, 1, 1) + timedelta(seconds=each) for each in (0.25, -0.25, -1.0)]
+    data = load(parquet(tmp_path, ts=pa.array(times, pa.timestamp(unit)).cast(pa.timestamp(unit, zone))))
+    assert data.timestamp_I.tolist() == [-1, -1, 0]
+    text = [each.isoformat(timespec="milliseconds") + ("" if zone is None else "Z") for each in times]
+    assert load(parquet(tmp_path, ts=text)).timestamp_I.tolist() == [-1, -1, 0]
+
+
+def test_what_is_no_time_before_its_fraction_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"3 rows hold text such as '10:00\.5'"):
+        load(parquet(tmp_path, ts=["10:00.5", "10:00.5", "10:00.5"]))
+
+
 def test_dates_are_times_too(tmp_path: Path) -> None:
     data = load(parquet(tmp_path, ts=[date(1970, 1, day) for day in (4, 3, 2)]))
     assert data.timestamp_I.tolist() == [86400, 172800, 259200]
@@ -167,7 +190,7 @@ BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]
         lambda p: p / "no.parquet",
         "Parquet",
         UnreadableError,
-        "no.parquet: does not exist .*; check bucket and path",
+        "no.parquet: does not exist .*; check the path",
     ),
     "empty folder": (lambda p: p, "Parquet", DataError, r"the folder has no \*.parquet file among its 0; check"),
     "empty parquet": (

@@ -1,7 +1,11 @@
 """`fit --cache`: a snapshot is prepared once for all output folders, and nobody ever sees half of one."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +19,7 @@ from tests.unit.trainer.conftest import Manifest
 from recsys_api.artifact import SnapshotManifest
 from recsys_api.spec.data import Data
 from recsys_trainer import cli
+from recsys_trainer.drafts import draft_in
 from recsys_trainer.errors import OutOfMemoryError, TrainerError, UnreadableError
 from recsys_trainer.outputs import QUARANTINE, fetch_snapshot, observe_snapshot, write_json
 from recsys_trainer.snapshot_cache import CACHE_VARIABLE, SnapshotCache
@@ -248,6 +253,29 @@ def test_a_place_that_can_no_longer_be_written_names_the_option(
         UnreadableError, match=f"--cache {cache}: cannot be written .Not a directory.; name another folder"
     ):
         found.keep(*prepared)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from recsys_trainer.drafts import draft_in
+with draft_in(Path(sys.argv[1]), "entry") as draft:
+    (draft / "half").write_text("")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_killed_processes_had_begun_goes_and_what_others_are_at_stays(cache: Path) -> None:
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", KILLED, str(cache)], check=False)
+        assert killed.returncode == -signal.SIGKILL
+    young, old = cache.iterdir()
+    (cache / ".a.person's").mkdir()
+    with draft_in(cache, "entry") as alive:
+        for each in (old, alive, cache / ".a.person's"):
+            os.utime(each, (0, 0))
+        SnapshotCache(str(cache), pytest.fail)
+        assert set(cache.iterdir()) == {young, alive, cache / ".a.person's"}
 
 
 def test_a_snapshot_of_unknown_origin_is_not_kept(cache: Path, prepared: tuple[Store, SnapshotManifest]) -> None:

@@ -113,6 +113,7 @@ def test_random_is_drawn_with_the_seed() -> None:
     ("strategy", "times", "fix"),
     [
         ("Temporal", [5] * 100, "finer timestamps"),
+        ("Temporal", [1, 2, 3], "; raise data.split.testFraction and validationFraction, or add data"),
         ("LeaveOneOut", [1, 2], "Temporal or Random"),
         ("Random", [1, 2], "raise"),
     ],

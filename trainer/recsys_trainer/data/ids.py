@@ -16,7 +16,9 @@ from recsys_trainer.errors import DataError
 Codes = npt.NDArray[np.int64]
 # Printable ASCII without outer space needs no second look; whatever else goes through canonical_id itself.
 _PLAIN = r"^[!-~]([ -~]*[!-~])?$"
-_DECIMAL = r"^[+-]?[0-9]+\.[0-9]+$"
+_NUMBER = r"^([+-]?[0-9]+(\.[0-9]+)?([eE][+-][0-9]+)?|(?i:nan))$"
+_DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+([eE][+-][0-9]+)?|[eE][+-][0-9]+)$"
+_FIX = "write the column as integers or strings; in pandas: astype('Int64')"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class IdReader:
     def __init__(self, file: str, name: str, *, text: bool = False) -> None:
         """`text`: the file holds text only (CSV, RecBole), so decimals must be recognized by their look."""
         self._file, self._name, self._text = file, name, text
-        self._rows = 0
+        self._decimals = 0
         self._decimal: str | None = None
         self._other = False
 
@@ -54,7 +56,7 @@ class IdReader:
         known = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
         if not any(is_kind(kind) for is_kind in (*known, pa.types.is_null)):
             what = f"{rows} rows hold {kind} values, which are no ids"
-            raise DataError.at(self._file, self._name, what, "write the column as integers or strings")
+            raise DataError.at(self._file, self._name, what, _FIX)
 
     def read(self, column: Any) -> IdColumn:
         """Encode the Arrow chunked array of one batch.
@@ -64,29 +66,30 @@ class IdReader:
         """
         distinct, indices = _encoded(_decoded(column))
         values = as_text(distinct, self._file, self._name, "ids")
-        self._rows += len(column)
-        if self._text and not self._other:
-            self._look_for_decimals(values)
         codes = pc.fill_null(pc.cast(indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
+        if self._text and not self._other:
+            self._look_for_decimals(codes, values)
         empty = pc.equal(values, "").to_numpy(zero_copy_only=False)
         return IdColumn(codes, values, _good(values), empty)
 
     def finish(self) -> None:
-        """Refuse a file whose ids are all decimals.
+        """Refuse a file whose ids are all numbers and some of them decimals: 1 and 1.0 would be two ids.
 
         Raises:
             DataError: with the number of rows.
         """
         if self._decimal is not None and not self._other:
-            what = f"{self._rows} rows hold decimal numbers such as {self._decimal}"
-            raise DataError.at(self._file, self._name, what, "write the column as integers or strings")
+            what = f"{self._decimals} rows hold decimal numbers such as {self._decimal}"
+            raise DataError.at(self._file, self._name, what, _FIX)
 
-    def _look_for_decimals(self, values: Any) -> None:
-        filled = values.filter(pc.not_equal(values, ""))
-        if len(filled) and pc.all(pc.match_substring_regex(filled, _DECIMAL)).as_py():
-            self._decimal = self._decimal or filled[0].as_py()
-        elif len(filled):
-            self._other = True
+    def _look_for_decimals(self, codes: Codes, values: Any) -> None:
+        self._other = not pc.all(
+            pc.or_(pc.equal(values, ""), pc.match_substring_regex(values, _NUMBER)), min_count=0
+        ).as_py()
+        decimal = pc.match_substring_regex(values, _DECIMAL).to_numpy(zero_copy_only=False)
+        if not self._other and decimal.any():
+            self._decimal = self._decimal or values[int(decimal.argmax())].as_py()
+            self._decimals += int(decimal[codes[codes >= 0]].sum())
 
 
 def used(column: IdColumn, keep: npt.NDArray[np.bool_]) -> tuple[Any, npt.NDArray[np.int32]]:

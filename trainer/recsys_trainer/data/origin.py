@@ -8,7 +8,7 @@ from recsys_api.spec.data import Columns, Data, DataSource
 from recsys_trainer.data.readers import find_groups
 from recsys_trainer.store import reading
 
-_RULES = 2
+_RULES = 3
 """Raised whenever preparing finds something else in the same files."""
 _CONTENT = ("ETag", "etag", "md5Hash", "generation", "VersionId")
 """What a store says of a file's content."""

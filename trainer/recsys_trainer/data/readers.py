@@ -12,8 +12,9 @@ from recsys_trainer.data.attributes import ENDINGS, GroupColumns, group_columns,
 from recsys_trainer.data.budget import Budget, slices
 from recsys_trainer.data.delimited import CSV, RECBOLE, Dialect, Header, empty, read_header, read_rows, understood
 from recsys_trainer.data.lines import read_adjacency, read_user_item
+from recsys_trainer.data.local_files import LocalFiles
 from recsys_trainer.errors import DataError
-from recsys_trainer.store import open_filesystem, reading
+from recsys_trainer.store import open_filesystem, protocols, reading
 
 _PAGE_BYTES = 1 << 23
 """Read at once of a Parquet column: less is many requests to a store, and without it a whole column of a row group is."""
@@ -83,13 +84,15 @@ def find_files(source: DataSource) -> tuple[Any, list[str]]:
         DataError: there are none.
     """
     fs, path = open_filesystem(source.uri)
+    if "file" in protocols(fs):
+        fs = LocalFiles()
     return fs, _files(fs, path, source)
 
 
 def _files(fs: Any, path: str, source: DataSource) -> list[str]:
-    if _is_pattern(path):
-        return _matches(fs, path, source)
     with reading(source.uri):
+        if _is_pattern(path) and not fs.isdir(path):  # a folder may be called `data[1]`
+            return _matches(fs, path, source)
         info = fs.info(path)
         if info["type"] == "file":
             return [path]

@@ -38,7 +38,15 @@ def refuse_empty_parts(data: Interactions, parts: Parts, split: Split) -> None:
                 what = f"{what}: {why}"
             elif data.duplicates and split.strategy != "Predefined":
                 what, fix = f"{what}: {_REPEATED}", "hold out more, or add interactions of new pairs"
+            elif split.strategy == "Temporal" and _too_few(len(parts), part, split):
+                fix = _FIX["Random"]
             raise DataError.at("data.split", "", what, fix)
+
+
+def _too_few(total: int, part: int, split: Split) -> bool:
+    """Whether a part's share of so many interactions is none, whenever they happened."""
+    test, validation = split.fractions
+    return round(total * {TEST: test, VALIDATION: validation}.get(part, 1.0)) == 0
 
 
 def _why_empty(times: Seconds, part: int, split: Split) -> tuple[str, str]:

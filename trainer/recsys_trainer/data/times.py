@@ -13,6 +13,9 @@ from recsys_trainer.errors import DataError
 Seconds = npt.NDArray[np.int64]
 NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+_FRACTION = r"(:[0-9]{2}:[0-9]{2})\.[0-9]+"
+"""Of a second in text: Arrow reads as many digits as its unit has, and Go, Spark and pandas write nine."""
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _FIX = "use seconds since the epoch or a timestamp type"
 _LATEST = 10**11
 """Seconds beyond this (year 5138) are milliseconds in truth."""
@@ -88,9 +91,10 @@ class TimeReader:
             if column.null_count < len(column):
                 self._looks.add("number")
             return pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
-        for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        whole = pc.replace_substring_regex(column, _FRACTION, r"\1")  # what is cut is never negative: the second before
+        for kind in (pa.timestamp("s"), pa.timestamp("s", "UTC")):
             with suppress(pa.ArrowInvalid):
-                seconds = _since_epoch(pc.cast(column, kind))
+                seconds = _since_epoch(pc.cast(whole, kind))
                 self._looks.add(str(kind))
                 return seconds
         self._looks.add("other")
@@ -112,5 +116,9 @@ class Wrong:
 
 
 def _since_epoch(column: Any) -> Any:
-    whole = column.cast(pa.timestamp("s", getattr(column.type, "tz", None)), safe=False)
-    return whole.cast(pa.int64())
+    """The second in which a time lies, before 1970 too."""
+    if pa.types.is_date(column.type):
+        return column.cast(pa.timestamp("s")).cast(pa.int64())
+    units, each = column.cast(pa.int64()), _PER_SECOND[column.type.unit]
+    towards_zero = pc.divide(units, each)
+    return pc.subtract(towards_zero, pc.less(units, pc.multiply(towards_zero, each)).cast(pa.int64()))

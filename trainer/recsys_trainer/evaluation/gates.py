@@ -58,11 +58,15 @@ def _population(gate: Gate, warm_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.boo
 
 
 def _decide_absolute(gate: Gate, evaluated: Evaluated, seed: int) -> GateResult:
+    """NotComparable is of comparisons: a cluster lets it pass for a first version, which nothing serves beside."""
     name, limit = metric_name(gate), float(gate.at_least or 0)
     values = evaluated.candidate[name][_population(gate, evaluated.test.warm_N)]
-    if not len(values):
-        message = f"{name}: the test has no {gate.population.lower()} users"
-        return GateResult(name=gate.name, outcome="NotComparable", message=message)
+    if len(values) < MIN_USERS:
+        message = (
+            f"{name}: the test has {len(values)} {gate.population.lower()} users, {MIN_USERS} are needed to judge; "
+            "enlarge the test part in spec.data.split"
+        )
+        return GateResult(name=gate.name, outcome="Undecided", message=message)
     value, (low, high) = float(values.mean()), interval(values, seed)
     passed = value >= limit
     message = (

@@ -77,7 +77,8 @@ class _Scale:
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     if low == high:
-        return low - 0.5, high + 0.5
+        margin = max(0.5, abs(low) / 2)  # half of a large one too: 2e17 - 0.5 is 2e17
+        return low - margin, high + margin
     return low, high
 
 
