@@ -62,6 +62,11 @@ class RolloutState(Observed):
     """Time of the step that does not count, because something was missing."""
     hold_reason: str = ""
     hold_since: float | None = None
+    """Since when it is held for this reason."""
+    missing_since: float | None = None
+    """When the hold on missing data (or on the route) began, whatever its reason was then; it goes on until requests are seen."""
+    waiting_since: float | None = None
+    """When the step's wait for people or pods began; data that is missing meanwhile does not begin it anew."""
     ledger: tuple[Spend, ...] = ()
     banked: Evidence | None = None
     """The segment's evidence, as of `banked_at`."""
@@ -117,6 +122,10 @@ class RolloutState(Observed):
     def changed(self, **changes: object) -> "RolloutState":
         """A copy with these fields."""
         return self.model_copy(update=changes)
+
+    def unheld(self, **changes: object) -> "RolloutState":
+        """A copy with these fields that waits for nothing."""
+        return self.changed(hold_reason="", hold_since=None, missing_since=None, waiting_since=None, **changes)
 
     def dump(self) -> dict[str, object]:
         """The form that status holds."""

@@ -40,6 +40,7 @@ SLOW = {"model_latency": (0,) * 15 + (20,) + (0,) * 7}
 DEAD_MODEL = {"bad_fallbacks": 20, "model_latency": (0,) * 23}
 LOST_USERS = {"unknown_users": 12}
 SILENT = {"answers": 0, "model_latency": (0,) * 23, "gateway_requests": 0}
+BLIND = {"pods_scraped": 0, "answers": 0, "model_latency": (), "gateway_requests": 20}
 UNREAD = {"pods_scraped": 0, "gateway_requests": None, "gateway_bad": None, "answers": 0, "model_latency": ()}
 
 
@@ -57,6 +58,9 @@ UNREAD = {"pods_scraped": 0, "gateway_requests": None, "gateway_bad": None, "ans
         (61, SILENT, GOOD, "NoData", "no request"),
         (20, UNREAD, UNREAD, "MetricsUnavailable", "no reading"),
         (5, UNREAD, UNREAD, "Undecided", ""),
+        (20, BLIND, GOOD, "MetricsUnavailable", "no reading of all ready pods"),
+        (20, {"pods_scraped": 3}, GOOD, "MetricsUnavailable", "no reading of all ready pods"),
+        (12, {**BLIND, **BAD}, GOOD, "Fail", "available"),
         (12, {**UNREAD}, GOOD, "Fail", "available"),
     ],
 )
@@ -150,6 +154,9 @@ def test_stables_health_counts_from_its_last_breach_or_gap() -> None:
     after_gap = fold_health(health, "old", OBJECTIVES, [build_second("old", NOW + 60)])
     assert after_gap is not None
     assert after_gap.healthy_seconds() == 0
+    unread = fold_health(health, "old", OBJECTIVES, [build_second("old", NOW + t, **BLIND) for t in range(11, 31)])
+    assert unread is not None
+    assert (unread.healthy_seconds(), unread.is_fresh(NOW + 30)) == (9, False), "the gateway alone does not tell"
     sick = fold_health(health, "old", OBJECTIVES, [build_second("old", NOW + t, gateway_bad=15) for t in range(11, 31)])
     assert sick is not None
     assert sick.healthy_seconds() < 2

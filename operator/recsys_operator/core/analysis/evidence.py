@@ -66,10 +66,12 @@ class Evidence(Observed):
     lines: tuple[Line, ...] = ()
     answers: int = 0
     """Requests that the candidate answered (or that the gateway sent it)."""
-    seen_at: float = 0.0
-    """Last second in which the candidate had requests."""
     read_at: float = 0.0
-    """Last second in which it could be read at all."""
+    """Last second in which every ready pod could be read."""
+    seen_at: float = 0.0
+    """The last of these in which the candidate had requests."""
+    quiet: int = 0
+    """How many of these there were since then: a second that nobody could read is not one without requests."""
     server_restarts: int = 0
     """Restarts of tritonserver in the candidate's pods."""
     errors: int = Field(0, ge=0)
@@ -152,6 +154,11 @@ def was_read(second: VersionSecond) -> bool:
     return not second.errors and (second.pods_scraped > 0 or second.gateway_requests is not None)
 
 
+def all_read(second: VersionSecond) -> bool:
+    """Whether it says all: latency and fallbacks are counted by pods alone, and the one that is not read may be the sick one."""
+    return not second.errors and second.pods_scraped >= second.pods_expected > 0
+
+
 def _fold_second(
     evidence: Evidence,
     at: float,
@@ -168,16 +175,16 @@ def _fold_second(
         return evidence.model_copy(update={"folded_until": at})
     usable = other if other is not None and was_read(other) else None
     requests = max(own.answers, own.gateway_requests or 0)
-    return evidence.model_copy(
-        update={
-            "folded_until": at,
-            "lines": tuple(_fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
-            "answers": evidence.answers + requests,
-            "server_restarts": evidence.server_restarts + own.server_restarts,
-            "seen_at": at if requests else evidence.seen_at,
-            "read_at": at if was_read(own) else evidence.read_at,
-        }
-    )
+    change: dict[str, object] = {
+        "folded_until": at,
+        "lines": tuple(_fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
+        "answers": evidence.answers + requests,
+        "server_restarts": evidence.server_restarts + own.server_restarts,
+    }
+    if all_read(own):
+        seen = {"seen_at": at, "quiet": 0} if requests else {"quiet": evidence.quiet + 1}
+        change |= {"read_at": at, **seen}
+    return evidence.model_copy(update=change)
 
 
 def _fold_line(line: Line, objective: Objective, own: VersionSecond, other: VersionSecond | None) -> Line:
@@ -214,7 +221,7 @@ def _objective_change(
 
 
 def _fold_health(health: Health | None, second: VersionSecond, objectives: Sequence[Objective]) -> Health | None:
-    if not was_read(second) or second.pods_expected == 0:
+    if not was_read(second) or second.pods_scraped == 0:
         return None if health is None else replace(health, folded_until=second.at)
     if health is None:
         health = Health(second.version, second.at, second.at, second.at)

@@ -10,7 +10,7 @@ Weight is raised by `promotion.start_step` alone; the rules of watch.py come fir
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
-from recsys_operator.core.phases.holding import WAITS, bank, hold
+from recsys_operator.core.phases.holding import WAITS, bank, held_for, hold
 from recsys_operator.core.phases.promotion import start_step
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.subject import state_of, verdict_of
@@ -118,13 +118,12 @@ def hold_or_end(scene: Scene, version: VersionView, state: RolloutState, reason:
 
 def hold_is_over(scene: Scene, state: RolloutState) -> bool:
     """Whether a wait for people or pods has lasted holdLimitSeconds."""
-    since = state.hold_since if state.hold_reason in WAITS else None
-    return since is not None and scene.now - since >= state.policy.hold_limit_seconds
+    return state.hold_reason in WAITS and held_for(scene, state) >= state.policy.hold_limit_seconds
 
 
 def _last_wait(scene: Scene, version: VersionView, state: RolloutState, message: str) -> Step:
     """The hold is over and onHoldLimit is Advance, but there are no pods: as long again, then it is rolled back."""
-    left = (state.hold_since or scene.now) + 2 * state.policy.hold_limit_seconds - scene.now
+    left = 2 * state.policy.hold_limit_seconds - held_for(scene, state)
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reasons.SCALING, message)
     return Step((), min(left, 5.0))
