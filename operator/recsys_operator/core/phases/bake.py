@@ -62,7 +62,7 @@ def settle(scene: Scene, version: VersionView, state: RolloutState, by: str) -> 
     if step is not None and step.approval == "Required" and step.name not in state.approvals:
         return _hold_final(scene, version, state, reasons.APPROVAL, "create an Approve action to make it stable")
     if scene.paused:
-        return wait(scene, version, scene.paused, "it does not become stable while paused", 60.0)
+        return wait(scene, version, scene.paused, "it becomes stable when that is over", 60.0)
     return finish_by(scene, version, state, by)
 
 
@@ -89,5 +89,5 @@ def _hold_final(scene: Scene, version: VersionView, state: RolloutState, reason:
     if not hold_is_over(scene, state) or state.policy.on_hold_limit != "Advance":
         return hold(scene, version, state, reason, message)
     if scene.paused:
-        return wait(scene, version, scene.paused, "it does not become stable while paused", 60.0)
+        return wait(scene, version, scene.paused, "it becomes stable when that is over", 60.0)
     return finish_by(scene, version, state, "HoldLimit")
