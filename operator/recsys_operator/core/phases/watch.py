@@ -1,7 +1,7 @@
 """Rules that canary and bake share, in order: everything that takes weight away or keeps it where it is.
 
-    stale record -> found lowered -> superseded or pinned elsewhere -> pods not ready -> Fail -> BothBreach -> parked
-    -> route as intended -> data missing -> clock not started
+    stale record -> found lowered -> stable taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
+    -> BothBreach -> parked -> route as intended -> data missing -> clock not started
 
 After these, canary.py and bake.py decide whether a step may be left.
 """
@@ -45,6 +45,14 @@ def second_candidate(scene: Scene, version: VersionView) -> Step | None:
     return Step((done,), 1.0)
 
 
+def stable_taken_back(scene: Scene, version: VersionView) -> Step | None:
+    """Stable was rolled back as this rollout began: nobody is sent back there, and there is nothing to compare with."""
+    recorded = scene.version(state_of(scene, version).stable)
+    if recorded is None or not recorded.status.quarantined:
+        return None
+    return end_rollout(scene, version, "Superseded", reasons.REQUESTED, f"{recorded.name} was rolled back")
+
+
 def superseded(scene: Scene, version: VersionView) -> Step | None:
     """A pin elsewhere ends every rollout; a change of the spec ends a canary, not a bake."""
     pin = scene.pin
@@ -86,7 +94,7 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
 
 
 SAFETY = (
-    stale, unreadable, found_lowered, second_candidate, superseded, pods_not_ready, failed, both_breach, parked,
+    stale, unreadable, found_lowered, second_candidate, stable_taken_back, superseded, pods_not_ready, failed, both_breach, parked,
     pinned_here, route_follows,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
