@@ -75,7 +75,7 @@ class Evidence(Observed):
     server_restarts: int = 0
     """Restarts of tritonserver in the candidate's pods."""
     errors: int = Field(0, ge=0)
-    """Seconds with data errors: in no count."""
+    """Seconds with data errors: what the pods said is in no count."""
 
     def line(self, name: str) -> Line:
         """The objective's line; an empty one before its first event."""
@@ -169,9 +169,12 @@ def _fold_second(
     if own is None:
         return evidence.model_copy(update={"folded_until": at})
     if own.errors:
-        return evidence.model_copy(update={"folded_until": at, "errors": evidence.errors + 1})
+        evidence = evidence.model_copy(update={"errors": evidence.errors + 1})
+    own, other = _without_errors(own), _without_errors(other) if other is not None else None
     # an outage of reading takes both arms at once; a failed scrape of the candidate alone is harm
     if not was_read(own) and (other is None or not was_read(other)):
+        return evidence.model_copy(update={"folded_until": at})
+    if own.errors and own.gateway_requests is None:
         return evidence.model_copy(update={"folded_until": at})
     usable = other if other is not None and was_read(other) else None
     requests = max(own.answers, own.gateway_requests or 0)
@@ -185,6 +188,16 @@ def _fold_second(
         seen = {"seen_at": at, "quiet": 0} if requests else {"quiet": evidence.quiet + 1}
         change |= {"read_at": at, **seen}
     return evidence.model_copy(update=change)
+
+
+def _without_errors(second: VersionSecond) -> VersionSecond:
+    """With data errors only the gateway is believed: the candidate that garbles its metrics may fail its users as well."""
+    if not second.errors or second.gateway_requests is None:
+        return second
+    return replace(
+        second, errors=(), pods_scraped=0, answers=0, model_latency=(), bad_fallbacks=0, unknown_users=0,
+        server_restarts=0,
+    )  # fmt: skip
 
 
 def _fold_line(line: Line, objective: Objective, own: VersionSecond, other: VersionSecond | None) -> Line:
@@ -228,7 +241,7 @@ def _fold_health(health: Health | None, second: VersionSecond, objectives: Seque
     requests = max(second.answers, second.gateway_requests or 0)
     health = replace(health, requests=health.requests + requests, seconds=health.seconds + 1)
     if second.at - health.read_at > GAP_SECONDS:
-        health = replace(health, since=second.at, logs={})
+        health = replace(health, since=second.at, logs={}, breached="")
     logs = {
         o.name: _health_line(health.logs.get(o.name, (0, ())), o, second) for o in objectives if not o.compares_only
     }

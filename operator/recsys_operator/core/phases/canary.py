@@ -10,7 +10,7 @@ Weight is raised by `promotion.start_step` alone; the rules of watch.py come fir
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
-from recsys_operator.core.phases.holding import WAITS, bank, held_for, hold
+from recsys_operator.core.phases.holding import WAITS, held_for, hold
 from recsys_operator.core.phases.promotion import start_step
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.subject import state_of, verdict_of
@@ -22,7 +22,7 @@ from recsys_operator.core.world import VersionView
 
 def decide_canary(scene: Scene, version: VersionView) -> Step:
     """One canary pass."""
-    return first((*watch.SAFETY, promoted, *watch.EVIDENCE, passed, overdue, bank, waiting), scene, version)
+    return first((*watch.SAFETY, promoted, *watch.EVIDENCE, passed, overdue, waiting), scene, version)
 
 
 def promoted(scene: Scene, version: VersionView) -> Step | None:

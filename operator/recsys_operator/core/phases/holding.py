@@ -5,7 +5,7 @@ from recsys_operator.core.analysis.verdicts import Verdict, is_fresh
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, keep, move
-from recsys_operator.core.rollout_state import RolloutState
+from recsys_operator.core.rollout_state import MAX_PODS, RolloutState
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import VersionView
 
@@ -69,17 +69,27 @@ def clock_not_started(scene: Scene, version: VersionView) -> Step | None:
 
 
 def bank(scene: Scene, version: VersionView) -> Step | None:
-    """Write the evidence into status at most every 15 s, and only while it grows."""
+    """Write the evidence into status at most every 15 s and only while it grows, whatever is waited for; new pods at once."""
     state, evidence = state_of(scene, version), scene.memory.evidence
     if evidence is None or evidence.segment != state.segment or state.weight == 0:
         return None
+    pods = _with_newborn(scene, version, state)
     known = state.banked.answers if state.banked is not None else 0
-    due = state.banked_at + BANK_SECONDS - scene.now
-    if evidence.answers == known:
+    due = evidence.answers != known and scene.now >= state.banked_at + BANK_SECONDS
+    if not due and pods == state.pods:
         return None
-    if due > 0:
-        return Step((), due)
-    return Step((keep(version, with_evidence(scene, state, verdict_of(scene, version))),), BANK_SECONDS)
+    written = with_evidence(scene, state, verdict_of(scene, version)).changed(pods=pods)
+    return Step((keep(version, written),), BANK_SECONDS)
+
+
+def _with_newborn(scene: Scene, version: VersionView, state: RolloutState) -> dict[str, int]:
+    """Restarts of the pods that are watched, with those that became ready under weight."""
+    born = {pod.uid: pod.restarts for pod in scene.ready_pods(version.name) if pod.uid not in state.pods}
+    if not born:
+        return state.pods
+    there = {pod.uid for pod in scene.pods(version.name)}
+    kept = {uid: restarts for uid, restarts in state.pods.items() if uid in there}
+    return dict([*kept.items(), *born.items()][:MAX_PODS])
 
 
 def with_evidence(scene: Scene, state: RolloutState, verdict: Verdict) -> RolloutState:

@@ -1,7 +1,7 @@
 """Rules that canary and bake share, in order: everything that takes weight away or keeps it where it is.
 
     stale record -> found lowered -> stable taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
-    -> BothBreach -> parked -> route as intended -> data missing -> clock not started
+    -> BothBreach -> parked -> route as intended -> evidence written down -> data missing -> clock not started
 
 After these, canary.py and bake.py decide whether a step may be left.
 """
@@ -9,7 +9,7 @@ After these, canary.py and bake.py decide whether a step may be left.
 from recsys_operator.core import reasons
 from recsys_operator.core.decision import EnsureRoute
 from recsys_operator.core.phases.harm import both_breach, failed, pods_not_ready
-from recsys_operator.core.phases.holding import clock_not_started, data_missing
+from recsys_operator.core.phases.holding import bank, clock_not_started, data_missing
 from recsys_operator.core.phases.parking import parked
 from recsys_operator.core.phases.promotion import intent_of, make_stable, raise_route, renew
 from recsys_operator.core.phases.rollback import end_rollout, is_stale, recover
@@ -99,5 +99,5 @@ SAFETY = (
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
 
-EVIDENCE = (data_missing, clock_not_started)
+EVIDENCE = (bank, data_missing, clock_not_started)
 """After these a step's time and verdict mean something."""
