@@ -107,7 +107,9 @@ class RecommenderModelStatus(Observed):
     """Ready, Reconciling, Stalled, Paused, RolledBack, Trained, GatePassed, TrafficVerified, AnalysisPassing,
     MetricsAvailable and RollbackReady."""
     last_action: str = ""
-    """Value of the annotation recsys.dev/action that was executed last."""
+    """Value of the annotation recsys.dev/action that was executed last; empty when the annotation is gone."""
+    action_count: int = 0
+    """How many values of that annotation were executed: the same one is another request when it comes after another."""
     spec_hash: str = ""
     """Hash of the part of the spec that determines the weights; starts with `h1:`."""
     rollout: RolloutSummary | None = None

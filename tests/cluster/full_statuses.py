@@ -19,8 +19,8 @@ METRIC = MetricValue(value=0.125, low=0.1, high=0.15, n=90)
 
 MODEL = RecommenderModelStatus(
     observed_generation=2, stable="a", candidate="b", previous="c", wanted="d", weight=5, reason="Canary", message="m",
-    replicas=3, selector="recsys.dev/model=movies", conditions=(READY,), last_action="rollback#1", spec_hash="h1:00",
-    paused_by="action",
+    replicas=3, selector="recsys.dev/model=movies", conditions=(READY,), last_action="rollback#1", action_count=1,
+    spec_hash="h1:00", paused_by="action",
     rollout=RolloutSummary(
         step="first", segment=1, n=100, bad=1, needed=900, verdict="Undecided", underpowered=True, bucket_offset=9999,
         started_at=NOW, slos=(SloSummary(name="fast", n=100, bad=1, needed=900, verdict="Undecided"),),

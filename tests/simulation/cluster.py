@@ -124,6 +124,11 @@ class Cluster:
         """A node dies."""
         self.pods.pop(name, None)
 
+    def blink(self, name: str, seconds: float) -> None:
+        """A pod is not ready for some seconds."""
+        if name in self.pods:
+            self.pods[name] = replace(self.pods[name], ready=False, created_at=self.now + seconds - 2)
+
     def lower_by_hand(self) -> None:
         """Somebody edits the HTTPRoute: no user for the candidate."""
         if self.route is not None and self.route.intent.weight > 0:

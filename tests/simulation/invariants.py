@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tests.simulation.cluster import Cluster
+from tests.simulation.waits import Waits
 
 from recsys_api.model_version import ModelVersionStatus
 from recsys_operator.core import decision as acts
@@ -29,6 +30,8 @@ class Invariants:
     """Versions that were rolled back and not retried."""
     lowered: dict[str, int] = field(default_factory=dict)
     """uid -> segment of the last intent under which a version lost users."""
+    waits: Waits | None = None
+    """Where they can be told to the second."""
     requests: dict[str, set[str]] = field(default_factory=dict)
     """Versions that each Rollback request took the users of."""
 
@@ -39,6 +42,8 @@ class Invariants:
             self._step_was_left(act)
             self._raise_is_allowed(act, world)
             self._request_is_done_once(act)
+            if self.waits is not None:
+                self.waits.before(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "Serving" and not stale_model:
             self._teardown_is_safe(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "ModelVersion":

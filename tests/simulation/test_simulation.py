@@ -11,6 +11,8 @@ import pytest
 from tests.simulation.cluster import Cluster, Quality
 from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operator
+from tests.simulation.people import People
+from tests.simulation.waits import Waits
 from tests.unit.core.factories import build_spec
 
 from recsys_api.recommender_model import RecommenderModelSpec
@@ -21,10 +23,12 @@ BUSY_SECONDS, QUIET_SECONDS = 300, 500
 SETTLED = frozenset(
     {"Stable", "Previous", "Retired", "Invalid", "Failed", "Rejected", "RolledBack", "Superseded", "NoNewData"}
 )
-VERBS = {
-    "Rollback": 3, "Abort": 1, "Promote": 4, "Approve": 4, "Retry": 3, "Pause": 1, "Resume": 2, "Pin": 1, "Unpin": 2,
-    "Retrain": 3,
-}  # fmt: skip
+
+WINDOWS = (
+    [{"name": "freeze", "schedule": "1-59/3 * * * *", "seconds": 90}],
+    [{"name": "open", "schedule": "*/3 * * * *", "seconds": 90, "effect": "Allow"}],
+)
+"""Closed for longer than every limit, half of the time."""
 
 
 class Life:
@@ -40,7 +44,10 @@ class Life:
         )  # fmt: skip
         self.dims, self.pinned, self.paused, self.suspend, self.gates = 8, "", False, False, 0
         self.policy = self._draw_policy()
-        self.rollbacks: dict[str, float] = {}
+        steady = not self.operator.crash_rate and not self.operator.stale_rate
+        self.people = People(self.cluster, self.random, self.invariants.promoted, steady)
+        self.waits = Waits(self.cluster, self.invariants.promoted)
+        self.invariants.waits = self.waits if steady else None
         self.undo: list[tuple[float, Callable[[], None]]] = []
         self.pace = self.random.choice([0.01, 0.03, 0.1])
         self.cluster.gateway = self.random.random() < 0.8
@@ -64,6 +71,7 @@ class Life:
             self._undo()
             if self.random.random() < self.pace:
                 self._happen()
+            self.people.go_on()
             self.second()
 
     def quiet(self) -> None:
@@ -72,6 +80,7 @@ class Life:
         self._set_outage(False)
         self._see_again()
         self.pinned, self.paused, self.suspend = "", False, False
+        self.policy["windows"] = []
         self.operator.crash_rate = self.operator.stale_rate = 0.0
         for quality in self.cluster.qualities.values():
             quality.crashes = 0.0
@@ -80,12 +89,14 @@ class Life:
             self.cluster.create_action(verb)
         for _ in range(QUIET_SECONDS):
             self._draw_qualities()
+            self.people.decide_fails()
             self.second()
 
     def second(self) -> None:
         """The operator, then time."""
         self.operator.run()
-        self._check_rollbacks()
+        self.people.check(down=self.cluster.now < self.operator.down_until)
+        self.waits.count()
         self.cluster.tick()
 
     def check_settled(self) -> None:
@@ -112,7 +123,7 @@ class Life:
         """One thing, most of them rare."""
         happenings = {
             self._change_model: 6, self._change_policy: 2, self._change_gates: 1, self._start_outage: 4, self._act: 6,
-            self._annotate: 1, self._kill_pod: 2, self._lower_by_hand: 1, self._pause: 1, self._pin_in_spec: 1,
+            self.people.annotate: 1, self.people.insist: 2, self._kill_pod: 2, self._blink: 3, self._lower_by_hand: 1, self._pause: 1, self._pin_in_spec: 1,
             self._suspend: 1, self._recreate: 1, self._restart: 3, self._hide_pods: 3, self._break_spec: 2,
         }  # fmt: skip
         self.random.choices(list(happenings), weights=list(happenings.values()))[0]()
@@ -133,6 +144,7 @@ class Life:
             "onUndecided": draw(["Advance", "Hold", "Rollback"]), "onUndecidedFinal": draw(["Advance", "Hold", "Rollback"]),
             "onNoData": draw(["Hold", "Rollback", "Continue"]), "onMetricsUnavailable": draw(["Hold", "Continue"]),
             "onHoldLimit": draw(["Rollback", "Advance"]), "holdLimitSeconds": 40, "bakeSeconds": draw([0, 20]),
+            "rollback": {"mode": draw(["Auto", "Auto", "Manual", "Disabled"])}, "windows": draw([[], [], *WINDOWS]),
             "previous": {"replicas": draw(["Full", "Minimum"]), "seconds": 60},
             "steps": [
                 {"name": "first", "weight": 10, "minSamples": 5, "maxSeconds": 15},
@@ -180,7 +192,8 @@ class Life:
 
     def _hide_pods(self) -> None:
         """A network policy forbids the scrapes of one version."""
-        version = self._on_its_way()
+        names = [v.name for v in self.cluster.versions.values() if v.status.phase not in SETTLED]
+        version = self.random.choice(names) if names else self.people.some_version()
         if version and version not in self.cluster.blind:
             self.cluster.blind.add(version)
             self.invariants.blind_since[version] = self.cluster.now
@@ -204,7 +217,7 @@ class Life:
         self._later(lambda: self._set("suspend", False))
 
     def _pin_in_spec(self) -> None:
-        self._set("pinned", self._some_version())
+        self._set("pinned", self.people.some_version())
         self._later(lambda: self._set("pinned", ""))
 
     def _set(self, name: str, value: object) -> None:
@@ -225,45 +238,17 @@ class Life:
         if self.cluster.pods:
             self.cluster.kill_pod(self.random.choice(sorted(self.cluster.pods)))
 
+    def _blink(self) -> None:
+        if self.cluster.pods:
+            self.cluster.blink(self.random.choice(sorted(self.cluster.pods)), self.random.choice([2, 10]))
+
     def _lower_by_hand(self) -> None:
         if self.cluster.route is not None and self.cluster.route.intent.weight > 0:
             self.invariants.lower(self.cluster.route.intent.candidate)
         self.cluster.lower_by_hand()
 
-    def _some_version(self) -> str:
-        return self.random.choice(sorted(self.cluster.versions)) if self.cluster.versions else ""
-
-    def _on_its_way(self) -> str:
-        names = [v.name for v in self.cluster.versions.values() if v.status.phase not in SETTLED]
-        return self.random.choice(names) if names else self._some_version()
-
     def _act(self) -> None:
-        verb = self.random.choices(list(VERBS), weights=list(VERBS.values()))[0]
-        version = self._some_version() if verb in ("Retry", "Pin") else ""
-        if verb == "Promote":
-            version = self._on_its_way()
-            self.invariants.promoted.add(version)
-        uid = self.cluster.create_action(verb, version or None)
-        if verb == "Rollback":
-            self.rollbacks[uid] = self.cluster.now
-
-    def _annotate(self) -> None:
-        self.cluster.annotate(
-            f"{self.random.choice(['Rollback', 'Abort', 'Approve', 'Nonsense'])}#{self.random.random()}"
-        )
-
-    def _check_rollbacks(self) -> None:
-        """11: what a person asked for has happened, or nothing could be rolled back."""
-        for uid, at in list(self.rollbacks.items()):
-            action = self.cluster.actions.get(uid)
-            if action is None or action.status.phase != "Pending":
-                del self.rollbacks[uid]
-            elif (
-                self.cluster.now >= self.operator.down_until
-                and not self.operator.stale_rate
-                and not self.operator.crash_rate
-            ):
-                assert self.cluster.now - at < 5, "11: a rollback was asked for and did not happen"
+        self.people.act(SETTLED)
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))

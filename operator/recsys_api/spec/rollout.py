@@ -90,7 +90,7 @@ class Rollback(Contract):
     """Who rolls back."""
 
     mode: Literal["Auto", "Manual", "Disabled"] = "Auto"
-    """Auto: a version that fails an SLO loses its traffic at once. Manual: status says so and waits for a person."""
+    """Auto: a version that fails an SLO loses its traffic at once. Manual: status says so and waits for a Rollback or a Promote."""
 
 
 class Window(Contract):
@@ -134,7 +134,7 @@ class Rollout(Contract):
     on_metrics_unavailable: Literal["Hold", "Rollback", "Continue"] = "Hold"
     """When a ready pod of the candidate cannot be read: the gateway tells nothing of latency and fallbacks."""
     hold_limit_seconds: int = Field(3600, ge=5, le=2592000)
-    """Every Hold and every wait for an approval ends after this long, in onHoldLimit."""
+    """Every Hold and every wait for an approval ends after this long, in onHoldLimit. Pauses and windows that keep it do not count."""
     on_hold_limit: Literal["Rollback", "Advance"] = "Rollback"
     """How a Hold ends."""
     when_stable_unhealthy: Literal["Wait", "Proceed"] = "Wait"

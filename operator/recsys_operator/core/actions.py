@@ -2,63 +2,36 @@
 
 Precedence: the spec's pin, then the newest action, then the automatic. Rollback and Abort go before everything else that
 waits. A request marks the version that it changed, in the same write, so that a crash before the action's own record does
-not carry it out twice; the annotation's value is remembered in the model's status. What only that status remembers is
-carried out beside nothing but what takes weight away, and called done after it is written.
+not carry it out twice; the annotation's value is remembered in the model's status, with how many there were, because the
+same value can be asked for again after another one. What only that status remembers is carried out beside nothing but what
+takes weight away, and called done after it is written.
 
     Rollback   canary or bake: weight 0, RolledBack; else stable goes back to previous in one route change. Never blocked.
     Abort      weight 0, Superseded, not quarantined      Approve   the running step may be left
-    Promote    100 % and bake; in the bake: Stable; a gate in doubt: passed
+    Promote    100 % and bake; in the bake: Stable; a gate in doubt: passed (promoting.py)
     Retry      takes back a rollback, a failure or an abort   Retrain   another version of today's spec
     Pause, Resume, Pin, Unpin   kept in the model's status
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import get_args
 
 from recsys_api.model_action import ModelActionStatus, Verb
 from recsys_api.model_status import PinnedState
-from recsys_api.model_version import Condition
+from recsys_api.model_version import Phase
 from recsys_operator.core import clock, reasons
 from recsys_operator.core.decision import Act, Announce, EnsureRoute, RecordAction
 from recsys_operator.core.phases.creation import create_version
-from recsys_operator.core.phases.evaluating import pass_gates
-from recsys_operator.core.phases.promotion import make_stable
-from recsys_operator.core.phases.rollback import describe_decision, end_rollout
-from recsys_operator.core.records import announce, keep, move, request_condition, was_requested, with_condition
-from recsys_operator.core.rollout_state import Leave
-from recsys_operator.core.scene import EARLY, ROLLING, Scene, passed_gates
-from recsys_operator.core.world import ActionView, RouteIntent, VersionView
+from recsys_operator.core.phases.rollback import describe_decision, end_rollout, fallback_of
+from recsys_operator.core.promoting import promote
+from recsys_operator.core.records import announce, keep, move, request_condition, was_requested
+from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse
+from recsys_operator.core.scene import ROLLING, Scene, passed_gates
+from recsys_operator.core.world import RouteIntent, VersionView
 
-ANNOTATION = "recsys.dev/action"
 VERBS: tuple[str, ...] = get_args(Verb)
 URGENT = ("Rollback", "Abort", "Pause")
-
-
-@dataclass(frozen=True)
-class Request:
-    """One wish, wherever it came from."""
-
-    key: str
-    """Unique and lasting: the action's uid, or the annotation's value."""
-    verb: str
-    version: str = ""
-    by: str = ""
-    why: str = ""
-    action: ActionView | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What carrying a request out means."""
-
-    message: str
-    acts: tuple[Act, ...] = ()
-    refused: bool = False
-    model: Mapping[str, object] = field(default_factory=dict)
-    """Changes of the model's status."""
-    finish: tuple[Act, ...] = ()
-    """Says that it is done: after the record of what it changed, so that nothing is called done that a crash then loses."""
 
 
 def pending_requests(scene: Scene) -> tuple[Request, ...]:
@@ -78,22 +51,24 @@ def decide_request(scene: Scene, request: Request) -> Answer:
     if any(was_requested(version, request.key) for version in scene.versions):
         answer = Answer("carried out")
     elif request.verb not in HANDLERS:
-        answer = _refuse(f"{request.verb!r} is not a verb; use one of {', '.join(VERBS)}")
+        answer = refuse(f"{request.verb!r} is not a verb; use one of {', '.join(VERBS)}")
     else:
         answer = HANDLERS[request.verb](scene, request)
     model = dict(answer.model)
     if request.action is None:
-        model["last_action"] = scene.model.annotations[ANNOTATION]
+        model |= {
+            "last_action": scene.model.annotations[ANNOTATION], "action_count": scene.model.status.action_count + 1
+        }  # fmt: skip
     return replace(answer, model=model, finish=_finish(scene, request, answer))
 
 
 def _annotated(scene: Scene) -> Request | None:
-    value = scene.model.annotations.get(ANNOTATION, "")
-    if not value or value == scene.model.status.last_action:
+    value, before = scene.model.annotations.get(ANNOTATION, ""), scene.model.status
+    if not value or value == before.last_action:
         return None
     wish = value.partition("#")[0]
     verb, _, version = wish.partition("/")
-    return Request(f"annotation:{value}", verb.strip(), version.strip(), "annotation")
+    return Request(f"annotation:{before.action_count}:{value}", verb.strip(), version.strip(), "annotation")
 
 
 def _finish(scene: Scene, request: Request, answer: Answer) -> tuple[Act, ...]:
@@ -106,27 +81,25 @@ def _finish(scene: Scene, request: Request, answer: Answer) -> tuple[Act, ...]:
     return (RecordAction(request.action.name, request.action.resource_version, status), said)
 
 
-def _refuse(message: str) -> Answer:
-    return Answer(message, refused=True)
-
-
-def _who(request: Request) -> str:
-    by = f" by {request.by}" if request.by else ""
-    return f"requested{by}" + (f": {request.why}" if request.why else "")
-
-
 def _rollback(scene: Scene, request: Request) -> Answer:
     candidate, stable = scene.candidate, scene.stable
     if candidate is not None and request.version in ("", candidate.name):
-        step = end_rollout(
-            scene, candidate, "RolledBack", reasons.REQUESTED, _who(request), request=request.key, verb=request.verb
-        )
-        return Answer(f"{candidate.name} was rolled back", step.acts)
+        return _end(scene, request, candidate, "RolledBack")
     if stable is None or request.version not in ("", stable.name):
-        return _refuse(f"{request.version or 'no version'} has no traffic that could be rolled back")
+        return refuse(f"{request.version or 'no version'} has no traffic that could be rolled back")
     if scene.previous is None:
-        return _refuse(f"no previous version of {stable.name} is loaded; use Pin with the version that you want")
+        return refuse(f"no previous version of {stable.name} is loaded; use Pin with the version that you want")
     return _rollback_stable(scene, request, stable, scene.previous)
+
+
+def _end(scene: Scene, request: Request, version: VersionView, phase: Phase) -> Answer:
+    """End a canary or bake."""
+    if not fallback_of(scene, version):
+        return refuse(f"there is no version that the users of {version.name} could fall back to")
+    bad = phase == "RolledBack"
+    reason = reasons.REQUESTED if bad else reasons.ABORTED
+    step = end_rollout(scene, version, phase, reason, request.who, request=request.key, verb=request.verb)
+    return Answer(f"{version.name} was {'rolled back' if bad else 'aborted'}", step.acts)
 
 
 def _rollback_stable(scene: Scene, request: Request, stable: VersionView, previous: VersionView) -> Answer:
@@ -141,68 +114,45 @@ def _rollback_stable(scene: Scene, request: Request, stable: VersionView, previo
         acts.append(move(scene, scene.candidate, "Superseded", reasons.REQUESTED, f"{stable.name} was rolled back"))
     acts += [
         move(
-            scene, stable, "RolledBack", reasons.REQUESTED, _who(request), quarantined=True,
+            scene, stable, "RolledBack", reasons.REQUESTED, request.who, quarantined=True,
             condition=request_condition(scene, request.verb, request.key),
         ),
         move(scene, previous, "Stable", reasons.RESTORED, f"{stable.name} was rolled back"),
-        announce(stable, reasons.REQUESTED, f"rolled back to {previous.name}, {_who(request)}", warning=True),
+        announce(stable, reasons.REQUESTED, f"rolled back to {previous.name}, {request.who}", warning=True),
     ]  # fmt: skip
     return Answer(f"{stable.name} was rolled back to {previous.name}", tuple(acts))
 
 
 def _abort(scene: Scene, request: Request) -> Answer:
-    version = _running(scene, request)
+    version = find_running(scene, request)
     if version is None:
-        return _refuse("no rollout runs")
+        return refuse("no rollout runs")
     if version.status.phase in ROLLING:
-        step = end_rollout(
-            scene, version, "Superseded", reasons.ABORTED, _who(request), request=request.key, verb=request.verb
-        )
-        return Answer(f"{version.name} was aborted", step.acts)
+        return _end(scene, request, version, "Superseded")
     condition = request_condition(scene, request.verb, request.key)
-    done = move(scene, version, "Superseded", reasons.ABORTED, _who(request), condition=condition)
-    return Answer(f"{version.name} was aborted", (done, announce(version, reasons.ABORTED, _who(request))))
-
-
-def _promote(scene: Scene, request: Request) -> Answer:
-    version = _running(scene, request)
-    if version is None:
-        return _refuse(f"{request.version or 'no version'} is not being rolled out")
-    state = scene.state(version)
-    if version.status.phase == "Baking" and state is not None:
-        left = Leave(step=state.current.name if state.current else "", by="Promote")
-        step = make_stable(
-            scene, version, reasons.PROMOTED, _who(request), left=left, request=request.key, verb=request.verb
-        )
-        return Answer(f"{version.name} is stable", step.acts)
-    if version.status.phase in ("Canary", "Warming") and state is not None and state.started_at > 0:
-        done = keep(version, state.changed(promoted=True), conditions=_marked(scene, version, request))
-        return Answer(f"{version.name} goes to 100 % when its pods are ready", (done,))
-    if version.status.reason == reasons.GATE_UNDECIDED and version.status.phase == "Evaluating":
-        step = pass_gates(scene, version, _who(request), extra=request_condition(scene, request.verb, request.key))
-        return Answer(f"{version.name} passes its gates on request", step.acts)
-    return _refuse(f"{version.name} is {version.status.phase}: there is nothing to promote yet")
+    done = move(scene, version, "Superseded", reasons.ABORTED, request.who, condition=condition)
+    return Answer(f"{version.name} was aborted", (done, announce(version, reasons.ABORTED, request.who)))
 
 
 def _approve(scene: Scene, request: Request) -> Answer:
     version = scene.candidate
     state = scene.state(version) if version is not None else None
     if version is None or state is None or state.current is None or request.version not in ("", version.name):
-        return _refuse("no step of a rollout waits for an approval")
+        return refuse("no step of a rollout waits for an approval")
     approved = state.changed(approvals=(*state.approvals, state.current.name))
-    done = keep(version, approved, conditions=_marked(scene, version, request))
+    done = keep(version, approved, conditions=mark(scene, version, request))
     return Answer(f"step {state.current.name} of {version.name} is approved", (done,))
 
 
 def _retry(scene: Scene, request: Request) -> Answer:
     version = scene.version(request.version) if request.version else _newest_ended(scene)
     if version is None:
-        return _refuse(f"there is no version {request.version or 'to retry'}")
+        return refuse(f"there is no version {request.version or 'to retry'}")
     status = version.status
     if not (status.quarantined or status.phase in ("Failed", "Invalid", "Rejected", "Superseded")):
-        return _refuse(f"{version.name} is {status.phase}: there is nothing to retry")
+        return refuse(f"{version.name} is {status.phase}: there is nothing to retry")
     condition = request_condition(scene, request.verb, request.key)
-    message = _who(request)
+    message = request.who
     if passed_gates(version):
         done = move(scene, version, "Superseded", reasons.RETRYING, message, condition=condition, quarantined=False)
     elif status.digest:
@@ -218,7 +168,7 @@ def _retry(scene: Scene, request: Request) -> Answer:
 
 def _retrain(scene: Scene, request: Request) -> Answer:
     if scene.model.spec is None:
-        return _refuse(f"the spec is not valid: {scene.model.invalid}")
+        return refuse(f"the spec is not valid: {scene.model.invalid}")
     return Answer("another version of the spec is made", create_version(scene, f"action/{request.key}"))
 
 
@@ -235,44 +185,30 @@ def _resume(scene: Scene, request: Request) -> Answer:
 def _pin(scene: Scene, request: Request) -> Answer:
     known = next((v for v in scene.versions if request.version in (v.name, v.status.digest)), None)
     if known is None or not request.version:
-        return _refuse(f"there is no version {request.version!r}; kubectl get modelversions shows them")
+        return refuse(f"there is no version {request.version!r}; kubectl get modelversions shows them")
     if scene.pin is not None and scene.pin.source == "Spec":
-        return _refuse("spec.rollout.pinnedVersion is set and wins; change it there")
+        return refuse("spec.rollout.pinnedVersion is set and wins; change it there")
     if known.status.quarantined:
-        return _refuse(f"{known.name} was rolled back; Retry it first")
+        return refuse(f"{known.name} was rolled back; Retry it first")
     pinned = PinnedState(version=known.name, phase="Pinning", source="Action")
     return Answer(f"{known.name} is pinned", model={"pinned": pinned})
 
 
 def _unpin(scene: Scene, request: Request) -> Answer:
     if scene.pin is not None and scene.pin.source == "Spec":
-        return _refuse("spec.rollout.pinnedVersion is set; remove it there")
+        return refuse("spec.rollout.pinnedVersion is set; remove it there")
     return Answer("nothing is pinned", model={"pinned": None})
 
 
 HANDLERS: Mapping[str, Callable[[Scene, Request], Answer]] = {
-    "Rollback": _rollback, "Abort": _abort, "Promote": _promote, "Approve": _approve, "Retry": _retry,
+    "Rollback": _rollback, "Abort": _abort, "Promote": promote, "Approve": _approve, "Retry": _retry,
     "Retrain": _retrain, "Pause": _pause, "Resume": _resume, "Pin": _pin, "Unpin": _unpin,
 }  # fmt: skip
-
-
-def _running(scene: Scene, request: Request) -> VersionView | None:
-    """The version of a rollout: the named one, else the candidate, else the newest on its way."""
-    on_the_way = [v for v in scene.versions if v.status.phase in EARLY | ROLLING | {"Warming"}]
-    if request.version:
-        return next((v for v in on_the_way if v.name == request.version), None)
-    return scene.candidate or (on_the_way[-1] if on_the_way else None)
 
 
 def _newest_ended(scene: Scene) -> VersionView | None:
     ended = [v for v in scene.versions if v.status.quarantined or v.status.phase in ("Failed", "Invalid", "Rejected")]
     return ended[-1] if ended else None
-
-
-def _marked(scene: Scene, version: VersionView, request: Request) -> tuple[Condition, ...]:
-    condition = request_condition(scene, request.verb, request.key)
-    assert condition is not None
-    return with_condition(version.status.conditions, condition)
 
 
 def _one_more(attempts: Mapping[str, int], stage: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from recsys_operator.core import records
-from recsys_operator.core.actions import Answer, decide_request, pending_requests
+from recsys_operator.core.actions import decide_request, pending_requests
 from recsys_operator.core.analysis.evidence import Evidence, Health, Memory, fold_evidence, fold_health
 from recsys_operator.core.decision import Act, Decision, EnsureRoute, RecordModel, RecordVersion
 from recsys_operator.core.judgement import objectives_of
@@ -41,6 +41,7 @@ from recsys_operator.core.phases import (
 )
 from recsys_operator.core.phases.promotion import SETTLE_SECONDS
 from recsys_operator.core.records import Step
+from recsys_operator.core.requests import Answer
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.world import Trouble, VersionView, World

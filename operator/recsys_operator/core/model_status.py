@@ -6,6 +6,7 @@ from recsys_operator.core import clock, reasons
 from recsys_operator.core.conditions import derive_conditions
 from recsys_operator.core.judgement import judge_candidate
 from recsys_operator.core.records import with_condition
+from recsys_operator.core.requests import ANNOTATION
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import EARLY, Scene
 from recsys_operator.core.world import VersionView
@@ -24,6 +25,7 @@ def derive_status(scene: Scene, weight: int) -> RecommenderModelStatus:
     return before.model_copy(
         update={
             "observed_generation": scene.model.generation,
+            "last_action": before.last_action if scene.model.annotations.get(ANNOTATION) else "",
             "stable": _name(scene.stable), "candidate": _name(candidate), "previous": _name(scene.previous),
             "wanted": _name(scene.wanted), "weight": weight, "reason": reason, "message": message,
             "replicas": sum(view.replicas for view in scene.world.serving.values()),

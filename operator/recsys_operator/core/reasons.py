@@ -72,4 +72,4 @@ QUARANTINED = "Quarantined"
 PERSONS_WAITS = frozenset({SUSPENDED, PAUSED, PINNED, UNMANAGED, MANUAL_ROLLBACK})
 """Waits without limit: a person asked for them."""
 NOT_WANTED_AGAIN = frozenset({ABORTED, HOLD_LIMIT, STABLE_UNHEALTHY})
-"""Superseded for these reasons: only a Retry or Promote starts another rollout of the version."""
+"""Superseded for these reasons: only a Retry starts another rollout of the version."""

@@ -61,12 +61,16 @@ class RolloutState(Observed):
     held_seconds: float = 0.0
     """Time of the step that does not count, because something was missing."""
     hold_reason: str = ""
+    """What it waits for: data, people or pods under weight, pods and a healthy stable before it."""
     hold_since: float | None = None
     """Since when it is held for this reason."""
     missing_since: float | None = None
     """When the hold on missing data (or on the route) began, whatever its reason was then; it goes on until requests are seen."""
     waiting_since: float | None = None
-    """When the step's wait for people or pods began; data that is missing meanwhile does not begin it anew."""
+    """When the step's wait for people or pods began; data that is missing meanwhile does not begin it anew. It moves by what a
+    pause or window took (phases/standstill.py)."""
+    stopped_since: float | None = None
+    """Since when a pause, suspend or window keeps it; None while nothing does."""
     ledger: tuple[Spend, ...] = ()
     banked: Evidence | None = None
     """The segment's evidence, as of `banked_at`."""
@@ -88,6 +92,8 @@ class RolloutState(Observed):
     """Steps after which somebody approved."""
     promoted: bool = False
     """Somebody asked to promote this very version."""
+    overruled: int = 0
+    """Segment whose Fail somebody overruled with a Promote (rollback.mode Manual or Disabled); 0 for none."""
     left: tuple[Leave, ...] = ()
     events: tuple[RolloutEvent, ...] = Field((), max_length=MAX_EVENTS)
 
@@ -111,6 +117,11 @@ class RolloutState(Observed):
         """Whether it waits at weight 0 for its second chance."""
         return self.parked_since is not None
 
+    @property
+    def watch_limit(self) -> int:
+        """Seconds within which stable must have been well for stableHealthSeconds."""
+        return self.policy.stable_health_seconds + self.policy.hold_limit_seconds
+
     def alpha(self) -> float:
         """What the current segment may spend on false Fails."""
         return self.ledger[-1].alpha if self.ledger else 0.01
@@ -118,6 +129,13 @@ class RolloutState(Observed):
     def with_event(self, event: RolloutEvent) -> "RolloutState":
         """With one more line of history."""
         return self.changed(events=(*self.events, event)[-MAX_EVENTS:])
+
+    def to_begin(self) -> "RolloutState":
+        """Before another rollout of the version: what is known over all of them."""
+        return self.unheld(
+            started_at=0.0, ready_at=None, step=-1, weight=0, strikes=0, breaches=0, parked_since=None, ledger=(),
+            left=(), approvals=(), promoted=False, stable_was_unhealthy=False, stopped_since=None, overruled=0,
+        )  # fmt: skip
 
     def changed(self, **changes: object) -> "RolloutState":
         """A copy with these fields."""

@@ -153,6 +153,10 @@ class Scene:
         until = f" until {clock.to_text(closed.until)}" if closed.until is not None else ""
         return Stop(reasons.WINDOW, f"window {closed.name}: closed{until}; ")
 
+    def is_pinned(self, version: VersionView) -> bool:
+        """Whether somebody pinned this very version."""
+        return self.pin is not None and self.pin.version is not None and self.pin.version.name == version.name
+
     @property
     def suspended(self) -> str:
         """Why no Job and no rollout starts; empty when they may."""

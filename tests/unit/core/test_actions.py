@@ -14,6 +14,7 @@ from tests.unit.core.factories import (
     build_route,
     build_serving,
     build_spec,
+    build_state,
     build_version,
     build_world,
     kinds,
@@ -138,6 +139,16 @@ def test_a_rollback_with_nothing_to_go_back_to_is_refused() -> None:
         actions=(build_action("Rollback"),),
     )
     assert finished(decide(world, NOW)) == "Refused"
+
+
+@pytest.mark.parametrize("verb", ["Rollback", "Abort"])
+def test_a_canary_without_a_version_to_fall_back_to_is_not_said_to_have_ended(verb: str) -> None:
+    rollout = build_rollout()
+    world = rollout.world(actions=(build_action(verb),))
+    alone = replace(world, versions=world.versions[1:])
+    decision = decide(alone, NOW, WATCHED)
+    (said,) = [act.status for act in decision.acts if isinstance(act, RecordAction)]
+    assert (said.phase, "fall back" in said.message) == ("Refused", True)
 
 
 def test_a_rollback_goes_before_every_other_wish() -> None:
@@ -320,6 +331,63 @@ def test_an_annotation_is_carried_out_once_for_each_distinct_value() -> None:
     assert model_status(decision).last_action == "Rollback#1"
     assert not [act for act in decide(annotated("Rollback#1", "Rollback#1"), NOW).acts if isinstance(act, EnsureRoute)]
     assert [act for act in decide(annotated("Rollback#2", "Rollback#1"), NOW).acts if isinstance(act, EnsureRoute)]
+
+
+def annotate(world: World, value: str) -> tuple[World, list[EnsureRoute]]:
+    """The world after somebody annotated it and two passes, and what was written of the route."""
+    assert world.model is not None
+    annotations = {"recsys.dev/action": value} if value else {}
+    world, written = replace(world, model=replace(world.model, annotations=annotations)), []
+    for _ in range(2):
+        decision = decide(world, NOW)
+        found = {act.name: act.status for act in decision.acts if isinstance(act, RecordVersion)}
+        versions = tuple(replace(v, status=found.get(v.name, v.status)) for v in world.versions)
+        told = [act.status for act in decision.acts if isinstance(act, RecordModel)] or [world.model.status]  # type: ignore[union-attr]
+        routes = [act for act in decision.acts if isinstance(act, EnsureRoute)]
+        route = build_route(routes[-1].intent, **dict(routes[-1].decision)) if routes else world.route
+        world = replace(world, versions=versions, model=replace(world.model, status=told[-1]), route=route)  # type: ignore[type-var]
+        written += routes
+    return world, written
+
+
+def with_canary(world: World, number: int) -> World:
+    """Another version in its first step, unless one is."""
+    stable, *others = world.versions
+    if any(v.status.phase == "Canary" for v in others):
+        return world
+    candidate = build_version(number, "Canary")
+    status = candidate.status.model_copy(update={"rollout": build_state(candidate, stable).dump()})
+    route = build_route(RouteIntent(stable.name, candidate.name, 25, 7), version=candidate.name, segment=1, weight=25)
+    return replace(
+        world, versions=(*world.versions, replace(candidate, status=status)), route=route,
+        pods=world.pods + build_pods(candidate, 4),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "values", [["Resume"], ["Resume", "Rollback", "Pause"], ["Rollback#2", "Resume"], [""]], ids="-".join
+)
+def test_a_rollback_that_is_annotated_again_after_something_else_happens_again(values: list[str]) -> None:
+    stable = build_version(1, "Stable")
+    world = build_world(None, stable, pods=build_pods(stable, 4))
+    for number, value in enumerate(["Rollback", *values, "Rollback"], 2):
+        world, written = annotate(with_canary(world, number), value)
+        verb = value.partition("#")[0]
+        assert [route.intent for route in written] == ([RouteIntent(stable.name)] if verb == "Rollback" else [])
+    assert world.model is not None
+    assert world.model.status.last_action == "Rollback"
+
+
+def test_a_rollback_by_annotation_that_was_killed_after_its_records_is_not_done_twice() -> None:
+    world = annotated("Rollback")
+    first = decide(world, NOW)
+    after = tuple(replace(v, status=recorded(first, v.name)) for v in world.versions)
+    older = replace(build_version(3, "Previous", trigger="x"), name="movies-older")
+    again = decide(
+        replace(world, versions=(*after, older), route=build_route(RouteIntent(world.versions[0].name))), NOW
+    )
+    assert not [act for act in again.acts if isinstance(act, EnsureRoute)]
+    assert model_status(again).last_action == "Rollback"
 
 
 def test_an_annotation_with_an_unknown_verb_is_refused_and_remembered() -> None:

@@ -80,7 +80,8 @@ def test_pods_that_are_not_ready_in_time_end_the_version_with_their_own_words() 
     name = world.versions[1].name
     crashing = build_pods(world.versions[1], 1, ready=False, last_terminated="triton: OOMKilled (137)")
     late = replace(world, pods=build_pods(world.versions[0], 4) + crashing)
-    status = recorded(decide(late, NOW + 700), name)
+    seen = replace(world.versions[1], status=recorded(decide(late, NOW), name))
+    status = recorded(decide(replace(late, versions=(world.versions[0], seen)), NOW + 601), name)
     assert (status.phase, status.reason) == ("Failed", "NotReadyInTime")
     assert "OOMKilled (137)" in status.message
 
@@ -214,7 +215,7 @@ def test_a_parked_candidate_starts_once_more_when_all_is_well_again() -> None:
 
 
 def test_a_parked_candidate_that_is_not_well_again_in_time_is_rolled_back() -> None:
-    rollout = parked(parked_since=NOW - 61)
+    rollout = parked(parked_since=NOW - 66)
     world = rollout.world(own={"gateway_bad": 15}, other={"gateway_bad": 15})
     assert recorded(decide(world, NOW, WATCHED), rollout.candidate.name).phase == "RolledBack"
 

@@ -10,9 +10,10 @@ Weight is raised by `promotion.start_step` alone; the rules of watch.py come fir
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
-from recsys_operator.core.phases.holding import WAITS, held_for, hold
+from recsys_operator.core.phases.holding import hold
 from recsys_operator.core.phases.promotion import start_step
 from recsys_operator.core.phases.rollback import end_rollout
+from recsys_operator.core.phases.standstill import WAITS, held_for
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, first, wait
 from recsys_operator.core.rollout_state import Leave, RolloutState
@@ -102,7 +103,7 @@ def advance(scene: Scene, version: VersionView, state: RolloutState, index: int,
 def left_by(scene: Scene, version: VersionView, state: RolloutState, by: str) -> Leave:
     """What allowed the step to be left."""
     evidence = scene.memory.evidence
-    detectable = verdict_of(scene, version).detectable if by != "Pass" else 1.0
+    detectable = verdict_of(scene, version).detectable if by != "Pass" and evidence is not None else 1.0
     return Leave(
         step=state.current.name if state.current else "", by=by,
         n=evidence.answers if evidence else 0, detectable=round(detectable, 6),

@@ -93,8 +93,7 @@ def decide_pruning(scene: Scene) -> Step:
 
 def _warm_again(scene: Scene, version: VersionView) -> Step | None:
     state = scene.state(version)
-    again = state.changed(started_at=0.0, ready_at=None, step=-1, weight=0, strikes=0, breaches=0, parked_since=None,
-                          ledger=(), left=(), approvals=(), promoted=False, stable_was_unhealthy=False) if state else None  # fmt: skip
+    again = state.to_begin() if state is not None else None
     template = version.status.template if scene.serving(version.name) is not None else None
     done = move(scene, version, "Warming", reasons.REUSED, "its artifact is reused", state=again, template=template)
     return Step((done, announce(version, reasons.REUSED, "its artifact is reused")), 0.0)

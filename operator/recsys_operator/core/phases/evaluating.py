@@ -38,7 +38,9 @@ def decide_gates_changed(scene: Scene, version: VersionView) -> Step | None:
     if scene.model.spec is None or not version.status.digest or version.spec.spec_hash != scene.spec_hash:
         return None
     run = evaluation_run(scene, version)
-    if scene.pin is not None and scene.pin.version is not None and scene.pin.version.name == version.name:
+    state = scene.state(version)
+    by_person = scene.is_pinned(version) or (version.status.phase == "Warming" and state is not None and state.promoted)
+    if by_person:
         return None
     if not version.status.evaluation_key or identity.same_gates(version.status.evaluation_key, run.key):
         return None
@@ -66,7 +68,11 @@ def pass_gates(scene: Scene, version: VersionView, message: str, **changes: Any)
     conditions = with_condition(version.status.conditions, condition)
     if isinstance(extra, Condition):
         conditions = with_condition(conditions, extra)
-    done = move(scene, version, "Warming", reasons.GATES_PASSED, message, conditions=conditions, **changes)
+    state = scene.state(version)
+    begins = state.to_begin() if state is not None else None
+    done = move(
+        scene, version, "Warming", reasons.GATES_PASSED, message, state=begins, conditions=conditions, **changes
+    )
     return Step((done, announce(version, reasons.GATES_PASSED, message)), 0.0)
 
 

@@ -19,7 +19,7 @@ def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
     state = state_of(scene, version)
     if state.weight == 0:
         return None
-    harm = _harm(scene, version, state)
+    harm = describe_harm(scene, version, state)
     if not harm:
         return None
     if state.strikes == 0:
@@ -32,7 +32,8 @@ def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
 def failed(scene: Scene, version: VersionView) -> Step | None:
     """Fail loses all traffic at once; under Manual and Disabled a person decides."""
     state = state_of(scene, version)
-    if state.weight == 0 or (verdict := verdict_of(scene, version)).kind != "Fail":
+    verdict = shown_fail(scene, version, state)
+    if verdict is None or verdict.kind != "Fail":
         return None
     if state.policy.rollback.mode != "Auto":
         return _wait_for_person(scene, version, state, verdict)
@@ -42,7 +43,8 @@ def failed(scene: Scene, version: VersionView) -> Step | None:
 def both_breach(scene: Scene, version: VersionView) -> Step | None:
     """Both arms breach and no difference is shown: the candidate is the suspect, since stable was healthy before it."""
     state = state_of(scene, version)
-    if state.weight == 0 or (verdict := verdict_of(scene, version)).kind != "BothBreach":
+    verdict = shown_fail(scene, version, state)
+    if verdict is None or verdict.kind != "BothBreach":
         return None
     if state.policy.rollback.mode != "Auto":
         return _wait_for_person(scene, version, state, verdict)
@@ -54,7 +56,8 @@ def both_breach(scene: Scene, version: VersionView) -> Step | None:
     )
 
 
-def _harm(scene: Scene, version: VersionView, state: RolloutState) -> str:
+def describe_harm(scene: Scene, version: VersionView, state: RolloutState) -> str:
+    """What takes the users of a version away without a verdict; empty where nothing does."""
     ready = scene.ready_pods(version.name)
     needed = scene.needed(state, state.weight)
     if len(ready) < needed:
@@ -72,22 +75,31 @@ def _harm(scene: Scene, version: VersionView, state: RolloutState) -> str:
     return ""
 
 
+def shown_fail(scene: Scene, version: VersionView, state: RolloutState) -> Verdict | None:
+    """The verdict that takes its users away: a Fail, of it alone or of both arms."""
+    verdict = verdict_of(scene, version) if state.weight > 0 else None
+    return verdict if verdict is not None and verdict.kind in ("Fail", "BothBreach") else None
+
+
 def _words(scene: Scene, version: VersionView) -> str:
     said = [pod.waiting or pod.last_terminated or pod.unschedulable for pod in scene.pods(version.name)]
     found = next((words for words in said if words), "")
     return f" ({found})" if found else ""
 
 
-def _wait_for_person(scene: Scene, version: VersionView, state: RolloutState, verdict: Verdict) -> Step:
-    """Manual tells of it in an event too, once; Disabled only in status. No limit: that is what the mode asks for.
+def _wait_for_person(scene: Scene, version: VersionView, state: RolloutState, verdict: Verdict) -> Step | None:
+    """Manual tells of it in an event too, once; Disabled only in status. No limit: that is what the mode asks for. A
+    Promote that was given in sight of the Fail is the person's decision.
 
     The message counts events, so it moves every second: it is written anew with the bank, not by itself.
     """
+    if state.overruled == state.segment:
+        return None
     known = version.status.reason == reasons.MANUAL_ROLLBACK
     due = state.banked_at + BANK_SECONDS - scene.now
     if known and due > 0:
         return Step((), due)
-    message = f"{verdict.message}; rollback.mode is {state.policy.rollback.mode}: create a Rollback action"
+    message = f"{verdict.message}; rollback.mode is {state.policy.rollback.mode}: create a Rollback or a Promote action"
     if known and message == version.status.message:
         return Step((), BANK_SECONDS)
     done = keep(version, with_evidence(scene, state, verdict), reason=reasons.MANUAL_ROLLBACK, message=message)

@@ -3,6 +3,7 @@
 from recsys_operator.core import reasons
 from recsys_operator.core.analysis.verdicts import Verdict, is_fresh
 from recsys_operator.core.phases.rollback import end_rollout
+from recsys_operator.core.phases.standstill import ABSENT, WAITS, began, held_for
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, keep, move
 from recsys_operator.core.rollout_state import MAX_PODS, RolloutState
@@ -13,8 +14,6 @@ BANK_SECONDS = 15.0
 PATIENCE_SECONDS = 10.0
 """A gateway takes a moment to accept a route: only after this long it is worth a line in status."""
 MISSING = frozenset({"NoData", "MetricsUnavailable"})
-ABSENT = MISSING | {reasons.ROUTE_NOT_ACCEPTED}
-WAITS = frozenset({reasons.UNDECIDED, reasons.APPROVAL, reasons.TOO_FEW_SAMPLES, reasons.SCALING})
 
 
 def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, message: str) -> Step:
@@ -29,12 +28,6 @@ def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, m
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reason, f"{message}; not over after {limit} s")
     return Step((), left)
-
-
-def held_for(scene: Scene, state: RolloutState) -> float:
-    """How long the present hold lasts, with those that it goes on from."""
-    since = _began(state, state.hold_reason)
-    return scene.now - since if since is not None else 0.0
 
 
 def data_missing(scene: Scene, version: VersionView) -> Step | None:
@@ -99,21 +92,14 @@ def with_evidence(scene: Scene, state: RolloutState, verdict: Verdict) -> Rollou
     )
 
 
-def _began(state: RolloutState, reason: str) -> float | None:
-    """When the wait that a reason stands for began: for people and pods, or for data and the route."""
-    group, since = (WAITS, state.waiting_since) if reason in WAITS else (ABSENT, state.missing_since)
-    # a state of before these fields has its reason's own start alone
-    return state.hold_since if since is None and state.hold_reason in group else since
-
-
 def _goes_on(scene: Scene, state: RolloutState, reason: str) -> float | None:
     """Since when it waits already; None where the wait begins now."""
-    return None if reason in ABSENT and _seen_again(scene, state) else _began(state, reason)
+    return None if reason in ABSENT and _seen_again(scene, state) else began(state, reason)
 
 
 def _seen_again(scene: Scene, state: RolloutState) -> bool:
     """Whether requests were seen since data was missing: metrics that come back without any are half of it."""
-    since, evidence = _began(state, "NoData"), scene.memory.evidence
+    since, evidence = began(state, "NoData"), scene.memory.evidence
     started = state.clock_start is not None
     return started and since is not None and evidence is not None and evidence.seen_at > since
 
@@ -136,7 +122,7 @@ def _data_is_back(scene: Scene, version: VersionView, state: RolloutState) -> St
         return None
     if state.hold_reason == reasons.ROUTE_NOT_ACCEPTED and scene.world.route and not scene.world.route.accepted:
         return None
-    since = None if _seen_again(scene, state) else _began(state, state.hold_reason)
+    since = None if _seen_again(scene, state) else began(state, state.hold_reason)
     freed = _counted(scene, state).changed(hold_reason="", hold_since=None, missing_since=since)
     message = f"step {state.current.name}: {state.weight} % of the users" if state.current is not None else ""
     return Step((move(scene, version, version.status.phase, reasons.STEP, message, state=freed),), 1.0)

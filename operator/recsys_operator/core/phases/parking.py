@@ -1,39 +1,51 @@
 """At weight 0 after the first harm: a second chance from the first step, once pods and stable were well long enough."""
 
+from recsys_operator.core import reasons
 from recsys_operator.core.phases.promotion import start_step
 from recsys_operator.core.phases.rollback import end_rollout, route_down
+from recsys_operator.core.phases.standstill import asked_for, waited
 from recsys_operator.core.phases.subject import state_of
-from recsys_operator.core.records import Step, keep
+from recsys_operator.core.records import Step, keep, wait
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import VersionView
 
 
 def parked(scene: Scene, version: VersionView) -> Step | None:
-    """Waiting at weight 0 for the second chance; it ends at holdLimitSeconds in RolledBack."""
+    """Waiting at weight 0 for the second chance; RolledBack where it does not come within the watch of stable and
+    holdLimitSeconds. A person who wants this version now does not wait for it."""
     state = state_of(scene, version)
     if state.weight > 0 or state.parked_since is None:
         return None
     if (step := _route_is_down(scene, version, state)) is not None:
         return step
-    since = scene.now - state.parked_since
-    limit = state.policy.hold_limit_seconds
-    stopped = scene.stop() is not None
-    if since >= limit and not stopped:
-        message = f"{state.verdict_message}; not well again within {limit} s"
-        return end_rollout(scene, version, "RolledBack", version.status.reason, message)
+    if asked_for(scene, version, state):
+        return None
+    left = state.watch_limit - waited(scene, state, state.parked_since)
+    if left <= 0:
+        message = f"{state.verdict_message}; not well again within {state.watch_limit} s"
+        return end_rollout(scene, version, "RolledBack", _why(state), message)
     if (step := _ready_again(scene, version, state)) is not None:
         return step
+    if (stop := scene.stop()) is not None:
+        return wait(
+            scene, version, stop.reason, f"{stop.words}it tries once more after that: {state.verdict_message}", 60.0
+        )
     calm = state.policy.stable_health_seconds
-    if stopped or not _well_for(scene, state, calm):
-        return Step((), min(calm + 1.0, max(1.0, limit - since)))
+    if not _well_for(scene, state, calm):
+        return wait(scene, version, _why(state), state.verdict_message, min(calm + 1.0, max(1.0, left)))
     return start_step(scene, version, state, 0)
+
+
+def _why(state: RolloutState) -> str:
+    """The harm that it was parked for."""
+    return reasons.BOTH_BREACH if state.verdict == "BothBreach" else reasons.CANDIDATE_NOT_READY
 
 
 def _route_is_down(scene: Scene, version: VersionView, state: RolloutState) -> Step | None:
     if scene.weight_of(version.name) == 0 and scene.world.route is not None:
         return None
-    acts = route_down(scene, version, state.segment, verdict="", reason=version.status.reason, outcome="Parked")
+    acts = route_down(scene, version, state.segment, verdict="", reason=_why(state), outcome="Parked")
     return Step(acts, 1.0) if acts else None
 
 

@@ -8,7 +8,7 @@ from recsys_operator.core import weights
 from recsys_operator.core.decision import Act, DeleteObject, EnsureKeys, EnsureServing
 from recsys_operator.core.phases import warming
 from recsys_operator.core.records import Step
-from recsys_operator.core.scene import LOADED, ROLLING, Scene
+from recsys_operator.core.scene import LOADED, Scene
 from recsys_operator.core.world import AutoscalerView, VersionView
 
 
@@ -52,8 +52,9 @@ def wanted_replicas(scene: Scene, version: VersionView) -> int | None:
             return None
         return weights.needed_replicas(scene.full_replicas, warming.first_weight(scene, state))
     step = len(state.steps) - 1 if state.promoted else state.next_step
-    full = max(state.stable_replicas, scene.full_replicas if _pinned(scene, version) else 0)
-    weight = 100 if _pinned(scene, version) else state.steps[step].weight
+    pinned = scene.is_pinned(version)
+    full = max(state.stable_replicas, scene.full_replicas if pinned else 0)
+    weight = 100 if pinned else state.steps[step].weight
     return weights.needed_replicas(full, weight)
 
 
@@ -97,13 +98,3 @@ def _without(scene: Scene, version: VersionView) -> Step:
         return Step((), 5.0)
     act: Act = DeleteObject("Serving", version.name, serving.uid, serving.resource_version, version.resource_version)
     return Step((act,), 5.0)
-
-
-def _pinned(scene: Scene, version: VersionView) -> bool:
-    pin = scene.pin
-    return (
-        version.status.phase in ROLLING
-        and pin is not None
-        and pin.version is not None
-        and pin.version.name == version.name
-    )

@@ -69,7 +69,7 @@ def wanted_again(scene: Scene, version: VersionView) -> Step | None:
     if not scene.ready_pods(version.name):
         message = "its pods are not there any more: warmed again"
         state = scene.state(version)
-        again = state.changed(started_at=0.0, ready_at=None) if state is not None else None
+        again = state.to_begin() if state is not None else None
         return Step((move(scene, version, "Warming", reasons.REUSED, message, state=again),), 0.0)
     if not scene.is_ready(version.name, scene.full_replicas):
         return wait(scene, version, reasons.SCALING, f"{scene.full_replicas} ready pods are needed", 5.0)

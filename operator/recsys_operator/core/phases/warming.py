@@ -1,9 +1,10 @@
 """From gate-passed to the first user: pods, readiness, stable's health.
 
 not the target -> Superseded | not its turn -> wait | template and rollout recorded -> pods -> ready
--> direct (first version, pin): all traffic | stable healthy for stableHealthSeconds -> first step
+-> direct (first version, pin): all traffic | promoted -> last step | stable healthy for stableHealthSeconds -> first step
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from recsys_api.model_version import ServingTemplate
@@ -11,11 +12,21 @@ from recsys_operator.core import reasons
 from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
 from recsys_operator.core.phases.rollback import is_stale
+from recsys_operator.core.phases.standstill import asked_for, go_on, waited
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, announce, first, keep, move, wait
-from recsys_operator.core.rollout_state import RolloutState
+from recsys_operator.core.rollout_state import Leave, RolloutState
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import VersionView
+
+
+@dataclass(frozen=True)
+class NotNow:
+    """Why a version's turn has not come."""
+
+    reason: str
+    message: str
+    after: float
 
 
 def decide_warming(scene: Scene, version: VersionView) -> Step:
@@ -33,7 +44,7 @@ def begun(scene: Scene, version: VersionView) -> bool:
 
 def first_weight(scene: Scene, state: RolloutState) -> int:
     """The weight that its first pods are for."""
-    return 100 if scene.stable is None or scene.pin is not None else state.steps[0].weight
+    return 100 if scene.stable is None or scene.pin is not None else state.steps[_first_step(state)].weight
 
 
 def stale(scene: Scene, version: VersionView) -> Step | None:
@@ -46,21 +57,37 @@ def not_target(scene: Scene, version: VersionView) -> Step | None:
     target = scene.target
     if scene.model.spec is None or (target is not None and target.name == version.name):
         return None
-    reason, message = _why_not(scene, version)
+    reason, message = why_not_wanted(scene, version)
     done = move(scene, version, "Superseded", reason, message)
     return Step((done, announce(version, reason, message)), 1.0)
 
 
 def not_its_turn(scene: Scene, version: VersionView) -> Step | None:
-    """Paused, suspended, or another version is rolled out."""
+    """Paused, suspended, a window, or another version is rolled out: what it waits for besides stands still."""
+    state = scene.state(version)
+    why = turn_of(scene, version, promoted=state is not None and state.promoted)
+    running = state if begun(scene, version) else None
+    if why is None:
+        if running is None or running.stopped_since is None:
+            return None
+        return Step((keep(version, go_on(scene, running)),), 0.0)
+    if running is None or running.stopped_since is not None:
+        return wait(scene, version, why.reason, why.message, why.after)
+    what = reasons.NOT_READY_YET if running.ready_at is None else reasons.STABLE_HEALTH
+    stopped = running.changed(stopped_since=scene.now, hold_reason=what, hold_since=_since(running))
+    return Step((move(scene, version, "Warming", why.reason, why.message, state=stopped),), why.after)
+
+
+def turn_of(scene: Scene, version: VersionView, *, promoted: bool) -> NotNow | None:
+    """Why it may not start now; None where it may. No window stops a person."""
     if scene.model.spec is None:
-        return wait(scene, version, reasons.INVALID_SPEC, "it starts when the spec is valid again", 60.0)
+        return NotNow(reasons.INVALID_SPEC, "it starts when the spec is valid again", 60.0)
     pinned = scene.pin is not None
-    stop = scene.stop(by_person=pinned)
+    stop = scene.stop(by_person=pinned or promoted)
     if stop is not None and not (pinned and not scene.suspended):
-        return wait(scene, version, stop.reason, f"{stop.words}it starts when that is over", 60.0)
+        return NotNow(stop.reason, f"{stop.words}it starts when that is over", 60.0)
     if scene.candidate is not None:
-        return wait(scene, version, reasons.ANOTHER_ROLLOUT, f"after {scene.candidate.name}", 30.0)
+        return NotNow(reasons.ANOTHER_ROLLOUT, f"after {scene.candidate.name}", 30.0)
     return None
 
 
@@ -68,7 +95,10 @@ def begin(scene: Scene, version: VersionView) -> Step | None:
     """Record what the pods are made from, and the rollout's policies, before the first pod."""
     if begun(scene, version):
         return None
-    state = new_state(scene, version)
+    before = scene.state(version)
+    state = new_state(scene, version).changed(
+        promoted=before is not None and before.promoted, hold_reason=reasons.NOT_READY_YET, hold_since=scene.now
+    )
     changes: dict[str, Any] = {}
     if version.status.template is None or scene.serving(version.name) is None:
         made = template_of(scene)
@@ -78,23 +108,23 @@ def begin(scene: Scene, version: VersionView) -> Step | None:
 
 
 def not_ready(scene: Scene, version: VersionView) -> Step | None:
-    """Pods are not there yet; after readyDeadlineSeconds the version is Failed."""
+    """Pods are not there (any more); readyDeadlineSeconds later the version is Failed."""
     state = state_of(scene, version)
     needed = scene.needed(state, first_weight(scene, state))
     if scene.is_ready(version.name, needed):
         return None
     words = _pod_words(scene, version)
     limit = scene.spec.serving.ready_deadline_seconds if scene.spec is not None else 600
-    started = state.started_at if state.ready_at is None else state.ready_at
-    left = started + limit - scene.now
+    message = f"{needed} ready pods are needed{words}"
+    if state.ready_at is not None:
+        lost = state.changed(ready_at=None, hold_reason=reasons.NOT_READY_YET, hold_since=scene.now)
+        return Step((move(scene, version, "Warming", reasons.NOT_READY_YET, message, state=lost),), limit)
+    left = limit - waited(scene, state, _since(state))
     if left <= 0:
         message = f"not ready within {limit} s{words}"
         done = move(scene, version, "Failed", reasons.NOT_READY_IN_TIME, message)
         return Step((done, announce(version, reasons.NOT_READY_IN_TIME, message, warning=True)))
-    if state.ready_at is not None:
-        lost = state.changed(ready_at=None, started_at=scene.now)
-        return Step((keep(version, lost),), left)
-    return wait(scene, version, reasons.NOT_READY_YET, f"{needed} ready pods are needed{words}", left)
+    return wait(scene, version, reasons.NOT_READY_YET, message, left)
 
 
 def note_ready(scene: Scene, version: VersionView) -> Step | None:
@@ -102,7 +132,7 @@ def note_ready(scene: Scene, version: VersionView) -> Step | None:
     state = state_of(scene, version)
     if state.ready_at is not None:
         return None
-    ready = state.changed(ready_at=scene.now)
+    ready = state.changed(ready_at=scene.now, hold_reason=reasons.STABLE_HEALTH, hold_since=scene.now)
     return Step((move(scene, version, "Warming", reasons.STABLE_HEALTH, "ready and warm", state=ready),), 0.0)
 
 
@@ -117,10 +147,12 @@ def direct(scene: Scene, version: VersionView) -> Step | None:
 
 
 def stable_health(scene: Scene, version: VersionView) -> Step | None:
-    """Stable must have kept its objectives for stableHealthSeconds before the first users move."""
+    """Stable must have kept its objectives for stableHealthSeconds before the first users move; a Promote does not ask."""
     state = state_of(scene, version)
     calm = state.policy.stable_health_seconds
     health = scene.health
+    if scene.stable is not None and asked_for(scene, version, state):
+        return None
     if scene.stable is None or not scene.ready_pods(scene.stable.name):
         return _unhealthy(scene, version, state, "stable has no ready pod")
     if calm == 0 or (health is not None and health.was_well(scene.stable.name, calm, scene.now)):
@@ -135,14 +167,25 @@ def stable_health(scene: Scene, version: VersionView) -> Step | None:
 
 
 def go(scene: Scene, version: VersionView) -> Step | None:
-    """The first step."""
+    """The first step; the last one where a person promoted it."""
     state, health = state_of(scene, version), scene.health
     assert scene.stable is not None
     sick = (
         health is not None and bool(health.breached) and health.healthy_seconds() < state.policy.stable_health_seconds
     )
     current = state.changed(stable=scene.stable.name, stable_was_unhealthy=sick, stable_replicas=scene.full_replicas)
-    return start_step(scene, version, current, 0)
+    left = Leave(step="", by="Promote") if state.promoted else None
+    return start_step(scene, version, current, _first_step(state), left=left)
+
+
+def _first_step(state: RolloutState) -> int:
+    return len(state.steps) - 1 if state.promoted else 0
+
+
+def _since(state: RolloutState) -> float:
+    """What the limit of the present wait counts from; older records say it otherwise."""
+    known = (state.hold_since, state.ready_at)
+    return next((at for at in known if at is not None), state.started_at)
 
 
 def _unread(scene: Scene, version: VersionView, state: RolloutState) -> Step:
@@ -155,8 +198,8 @@ def _unread(scene: Scene, version: VersionView, state: RolloutState) -> Step:
 def _unhealthy(
     scene: Scene, version: VersionView, state: RolloutState, message: str, reason: str = reasons.STABLE_UNHEALTHY
 ) -> Step:
-    limit = state.policy.hold_limit_seconds + state.policy.stable_health_seconds
-    left = (state.ready_at or scene.now) + limit - scene.now
+    limit = state.watch_limit
+    left = limit - waited(scene, state, _since(state))
     if left <= 0:
         text = f"{message}; not over after {limit} s. A Retry action starts the rollout again"
         done = move(scene, version, "Superseded", reasons.STABLE_UNHEALTHY, text)
@@ -164,7 +207,8 @@ def _unhealthy(
     return wait(scene, version, reason, message, min(left, 5.0))
 
 
-def _why_not(scene: Scene, version: VersionView) -> tuple[str, str]:
+def why_not_wanted(scene: Scene, version: VersionView) -> tuple[str, str]:
+    """Reason and words, where it is not the target."""
     if scene.pin is not None:
         return reasons.PINNED, f"{scene.pin.wish} is pinned"
     if version.spec.spec_hash != scene.spec_hash:

@@ -1,7 +1,8 @@
 """Rules that canary and bake share, in order: everything that takes weight away or keeps it where it is.
 
     stale record -> found lowered -> stable taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
-    -> BothBreach -> parked -> route as intended -> evidence written down -> data missing -> clock not started
+    -> BothBreach -> nothing may be raised (or may again) -> parked -> route as intended -> evidence written down
+    -> data missing -> clock not started
 
 After these, canary.py and bake.py decide whether a step may be left.
 """
@@ -13,6 +14,7 @@ from recsys_operator.core.phases.holding import bank, clock_not_started, data_mi
 from recsys_operator.core.phases.parking import parked
 from recsys_operator.core.phases.promotion import intent_of, make_stable, raise_route, renew
 from recsys_operator.core.phases.rollback import end_rollout, is_stale, recover
+from recsys_operator.core.phases.standstill import limits_stand_still
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, keep, move, wait
 from recsys_operator.core.scene import Scene, same_route
@@ -66,8 +68,7 @@ def superseded(scene: Scene, version: VersionView) -> Step | None:
 
 def pinned_here(scene: Scene, version: VersionView) -> Step | None:
     """Somebody pinned the candidate itself: one route change, no further steps."""
-    pin = scene.pin
-    if pin is None or pin.version is None or pin.version.name != version.name:
+    if not scene.is_pinned(version):
         return None
     if not scene.is_ready(version.name, scene.full_replicas):
         return wait(scene, version, reasons.PINNING, "its pods for all users are not ready yet", 5.0)
@@ -94,8 +95,8 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
 
 
 SAFETY = (
-    stale, unreadable, found_lowered, second_candidate, stable_taken_back, superseded, pods_not_ready, failed, both_breach, parked,
-    pinned_here, route_follows,
+    stale, unreadable, found_lowered, second_candidate, stable_taken_back, superseded, pods_not_ready, failed, both_breach,
+    limits_stand_still, parked, pinned_here, route_follows,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
 

@@ -1,0 +1,64 @@
+"""What a person asks for and what becomes of it: the shapes that actions.py and promoting.py share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from recsys_api.model_version import Condition
+from recsys_operator.core.decision import Act
+from recsys_operator.core.records import request_condition, with_condition
+from recsys_operator.core.scene import EARLY, ROLLING, Scene
+from recsys_operator.core.world import ActionView, VersionView
+
+ANNOTATION = "recsys.dev/action"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One wish, wherever it came from."""
+
+    key: str
+    """Unique and lasting: the action's uid, or the annotation's value and how many came before it."""
+    verb: str
+    version: str = ""
+    by: str = ""
+    why: str = ""
+    action: ActionView | None = None
+
+    @property
+    def who(self) -> str:
+        """Who asked, and why."""
+        by = f" by {self.by}" if self.by else ""
+        return f"requested{by}" + (f": {self.why}" if self.why else "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What carrying a request out means."""
+
+    message: str
+    acts: tuple[Act, ...] = ()
+    refused: bool = False
+    model: Mapping[str, object] = field(default_factory=dict)
+    """Changes of the model's status."""
+    finish: tuple[Act, ...] = ()
+    """Says that it is done: after the record of what it changed, so that nothing is called done that a crash then loses."""
+
+
+def refuse(message: str) -> Answer:
+    """Not carried out, and why."""
+    return Answer(message, refused=True)
+
+
+def find_running(scene: Scene, request: Request) -> VersionView | None:
+    """The version of a rollout: the named one, else the candidate, else the newest on its way."""
+    on_the_way = [v for v in scene.versions if v.status.phase in EARLY | ROLLING | {"Warming"}]
+    if request.version:
+        return next((v for v in on_the_way if v.name == request.version), None)
+    return scene.candidate or (on_the_way[-1] if on_the_way else None)
+
+
+def mark(scene: Scene, version: VersionView, request: Request) -> tuple[Condition, ...]:
+    """The version's conditions, with the request that changes it."""
+    condition = request_condition(scene, request.verb, request.key)
+    assert condition is not None
+    return with_condition(version.status.conditions, condition)

@@ -1,0 +1,75 @@
+"""How long versions have waited for what, while something might have been raised: no limit may count more than that."""
+
+from dataclasses import dataclass, field
+
+from tests.simulation.cluster import Cluster
+
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_operator.core import decision as acts
+from recsys_operator.core import windows
+from recsys_operator.core.rollout_state import read_state
+from recsys_operator.core.world import VersionView
+
+SLACK_SECONDS = 2.0
+
+
+@dataclass
+class Waits:
+    """Asserts 9, where neither crashes nor old caches hide what an operator could have known."""
+
+    cluster: Cluster
+    promoted: set[str]
+    """Versions that a Promote named: windows do not stop them."""
+    seconds: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Version -> (what it waits for, since how many seconds that count)."""
+
+    def count(self) -> None:
+        """One more second; in doubt it counts."""
+        spec = self._spec
+        closed = spec is not None and windows.closed(spec.rollout.windows, self.cluster.now) is not None
+        for version in self.cluster.versions.values():
+            what, counted = self._what(version), self.seconds.get(version.name, ("", 0.0))
+            before = counted[1] if counted[0] == what else 0.0
+            self.seconds[version.name] = (what, before + (not self._is_stopped(version, closed)))
+
+    def before(self, act: acts.Act) -> None:
+        """A limit that ends a version was reached by what counts."""
+        version = self.cluster.versions.get(getattr(act, "name", ""))
+        if version is None or not isinstance(act, acts.RecordVersion):
+            return
+        limit = self._limit(version, act)
+        what, counted = self.seconds.get(version.name, ("", 0.0))
+        assert limit is None or counted >= limit - SLACK_SECONDS, (
+            f"9: {version.name} ends as {act.status.phase} ({act.status.reason}) after {counted} of {limit} s of {what}"
+        )
+
+    def _limit(self, version: VersionView, act: acts.RecordVersion) -> float | None:
+        state, spec = read_state(version.status), self._spec
+        if state is None or spec is None or version.status.phase == act.status.phase:
+            return None
+        watch = state.policy.hold_limit_seconds + state.policy.stable_health_seconds
+        if (act.status.phase, act.status.reason) == ("Superseded", "StableUnhealthy"):
+            return watch
+        if (act.status.phase, act.status.reason) == ("Failed", "NotReadyInTime"):
+            return spec.serving.ready_deadline_seconds
+        return watch if act.status.phase == "RolledBack" and "not well again" in act.status.message else None
+
+    def _what(self, version: VersionView) -> str:
+        state = read_state(version.status)
+        if version.status.phase != "Warming":
+            return "parked" if state is not None and state.parked else version.status.phase
+        serving = self.cluster.serving.get(version.name)
+        ready = serving is not None and self.cluster.ready(version.name) >= serving.replicas
+        return "Warming, ready" if ready else "Warming, not ready"
+
+    def _is_stopped(self, version: VersionView, closed: bool) -> bool:
+        model, spec = self.cluster.model, self._spec
+        if model is None or spec is None or spec.rollout.pinned_version or model.status.pinned is not None:
+            return False
+        if spec.suspend or spec.rollout.paused or model.status.paused_by or self.cluster.paused:
+            return True
+        return closed and version.name not in self.promoted
+
+    @property
+    def _spec(self) -> RecommenderModelSpec | None:
+        return self.cluster.model.spec if self.cluster.model is not None else None

@@ -1,0 +1,212 @@
+"""Pauses, suspend and windows wait without limit: no other limit runs meanwhile, and each counts what it names."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.core.factories import (
+    NOW,
+    WATCHED,
+    Rollout,
+    build_job,
+    build_model,
+    build_pods,
+    build_rollout,
+    build_second,
+    build_spec,
+    build_version,
+)
+
+from recsys_api.model_version import ModelVersionStatus
+from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.run_spec import EvaluateResult
+from recsys_operator.core import identity
+from recsys_operator.core.decision import RecordVersion
+from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.rollout_state import RolloutState, read_state
+
+FREEZE = {"name": "freeze", "schedule": "* * * * *", "seconds": 3600}
+STEPS = [
+    {"name": "first", "weight": 25, "minSamples": 5, "maxSeconds": 30, "approval": "Required"},
+    {"name": "all", "weight": 100, "minSamples": 5, "maxSeconds": 30},
+]
+ROLLOUT = {"steps": STEPS, "onUndecided": "Hold", "onUndecidedFinal": "Hold"}
+OPEN = build_spec(rollout=ROLLOUT)
+STOPS = [
+    pytest.param(build_spec(rollout={**ROLLOUT, "windows": [FREEZE]}), id="window"),
+    pytest.param(build_spec(rollout={**ROLLOUT, "paused": True}), id="paused"),
+    pytest.param(build_spec(rollout=ROLLOUT, suspend=True), id="suspend"),
+]
+WEEKEND = 64 * 3600.0
+SICK = {"gateway_bad": 15}
+
+
+def warming(**state: Any) -> Rollout:
+    """Its pods are wanted since a minute; the limits are 600 s for pods, 65 s for stable."""
+    before = {"step": -1, "weight": 0, "segment": 0, "clock_start": None, "ledger": (), "pods": {}}
+    rollout = build_rollout(OPEN, "Warming", **before, **state)
+    template = build_version(1, "Stable").status.template
+    status = rollout.candidate.status.model_copy(update={"template": template})
+    return replace(rollout, candidate=replace(rollout.candidate, status=status))
+
+
+def parked(spec: RecommenderModelSpec = OPEN, **state: Any) -> Rollout:
+    """At weight 0 since 10 s, its pods ready."""
+    fields = {"parked_since": NOW - 10, "ready_at": NOW - 9, "verdict_message": "stable breaches too", **state}
+    return build_rollout(spec, step=-1, weight=0, clock_start=None, pods={}, breaches=1, verdict="BothBreach", **fields)
+
+
+def held(reason: str, phase: str) -> Rollout:
+    """In a hold since 40 of 60 s."""
+    return build_rollout(OPEN, phase, clock_start=NOW - 60, hold_reason=reason, hold_since=NOW - 40)
+
+
+def answers(rollout: Rollout, at: float, seconds: int = 20, **stable: Any) -> tuple[Any, ...]:
+    """What both versions answered until then."""
+    return tuple(
+        build_second(version.name, at - t, **(stable if version is rollout.stable else {}))
+        for t in range(seconds)
+        for version in (rollout.stable, rollout.candidate)
+    )
+
+
+def play(
+    rollout: Rollout, moments: Sequence[tuple[float, RecommenderModelSpec, tuple[Any, ...]]], **changes: Any
+) -> Any:
+    """The candidate's status after passes at these times (from NOW on), under these specs and answers."""
+    world, name = rollout.world(**changes), rollout.candidate.name
+    for after, spec, seconds in moments:
+        world = replace(world, model=build_model(spec), seconds=seconds)
+        for _ in range(4):
+            acts = decide(world, NOW + after, WATCHED).acts
+            if not (found := {act.name: act.status for act in acts if isinstance(act, RecordVersion)}):
+                break
+            world = replace(
+                world, versions=tuple(replace(v, status=found.get(v.name, v.status)) for v in world.versions)
+            )
+    return next(v.status for v in world.versions if v.name == name)
+
+
+def state_of(status: ModelVersionStatus) -> RolloutState:
+    state = read_state(status)
+    assert state is not None
+    return state
+
+
+def unready(rollout: Rollout) -> dict[str, Any]:
+    return {"pods": build_pods(rollout.stable, 4) + build_pods(rollout.candidate, 4, ready=False)}
+
+
+@pytest.mark.parametrize(("after", "phase"), [(599, "Warming"), (601, "Failed")])
+def test_a_pod_that_blinks_after_a_long_wait_has_its_time_to_be_ready_again(after: float, phase: str) -> None:
+    rollout = warming(started_at=NOW - 5000, ready_at=NOW - 4000)
+    status = play(rollout, [(0, OPEN, ()), (after, OPEN, ())], **unready(rollout))
+    assert (status.phase, status.reason) == (phase, "NotReadyYet" if phase == "Warming" else "NotReadyInTime")
+
+
+def test_a_version_that_is_judged_again_has_all_its_time_to_be_ready_after_it() -> None:
+    rollout = warming(started_at=NOW - 5000, ready_at=None)
+    key = identity.evaluation_key(OPEN.evaluation, rollout.stable.name)
+    judged = rollout.candidate.status.model_copy(update={"phase": "Evaluating", "evaluation_key": "older"})
+    rollout = replace(rollout, candidate=replace(rollout.candidate, status=judged))
+    job = build_job(
+        rollout.candidate, "evaluate", f"{rollout.candidate.name}-eval-{key}", key=key, active=0, complete=True,
+        result=EvaluateResult(),
+    )  # fmt: skip
+    status = play(rollout, [(0, OPEN, ())], jobs=(job,), **unready(rollout))
+    assert (status.phase, status.reason) == ("Warming", "NotReadyYet")
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize(("after", "phase"), [(0, "Warming"), (539, "Warming"), (541, "Failed")])
+def test_pods_that_were_not_ready_before_a_stop_have_the_rest_of_their_time_after_it(
+    stop: RecommenderModelSpec, after: float, phase: str
+) -> None:
+    rollout = warming(ready_at=None)
+    moments = [(0.0, stop, ()), (WEEKEND, OPEN, ()), (WEEKEND + after, OPEN, ())]
+    assert play(rollout, moments, **unready(rollout)).phase == phase
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize(("after", "phase"), [(0, "Warming"), (24, "Warming"), (26, "Superseded")])
+def test_stable_has_the_rest_of_its_time_to_be_well_after_a_stop(
+    stop: RecommenderModelSpec, after: float, phase: str
+) -> None:
+    rollout = warming()
+    sick = answers(rollout, NOW + WEEKEND + after, **SICK)
+    assert play(rollout, [(0, stop, ()), (WEEKEND, OPEN, ()), (WEEKEND + after, OPEN, sick)]).phase == phase
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize(
+    ("after", "stable", "phase", "weight"),
+    [(0, SICK, "Canary", 0), (10, {}, "Canary", 25), (54, SICK, "Canary", 0), (56, SICK, "RolledBack", 0)],
+)
+def test_a_parked_version_has_the_rest_of_its_time_after_a_stop(
+    stop: RecommenderModelSpec, after: float, stable: dict[str, Any], phase: str, weight: int
+) -> None:
+    rollout = parked()
+    then = answers(rollout, NOW + WEEKEND + after, **stable)
+    status = play(rollout, [(0, stop, ()), (WEEKEND, OPEN, ()), (WEEKEND + after, OPEN, then)])
+    assert (status.phase, state_of(status).weight) == (phase, weight)
+    assert status.reason == ("StepStarted" if weight else "BothBreach")
+
+
+@pytest.mark.parametrize(("stop", "reason"), [(0, "WindowClosed"), (1, "Paused"), (2, "Suspended")])
+def test_a_parked_version_says_what_stops_it(stop: int, reason: str) -> None:
+    spec = STOPS[stop].values[0]
+    status = play(parked(), [(0, spec, ()), (WEEKEND, spec, ())])
+    assert (status.phase, status.reason) == ("Canary", reason)
+    assert "stable breaches too" in status.message
+
+
+def test_a_parked_version_can_wait_for_stable_longer_than_for_people() -> None:
+    spec = build_spec(rollout={"stableHealthSeconds": 100, "holdLimitSeconds": 60})
+    rollout = parked(spec, parked_since=NOW - 101, ready_at=NOW - 101)
+    assert state_of(play(rollout, [(0, spec, answers(rollout, NOW, 101))])).weight == 25
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("reason", ["ApprovalRequired", "Scaling"])
+@pytest.mark.parametrize(("after", "phase"), [(19, "Canary"), (21, "RolledBack")])
+def test_a_hold_in_the_canary_has_the_rest_of_its_time_after_a_stop(
+    stop: RecommenderModelSpec, reason: str, after: float, phase: str
+) -> None:
+    rollout = held(reason, "Canary")
+    moments = [(at, spec, answers(rollout, NOW + at)) for at, spec in ((0, stop), (50, OPEN), (50 + after, OPEN))]
+    assert play(rollout, moments).phase == phase
+
+
+@pytest.mark.parametrize(
+    ("stop", "after", "phase"),
+    [(0, 19, "RolledBack"), (1, 19, "Baking"), (1, 21, "RolledBack"), (2, 19, "Baking"), (2, 21, "RolledBack")],
+)
+def test_a_hold_at_the_end_of_the_bake_stands_still_in_a_pause_but_in_no_window(
+    stop: int, after: float, phase: str
+) -> None:
+    rollout = held("Undecided", "Baking")
+    specs = ((0, STOPS[stop].values[0]), (50, OPEN), (50 + after, OPEN))
+    moments = [(at, spec, answers(rollout, NOW + at, seconds=3)) for at, spec in specs]
+    assert play(rollout, moments).phase == phase
+
+
+@pytest.mark.parametrize(("after", "phase"), [(19, "Canary"), (21, "RolledBack")])
+def test_a_hold_for_data_does_not_stand_still(after: float, phase: str) -> None:
+    """Users are with a version that cannot be judged."""
+    rollout = build_rollout(OPEN, hold_reason="MetricsUnavailable", hold_since=NOW - 40, clock_start=NOW - 60)
+    paused = STOPS[1].values[0]
+    world = [(0.0, paused, ()), (after, paused, ())]
+    assert play(rollout, world, seconds=0).phase == phase
+
+
+def test_the_wait_for_an_approval_stands_still_in_a_pause_also_while_data_is_missing() -> None:
+    waits = {"hold_reason": "MetricsUnavailable", "hold_since": NOW - 5, "missing_since": NOW - 5}
+    rollout = build_rollout(OPEN, clock_start=NOW - 60, waiting_since=NOW - 40, **waits)
+    for after, phase in ((19.0, "Canary"), (21.0, "RolledBack")):
+        moments = [
+            (0.0, STOPS[1].values[0], ()),
+            (50.0, OPEN, ()),
+            (50.0 + after, OPEN, answers(rollout, NOW + 50 + after)),
+        ]
+        assert play(rollout, moments).phase == phase
