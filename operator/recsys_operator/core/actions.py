@@ -99,7 +99,7 @@ def _end(scene: Scene, request: Request, version: VersionView, phase: Phase) -> 
     bad = phase == "RolledBack"
     reason = reasons.REQUESTED if bad else reasons.ABORTED
     step = end_rollout(scene, version, phase, reason, request.who, request=request.key, verb=request.verb)
-    return Answer(f"{version.name} was {'rolled back' if bad else 'aborted'}", step.acts)
+    return Answer(f"{version.name} was {'rolled back' if bad else 'aborted'}{_unmoved(scene)}", step.acts)
 
 
 def _rollback_stable(scene: Scene, request: Request, stable: VersionView, previous: VersionView) -> Answer:
@@ -120,7 +120,11 @@ def _rollback_stable(scene: Scene, request: Request, stable: VersionView, previo
         move(scene, previous, "Stable", reasons.RESTORED, f"{stable.name} was rolled back"),
         announce(stable, reasons.REQUESTED, f"rolled back to {previous.name}, {request.who}", warning=True),
     ]  # fmt: skip
-    return Answer(f"{stable.name} was rolled back to {previous.name}", tuple(acts))
+    return Answer(f"{stable.name} was rolled back to {previous.name}{_unmoved(scene)}", tuple(acts))
+
+
+def _unmoved(scene: Scene) -> str:
+    return "; the HTTPRoute carries recsys.dev/unmanaged: change its weights yourself" if scene.unmanaged else ""
 
 
 def _abort(scene: Scene, request: Request) -> Answer:

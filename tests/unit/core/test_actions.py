@@ -151,6 +151,17 @@ def test_a_canary_without_a_version_to_fall_back_to_is_not_said_to_have_ended(ve
     assert (said.phase, "fall back" in said.message) == ("Refused", True)
 
 
+def test_a_rollback_says_that_an_unmanaged_route_still_has_the_users() -> None:
+    rollout = build_rollout()
+    route = replace(rollout.world().route, unmanaged=True)  # type: ignore[type-var]
+    stable = two_versions(route=build_route(RouteIntent(build_version(2).name)))
+    unmanaged = replace(stable, route=replace(stable.route, unmanaged=True))  # type: ignore[type-var]
+    for world in (rollout.world(route=route), unmanaged):
+        decision = decide(replace(world, actions=(build_action("Rollback"),)), NOW, WATCHED)
+        (said,) = [act.status for act in decision.acts if isinstance(act, RecordAction)]
+        assert (said.phase, "recsys.dev/unmanaged" in said.message) == ("Done", True)
+
+
 def test_a_rollback_goes_before_every_other_wish() -> None:
     rollout = build_rollout()
     wishes = (build_action("Promote", rollout.candidate.name, "a0", created_at=NOW - 9), build_action("Rollback"))

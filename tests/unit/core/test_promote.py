@@ -167,12 +167,31 @@ def test_a_pin_of_a_parked_version_is_one_route_change() -> None:
 
 def test_a_promote_has_a_limit_of_its_own_to_get_its_pods() -> None:
     waits = {"hold_reason": "ApprovalRequired", "hold_since": NOW - 59, "waiting_since": NOW - 59}
-    rollout = build_rollout(**waits, pods={})
-    few = build_pods(rollout.stable, 4) + build_pods(rollout.candidate, 1)
+    own = build_pods(build_version(2, "Canary"), 1)
+    rollout = build_rollout(**waits, pods={pod.uid: 0 for pod in own})
+    few = build_pods(rollout.stable, 4) + own
     *_, after = promote(rollout.world(pods=few), rollout.candidate.name)
     state = read_state(read_back(after, decide(after, NOW, WATCHED)).versions[1].status)
     assert state is not None
     assert (state.hold_reason, state.hold_since, state.waiting_since) == ("Scaling", NOW, NOW)
+
+
+@pytest.mark.parametrize("promoted", [False, True])
+def test_a_promote_counts_as_the_approval_of_the_last_step(promoted: bool) -> None:
+    steps = [{"name": "all", "weight": 100, "minSamples": 5, "maxSeconds": 30, "approval": "Required"}]
+    spec = build_spec(rollout={"steps": steps})
+    rollout = build_rollout(spec, "Baking", step=0, clock_start=NOW - 25, segment_at=NOW - 110, promoted=promoted)
+    world = rollout.world(seconds=100, model=build_model(spec))
+    assert read_back(world, decide(world, NOW, WATCHED)).versions[1].status.phase == (
+        "Stable" if promoted else "Baking"
+    )
+
+
+def test_a_promote_that_harm_ends_is_said_to_have_ended() -> None:
+    rollout = build_rollout(promoted=True)
+    world = rollout.world(pods=build_pods(rollout.stable, 4))
+    status = read_back(world, decide(world, NOW, WATCHED)).versions[1].status
+    assert (status.reason, "Promote" in status.message) == ("CandidateNotReady", True)
 
 
 @pytest.mark.parametrize(

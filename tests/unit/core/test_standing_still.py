@@ -187,8 +187,22 @@ def test_a_hold_at_the_end_of_the_bake_stands_still_in_a_pause_but_in_no_window(
 ) -> None:
     rollout = held("Undecided", "Baking")
     specs = ((0, STOPS[stop].values[0]), (50, OPEN), (50 + after, OPEN))
-    moments = [(at, spec, answers(rollout, NOW + at, seconds=3)) for at, spec in specs]
-    assert play(rollout, moments).phase == phase
+    few = [(at, spec, answers(rollout, NOW + at, 3)) for at, spec in specs]
+    assert play(rollout, few).phase == phase
+
+
+@pytest.mark.parametrize("spec", [OPEN, STOPS[0].values[0], STOPS[1].values[0]], ids=["approval", "window", "paused"])
+@pytest.mark.parametrize("approvals", [(), ("first",)])
+def test_what_a_version_shows_while_it_waits_is_written_for_who_has_to_decide(
+    spec: RecommenderModelSpec, approvals: tuple[str, ...]
+) -> None:
+    pods = {"pods": build_pods(build_version(1, "Stable"), 4) + build_pods(build_version(2, "Canary"), 1)}
+    times = {"clock_start": NOW - 60, "segment_at": NOW - 60, "banked_at": NOW - 14}
+    rollout = build_rollout(OPEN, **times, approvals=approvals, pods={pod.uid: 0 for pod in pods["pods"][4:]})
+    moments = [(at, spec, answers(rollout, NOW + at, 50)) for at in (0.0, 1.0, 16.0, 31.0)]
+    state = state_of(play(rollout, moments, **pods))
+    assert state.banked is not None
+    assert (state.banked_at, state.banked.folded_until) == (NOW + 31, NOW + 31)
 
 
 @pytest.mark.parametrize(("after", "phase"), [(19, "Canary"), (21, "RolledBack")])

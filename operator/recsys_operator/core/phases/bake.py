@@ -55,12 +55,13 @@ def finish(scene: Scene, version: VersionView) -> Step | None:
 
 
 def settle(scene: Scene, version: VersionView, state: RolloutState, by: str) -> Step:
-    """Stable, unless an approval is missing or weight may not move."""
+    """Stable, unless an approval is missing (a Promote is one) or weight may not move."""
     step = state.current
-    if step is not None and step.approval == "Required" and step.name not in state.approvals:
+    approved = state.promoted or (step is not None and step.name in state.approvals)
+    if step is not None and step.approval == "Required" and not approved:
         return _hold_final(scene, version, state, reasons.APPROVAL, "create an Approve action to make it stable")
     if scene.paused:
-        return wait(scene, version, scene.paused, "it becomes stable when that is over", 60.0)
+        return _paused(scene, version)
     return finish_by(scene, version, state, by)
 
 
@@ -87,5 +88,9 @@ def _hold_final(scene: Scene, version: VersionView, state: RolloutState, reason:
     if not hold_is_over(scene, state) or state.policy.on_hold_limit != "Advance":
         return hold(scene, version, state, reason, message)
     if scene.paused:
-        return wait(scene, version, scene.paused, "it becomes stable when that is over", 60.0)
+        return _paused(scene, version)
     return finish_by(scene, version, state, "HoldLimit")
+
+
+def _paused(scene: Scene, version: VersionView) -> Step:
+    return wait(scene, version, scene.paused, "it becomes stable when that is over", 60.0)

@@ -90,7 +90,8 @@ def leave(scene: Scene, version: VersionView, state: RolloutState, by: str) -> S
 def advance(scene: Scene, version: VersionView, state: RolloutState, index: int, by: str) -> Step:
     """Raise to a later step, if weight may be raised and the pods for it are ready."""
     if (stop := scene.stop(by_person=by == "Promote")) is not None:
-        return wait(scene, version, stop.reason, f"{stop.words}no weight is raised; rollbacks still happen", 60.0)
+        message = f"{stop.words}no weight is raised; rollbacks still happen"
+        return wait(scene, version, stop.reason, message, 60.0)
     weight = state.steps[index].weight
     if not scene.is_ready(version.name, scene.needed(state, weight)):
         message = f"{scene.needed(state, weight)} ready pods are needed for {weight} %"

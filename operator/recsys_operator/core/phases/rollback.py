@@ -97,6 +97,8 @@ def park(
 ) -> Step:
     """Weight 0 now; the steps start once more after stable and pods were well for stableHealthSeconds."""
     route: tuple[Act, ...] | None = ()
+    if state.promoted:
+        message = f"{message}; its Promote ends with that"
     if not after_route:
         route = route_down(scene, version, state.segment, verdict=reason, reason=reason, outcome="Parked")
     if route is None:

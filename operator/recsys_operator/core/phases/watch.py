@@ -96,9 +96,9 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
 
 SAFETY = (
     stale, unreadable, found_lowered, second_candidate, stable_taken_back, superseded, pods_not_ready, failed, both_breach,
-    limits_stand_still, parked, pinned_here, route_follows,
+    limits_stand_still, parked, pinned_here, route_follows, bank,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
 
-EVIDENCE = (bank, data_missing, clock_not_started)
+EVIDENCE = (data_missing, clock_not_started)
 """After these a step's time and verdict mean something."""
