@@ -73,6 +73,10 @@ class Cluster:
     samples_since: float | None = None
     qualities: dict[str, Quality] = field(default_factory=dict)
     outage: bool = False
+    blind: set[str] = field(default_factory=set)
+    """Versions whose pods cannot be scraped."""
+    gateway: bool = True
+    """Its statistics can be read."""
     rate: float = 40.0
     paused: bool = False
     events: list[acts.Announce] = field(default_factory=list)
@@ -88,8 +92,16 @@ class Cluster:
             self.model = ModelView(NAMESPACE, NAME, self._uid("model"), self._rv(), 1, spec, RecommenderModelStatus())
         elif self.model.spec != spec:
             self.model = replace(
-                self.model, spec=spec, generation=self.model.generation + 1, resource_version=self._rv()
+                self.model, spec=spec, invalid="", generation=self.model.generation + 1, resource_version=self._rv()
             )
+
+    def break_spec(self) -> None:
+        """A spec that the operator cannot parse: the CRD is newer than it, or older."""
+        assert self.model is not None
+        self.model = replace(
+            self.model, spec=None, invalid="spec: of another time", generation=self.model.generation + 1,
+            resource_version=self._rv(),
+        )  # fmt: skip
 
     def annotate(self, value: str) -> None:
         """kubectl annotate."""
@@ -337,9 +349,14 @@ class Cluster:
         slow, fallback = self._count(good, quality.slow), self._count(good, quality.fallback)
         latency = [0] * (len(LATENCY_BUCKETS_MILLISECONDS) + 1)
         latency[5], latency[-1] = good - slow, slow
+        counts = {
+            "answers": good, "model_latency": tuple(latency), "bad_fallbacks": fallback,
+            "unknown_users": self._count(good, 0.05),
+        }  # fmt: skip
+        blind = version in self.blind
         return VersionSecond(
-            self.now, version, ready, ready, answers=good, model_latency=tuple(latency), bad_fallbacks=fallback,
-            unknown_users=self._count(good, 0.05), gateway_requests=n, gateway_bad=bad,
+            self.now, version, ready, 0 if blind else ready, **({} if blind else counts),
+            gateway_requests=n if self.gateway else None, gateway_bad=bad if self.gateway else None,
         )  # fmt: skip
 
     def _draw(self, mean: float) -> int:

@@ -8,7 +8,7 @@ from tests.simulation.waits import Waits
 from recsys_api.model_version import ModelVersionStatus
 from recsys_operator.core import decision as acts
 from recsys_operator.core.rollout_state import read_state
-from recsys_operator.core.world import RouteIntent, VersionView
+from recsys_operator.core.world import RouteIntent, VersionView, World
 
 ROLLING = ("Canary", "Baking")
 LOADED = ("Stable", "Previous", "Canary", "Baking")
@@ -22,6 +22,8 @@ class Invariants:
 
     cluster: Cluster
     outage_since: float | None = None
+    blind_since: dict[str, float] = field(default_factory=dict)
+    """Version -> since when its pods cannot be scraped."""
     promoted: set[str] = field(default_factory=set)
     """Versions that a Promote action named."""
     condemned: set[str] = field(default_factory=set)
@@ -33,11 +35,12 @@ class Invariants:
     requests: dict[str, set[str]] = field(default_factory=dict)
     """Versions that each Rollback request took the users of."""
 
-    def before(self, act: acts.Act, *, stale_model: bool = False) -> None:
+    def before(self, act: acts.Act, world: World, *, stale_model: bool = False) -> None:
         """Judge an act on the real state, whatever the decision was based on; the executor reads the model live."""
         if isinstance(act, acts.RecordVersion):
             self._stable_is_earned(act)
             self._step_was_left(act)
+            self._raise_is_allowed(act, world)
             self._request_is_done_once(act)
             if self.waits is not None:
                 self.waits.before(act)
@@ -114,10 +117,22 @@ class Invariants:
     def _step_was_left(self, act: acts.RecordVersion) -> None:
         version = self.cluster.versions.get(act.name)
         after, before = read_state(act.status), read_state(version.status) if version is not None else None
-        if after is None or before is None or len(after.left) <= len(before.left) or self.outage_since is None:
+        if after is None or before is None or len(after.left) <= len(before.left):
             return
-        blind = self.cluster.now - self.outage_since > OUTAGE_SECONDS
+        unread = [at for at in (self.outage_since, self.blind_since.get(act.name)) if at is not None]
+        blind = bool(unread) and self.cluster.now - min(unread) > OUTAGE_SECONDS
         assert not blind or after.left[-1].by == "Promote", "7: a step was left in an outage of the metrics"
+
+    def _raise_is_allowed(self, act: acts.RecordVersion, world: World) -> None:
+        """A pause holds, also while nobody can read whether there is one."""
+        version = next((v for v in world.versions if v.name == act.name), None)
+        after, before = read_state(act.status), read_state(version.status) if version is not None else None
+        if after is None or world.model is None or after.weight <= (before.weight if before is not None else 0):
+            return
+        spec = world.model.spec
+        assert spec is not None, f"{act.name} is raised under a spec that cannot be read"
+        paused = spec.suspend or spec.rollout.paused or world.model.status.paused_by
+        assert not paused, f"{act.name} is raised in a pause"
 
     def _request_is_done_once(self, act: acts.RecordVersion) -> None:
         """11, and nothing more than what was asked for."""
@@ -137,8 +152,6 @@ class Invariants:
             "HoldLimit": state.policy.on_hold_limit == "Advance",
         }  # fmt: skip
         assert allowed[by], f"3: {version.name} became stable by {by}"
-        if self.outage_since is not None and by != "Promote":
-            assert self.cluster.now - self.outage_since <= OUTAGE_SECONDS, "7: promoted in an outage of the metrics"
 
     def _teardown_is_safe(self, act: acts.DeleteObject) -> None:
         version = self.cluster.versions.get(act.name)

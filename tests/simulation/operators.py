@@ -51,9 +51,13 @@ class Operator:
                     return
             raise AssertionError("8: the unchanged world is written to again and again: " + "; ".join(self.log[-12:]))
         except Crashed:
-            self.memory, self.seen = None, {}
-            self.down_until = self.cluster.now + self.random.choice([0, 1, 3, 20])
-            self.cluster.watch(())
+            self.restart()
+
+    def restart(self) -> None:
+        """The process ends; the next one knows what is recorded."""
+        self.memory, self.seen = None, {}
+        self.down_until = self.cluster.now + self.random.choice([0, 1, 3, 20])
+        self.cluster.watch(())
 
     def _is_woken(self) -> bool:
         """By a changed object, by a sample, or because it is time: nothing else lets a pass run."""
@@ -74,7 +78,7 @@ class Operator:
                 f"{self.cluster.now:.0f} {type(act).__name__} {getattr(act, 'name', getattr(act, 'version', ''))}"
             )
             gone = world.model is None and self.cluster.model is not None
-            self.invariants.before(act, stale_model=gone)
+            self.invariants.before(act, world, stale_model=gone)
             before = self.cluster.route.intent if self.cluster.route is not None else None
             try:
                 self.cluster.execute(act, world)

@@ -50,6 +50,7 @@ class Life:
         self.invariants.waits = self.waits if steady else None
         self.undo: list[tuple[float, Callable[[], None]]] = []
         self.pace = self.random.choice([0.01, 0.03, 0.1])
+        self.cluster.gateway = self.random.random() < 0.8
 
     def spec(self) -> RecommenderModelSpec:
         """Today's spec."""
@@ -77,6 +78,7 @@ class Life:
         """Nothing happens any more: everything settles (9)."""
         self.undo = []
         self._set_outage(False)
+        self._see_again()
         self.pinned, self.paused, self.suspend = "", False, False
         self.policy["windows"] = []
         self.operator.crash_rate = self.operator.stale_rate = 0.0
@@ -122,7 +124,7 @@ class Life:
         happenings = {
             self._change_model: 6, self._change_policy: 2, self._change_gates: 1, self._start_outage: 4, self._act: 6,
             self.people.annotate: 1, self.people.insist: 2, self._kill_pod: 2, self._blink: 3, self._lower_by_hand: 1, self._pause: 1, self._pin_in_spec: 1,
-            self._suspend: 1, self._recreate: 1,
+            self._suspend: 1, self._recreate: 1, self._restart: 3, self._hide_pods: 3, self._break_spec: 2,
         }  # fmt: skip
         self.random.choices(list(happenings), weights=list(happenings.values()))[0]()
 
@@ -184,6 +186,27 @@ class Life:
     def _set_outage(self, value: bool) -> None:
         self.cluster.outage = value
         self.invariants.outage_since = self.cluster.now if value else None
+
+    def _restart(self) -> None:
+        self.operator.restart()
+
+    def _hide_pods(self) -> None:
+        """A network policy forbids the scrapes of one version."""
+        names = [v.name for v in self.cluster.versions.values() if v.status.phase not in SETTLED]
+        version = self.random.choice(names) if names else self.people.some_version()
+        if version and version not in self.cluster.blind:
+            self.cluster.blind.add(version)
+            self.invariants.blind_since[version] = self.cluster.now
+            self._later(self._see_again)
+
+    def _see_again(self) -> None:
+        self.cluster.blind.clear()
+        self.invariants.blind_since.clear()
+
+    def _break_spec(self) -> None:
+        if self.cluster.model is not None:
+            self.cluster.break_spec()
+            self._later(lambda: self._set("paused", self.paused))
 
     def _pause(self) -> None:
         self._set("paused", True)

@@ -132,7 +132,7 @@ class Rollout(Contract):
     on_no_data: Literal["Hold", "Rollback", "Continue"] = "Hold"
     """When the candidate gets no requests."""
     on_metrics_unavailable: Literal["Hold", "Rollback", "Continue"] = "Hold"
-    """When the candidate's pods or the gateway cannot be read."""
+    """When a ready pod of the candidate cannot be read: the gateway tells nothing of latency and fallbacks."""
     hold_limit_seconds: int = Field(3600, ge=5, le=2592000)
     """Every Hold and every wait for an approval ends after this long, in onHoldLimit. Pauses and windows that keep it do not count."""
     on_hold_limit: Literal["Rollback", "Advance"] = "Rollback"

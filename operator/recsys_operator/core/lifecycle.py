@@ -13,8 +13,9 @@ per phase; every wait says when it ends.
 until a person acts; under Disabled the same without the event. Pods that are not ready lose their traffic under all three.
 
 Order within a pass: what people ask for and what takes weight away, then capacity, then everything that raises weight,
-then records that nothing depends on. The reconciler stops at the first act that fails. The model's status is derived anew
-in each pass and written in one that writes nothing else, unless it holds the answer to a person (`decision.may_wait`).
+then records that nothing depends on. What changes something for a person has a pass of its own. The reconciler stops at
+the first act that fails. The model's status is derived anew in each pass and written in one that writes nothing else,
+unless it holds the answer to a person (`decision.may_wait`).
 """
 
 from collections.abc import Callable, Iterable
@@ -104,7 +105,7 @@ def _decide(scene: Scene) -> Decision:
     capacity = [serving.decide_keys(scene), *(serving.decide_serving(scene, version) for version in scene.versions)]
     rest = [creation.decide_creation(scene), creation.decide_pruning(scene), cleanup.decide_expired_actions(scene)]
     rest += [cleanup.decide_old_evaluations(scene, version) for version in scene.versions]
-    if answer.model:
+    if answer.model or answer.acts:
         # it waits for nothing that may be refused, and the rest is decided on it: another pass follows at once
         steps, capacity, rest = [step for step in steps if step is steps[0] or _is_urgent(step)], [], []
     acts = _ordered(scene, steps, capacity, rest)
@@ -183,9 +184,14 @@ def _fold(scene: Scene, memory: Memory) -> Memory:
 
 
 def _known_evidence(remembered: Evidence | None, candidate: VersionView, state: RolloutState) -> Evidence:
-    for known in (remembered, state.banked):
-        if known is not None and (known.version, known.segment) == (candidate.name, state.segment):
-            return known
+    own = [
+        known
+        for known in (remembered, state.banked)
+        if known is not None and (known.version, known.segment) == (candidate.name, state.segment)
+    ]
+    if own:
+        # an intent that was recorded anew has begun later: what was seen before is no evidence
+        return max(own, key=lambda known: known.since)
     return Evidence(version=candidate.name, segment=state.segment, since=state.segment_at + SETTLE_SECONDS)
 
 

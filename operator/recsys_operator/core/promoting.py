@@ -74,7 +74,7 @@ def _to_all(scene: Scene, version: VersionView, state: RolloutState, request: Re
     fails = shown_fail(scene, version, state) is not None
     promoted = state.changed(promoted=True, overruled=state.segment if fails else state.overruled)
     if version.status.phase == "Canary":
-        promoted = promoted.changed(hold_reason="", hold_since=None)
+        promoted = promoted.unheld()
     done = keep(version, promoted, conditions=mark(scene, version, request))
     return Answer(f"{version.name} goes to 100 % when its pods are ready{_waits(scene, version)}", (done,))
 

@@ -65,7 +65,12 @@ class RolloutState(Observed):
     hold_reason: str = ""
     """What it waits for: data, people or pods under weight, pods and a healthy stable before it."""
     hold_since: float | None = None
-    """Since when: its limit counts from then, and moves by what a pause or window took (phases/standstill.py)."""
+    """Since when it is held for this reason."""
+    missing_since: float | None = None
+    """When the hold on missing data (or on the route) began, whatever its reason was then; it goes on until requests are seen."""
+    waiting_since: float | None = None
+    """When the step's wait for people or pods began; data that is missing meanwhile does not begin it anew. It moves by what a
+    pause or window took (phases/standstill.py)."""
     stopped_since: float | None = None
     """Since when a pause, suspend or window keeps it; None while nothing does."""
     ledger: tuple[Spend, ...] = ()
@@ -129,17 +134,18 @@ class RolloutState(Observed):
 
     def to_begin(self) -> "RolloutState":
         """Before another rollout of the version: what is known over all of them."""
-        return self.model_copy(
-            update=dict(
-                started_at=0.0, ready_at=None, step=-1, weight=0, strikes=0, breaches=0, parked_since=None, ledger=(),
-                left=(), approvals=(), promoted=False, stable_was_unhealthy=False, hold_reason="", hold_since=None,
-                stopped_since=None, overruled=0,
-            )
+        return self.unheld(
+            started_at=0.0, ready_at=None, step=-1, weight=0, strikes=0, breaches=0, parked_since=None, ledger=(),
+            left=(), approvals=(), promoted=False, stable_was_unhealthy=False, stopped_since=None, overruled=0,
         )  # fmt: skip
 
     def changed(self, **changes: object) -> "RolloutState":
         """A copy with these fields."""
         return self.model_copy(update=changes)
+
+    def unheld(self, **changes: object) -> "RolloutState":
+        """A copy with these fields that waits for nothing."""
+        return self.changed(hold_reason="", hold_since=None, missing_since=None, waiting_since=None, **changes)
 
     def dump(self) -> dict[str, object]:
         """The form that status holds."""

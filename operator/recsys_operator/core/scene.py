@@ -138,7 +138,10 @@ class Scene:
         if spec is not None and spec.suspend:
             return reasons.SUSPENDED
         asked = bool(spec is not None and spec.rollout.paused) or bool(self.model.status.paused_by)
-        return reasons.PAUSED if asked or self.world.rollouts_paused else ""
+        if asked or self.world.rollouts_paused:
+            return reasons.PAUSED
+        # nobody can read whether it pauses, suspends or has windows
+        return reasons.INVALID_SPEC if spec is None else ""
 
     def stop(self, *, by_person: bool = False) -> Stop | None:
         """Why no rollout starts and no weight is raised; a window does not stop a person."""
@@ -155,9 +158,11 @@ class Scene:
         return self.pin is not None and self.pin.version is not None and self.pin.version.name == version.name
 
     @property
-    def suspended(self) -> bool:
-        """No new Job and no new rollout."""
-        return bool(self.model.spec is not None and self.model.spec.suspend)
+    def suspended(self) -> str:
+        """Why no Job and no rollout starts; empty when they may."""
+        if self.model.spec is None:
+            return reasons.INVALID_SPEC
+        return reasons.SUSPENDED if self.model.spec.suspend else ""
 
     @property
     def unmanaged(self) -> bool:
@@ -197,6 +202,8 @@ class Scene:
     @cached_property
     def full_replicas(self) -> int:
         """Pods of a version at full weight; with an autoscaler as many as stable has now."""
+        if self.model.spec is None:
+            return max((view.replicas for view in self.world.serving.values()), default=1)
         serving = self.spec.serving if self.spec is not None else None
         if serving is None:
             return 1

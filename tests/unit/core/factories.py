@@ -169,7 +169,7 @@ def build_state(
         policy=spec.rollout, stable=stable.name, stable_replicas=4, bucket_offset=7, started_at=NOW - 60, ready_at=NOW - 40,
         step=0, weight=25, segment=1, segment_at=NOW - 12, clock_start=NOW - 10, banked_at=NOW,
         ledger=(Spend(segment=1, part="Canary", alpha=0.0152),),
-        pods={pod.uid: 0 for pod in build_pods(candidate, 1)},
+        pods={pod.uid: 0 for pod in build_pods(candidate, 4)},
     )  # fmt: skip
     return state.changed(**changes)
 

@@ -166,12 +166,14 @@ def test_a_pin_of_a_parked_version_is_one_route_change() -> None:
 
 
 def test_a_promote_has_a_limit_of_its_own_to_get_its_pods() -> None:
-    rollout = build_rollout(hold_reason="ApprovalRequired", hold_since=NOW - 59)
-    few = build_pods(rollout.stable, 4) + build_pods(rollout.candidate, 1)
+    waits = {"hold_reason": "ApprovalRequired", "hold_since": NOW - 59, "waiting_since": NOW - 59}
+    own = build_pods(build_version(2, "Canary"), 1)
+    rollout = build_rollout(**waits, pods={pod.uid: 0 for pod in own})
+    few = build_pods(rollout.stable, 4) + own
     *_, after = promote(rollout.world(pods=few), rollout.candidate.name)
     state = read_state(read_back(after, decide(after, NOW, WATCHED)).versions[1].status)
     assert state is not None
-    assert (state.hold_reason, state.hold_since) == ("Scaling", NOW)
+    assert (state.hold_reason, state.hold_since, state.waiting_since) == ("Scaling", NOW, NOW)
 
 
 @pytest.mark.parametrize("promoted", [False, True])

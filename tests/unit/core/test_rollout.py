@@ -314,8 +314,9 @@ def test_pause_stops_raises_but_not_rollbacks() -> None:
 
 def test_weight_is_not_raised_before_the_pods_for_it_are_ready() -> None:
     rollout = build_rollout(clock_start=NOW - 31)
-    pods = build_pods(rollout.stable, 4) + build_pods(rollout.candidate, 2)
-    decision = decide(rollout.world(pods=pods), NOW, WATCHED)
+    own = build_pods(rollout.candidate, 2)
+    world = rollout.changed(pods={pod.uid: 0 for pod in own}).world(pods=build_pods(rollout.stable, 4) + own)
+    decision = decide(world, NOW, WATCHED)
     assert routes(decision) == []
     assert recorded(decision, rollout.candidate.name).reason == "Scaling"
 

@@ -209,7 +209,8 @@ def test_what_a_version_shows_while_it_waits_is_written_for_who_has_to_decide(
     spec: RecommenderModelSpec, approvals: tuple[str, ...]
 ) -> None:
     pods = {"pods": build_pods(build_version(1, "Stable"), 4) + build_pods(build_version(2, "Canary"), 1)}
-    rollout = build_rollout(OPEN, clock_start=NOW - 60, segment_at=NOW - 60, approvals=approvals, banked_at=NOW - 14)
+    times = {"clock_start": NOW - 60, "segment_at": NOW - 60, "banked_at": NOW - 14}
+    rollout = build_rollout(OPEN, **times, approvals=approvals, pods={pod.uid: 0 for pod in pods["pods"][4:]})
     moments = [(at, spec, answers(rollout, NOW + at, 50)) for at in (0.0, 1.0, 16.0, 31.0)]
     state = state_of(play(rollout, moments, **pods))
     assert state.banked is not None
@@ -223,3 +224,15 @@ def test_a_hold_for_data_does_not_stand_still(after: float, phase: str) -> None:
     paused = STOPS[1].values[0]
     world = [(0.0, paused, ()), (after, paused, ())]
     assert play(rollout, world, seconds=0).phase == phase
+
+
+def test_the_wait_for_an_approval_stands_still_in_a_pause_also_while_data_is_missing() -> None:
+    waits = {"hold_reason": "MetricsUnavailable", "hold_since": NOW - 5, "missing_since": NOW - 5}
+    rollout = build_rollout(OPEN, clock_start=NOW - 60, waiting_since=NOW - 40, **waits)
+    for after, phase in ((19.0, "Canary"), (21.0, "RolledBack")):
+        moments = [
+            (0.0, STOPS[1].values[0], ()),
+            (50.0, OPEN, ()),
+            (50.0 + after, OPEN, answers(rollout, NOW + 50 + after)),
+        ]
+        assert play(rollout, moments).phase == phase

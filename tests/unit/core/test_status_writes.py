@@ -3,10 +3,24 @@
 from dataclasses import replace
 from typing import Any
 
-from tests.unit.core.factories import BAD, NOW, WATCHED, Rollout, build_rollout, build_second, with_policy
+import pytest
+from tests.unit.core.factories import (
+    BAD,
+    NOW,
+    WATCHED,
+    Rollout,
+    build_pods,
+    build_rollout,
+    build_route,
+    build_second,
+    recorded,
+    state_of,
+    with_policy,
+)
 
 from recsys_operator.core.decision import RecordModel, RecordVersion
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.world import RouteIntent
 
 
 def writes_of(rollout: Rollout, seconds: int, **answers: Any) -> list[tuple[int, str]]:
@@ -48,3 +62,44 @@ def test_a_failing_candidate_that_waits_for_a_person_is_not_written_every_second
         (15, "RecordVersion"), (15, "RecordModel"),
         (30, "RecordVersion"), (30, "RecordModel"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("first", "own"),
+    [
+        ({"approval": "Required", "maxSeconds": 5}, {}),
+        ({"minSamples": 10**6, "maxSeconds": 5}, {}),
+        ({"maxSeconds": 3000}, {"pods_scraped": 3}),
+    ],
+    ids=["an approval", "samples", "metrics"],
+)
+def test_what_is_known_is_written_while_something_is_waited_for(first: dict[str, Any], own: dict[str, Any]) -> None:
+    spec = with_policy(
+        holdLimitSeconds=600, steps=[{"name": "first", "weight": 25, **first}, {"name": "all", "weight": 100}],
+        slos=[{"name": "available", "sli": {"type": "Availability"}, "objectivePercent": "99.999"}],
+    )  # fmt: skip
+    found = writes_of(build_rollout(spec), 60, own=own)
+    assert {15, 30, 45} <= {t for t, kind in found if kind == "RecordVersion"}
+
+
+def test_a_pod_that_was_born_under_weight_is_watched_too() -> None:
+    rollout = build_rollout()
+    rollout = rollout.changed(pods={build_pods(rollout.candidate, 1)[0].uid: 0})
+    decision = decide(rollout.world(), NOW, WATCHED)
+    state = state_of(decision, rollout.candidate.name)
+    pods = build_pods(rollout.candidate, 4)
+    assert state.pods == {pod.uid: 0 for pod in pods}
+    crashed = (*pods[:3], replace(pods[3], restarts=1))
+    world = replace(rollout, state=state).world(pods=build_pods(rollout.stable, 4) + crashed)
+    assert recorded(decide(world, NOW, WATCHED), rollout.candidate.name).reason == "CandidateNotReady"
+
+
+def test_evidence_of_before_the_route_was_raised_is_dropped_by_the_process_that_saw_it() -> None:
+    rollout = build_rollout(clock_start=None)
+    stable, candidate = rollout.stable.name, rollout.candidate.name
+    lower = build_route(RouteIntent(stable, candidate, 5, 7), version=candidate, segment=0)
+    first = decide(rollout.world(route=lower), NOW, WATCHED)
+    state = state_of(first, candidate)
+    assert state.banked is not None
+    after = decide(replace(rollout, state=state).world(), NOW, first.memory)
+    assert after.memory.evidence.answers == 0  # type: ignore[attr-defined]

@@ -40,6 +40,8 @@ SLOW = {"model_latency": (0,) * 15 + (20,) + (0,) * 7}
 DEAD_MODEL = {"bad_fallbacks": 20, "model_latency": (0,) * 23}
 LOST_USERS = {"unknown_users": 12}
 SILENT = {"answers": 0, "model_latency": (0,) * 23, "gateway_requests": 0}
+GARBLED = {"errors": ("pod: NaN",), "bad_fallbacks": 20}
+BLIND = {"pods_scraped": 0, "answers": 0, "model_latency": (), "gateway_requests": 20}
 UNREAD = {"pods_scraped": 0, "gateway_requests": None, "gateway_bad": None, "answers": 0, "model_latency": ()}
 
 
@@ -57,7 +59,13 @@ UNREAD = {"pods_scraped": 0, "gateway_requests": None, "gateway_bad": None, "ans
         (61, SILENT, GOOD, "NoData", "no request"),
         (20, UNREAD, UNREAD, "MetricsUnavailable", "no reading"),
         (5, UNREAD, UNREAD, "Undecided", ""),
+        (20, BLIND, GOOD, "MetricsUnavailable", "no reading of all ready pods"),
+        (20, {"pods_scraped": 3}, GOOD, "MetricsUnavailable", "no reading of all ready pods"),
+        (12, {**BLIND, **BAD}, GOOD, "Fail", "available"),
         (12, {**UNREAD}, GOOD, "Fail", "available"),
+        (12, {**GARBLED, **BAD}, GOOD, "Fail", "available"),
+        (12, {**GARBLED, **BAD}, {**GARBLED, **BAD}, "BothBreach", "available"),
+        (20, GARBLED, GOOD, "MetricsUnavailable", "no reading of all ready pods"),
     ],
 )
 def test_what_both_arms_did_gives_the_verdict(
@@ -102,8 +110,11 @@ def test_seconds_of_before_the_weight_change_do_not_count() -> None:
 
 
 def test_data_errors_are_no_events() -> None:
-    evidence = fold([replace(build_second("new", NOW + 1), errors=("NaN",))])
+    evidence = fold([replace(build_second("new", NOW + 1, gateway_requests=None), errors=("NaN",))])
     assert (evidence.answers, evidence.errors) == (0, 1)
+    evidence = fold([build_second("new", NOW + 1, **GARBLED)])
+    counts = {o.name: evidence.line(o.name).candidate.n for o in OBJECTIVES}
+    assert counts == {"available": 20, "fast": 0, "fallback": 0, "unknown-users": 0}, "the gateway made no error"
 
 
 def test_evidence_survives_status_unchanged() -> None:
@@ -150,10 +161,16 @@ def test_stables_health_counts_from_its_last_breach_or_gap() -> None:
     after_gap = fold_health(health, "old", OBJECTIVES, [build_second("old", NOW + 60)])
     assert after_gap is not None
     assert after_gap.healthy_seconds() == 0
+    unread = fold_health(health, "old", OBJECTIVES, [build_second("old", NOW + t, **BLIND) for t in range(11, 31)])
+    assert unread is not None
+    assert (unread.healthy_seconds(), unread.is_fresh(NOW + 30)) == (9, False), "the gateway alone does not tell"
     sick = fold_health(health, "old", OBJECTIVES, [build_second("old", NOW + t, gateway_bad=15) for t in range(11, 31)])
     assert sick is not None
     assert sick.healthy_seconds() < 2
     assert sick.breached == "available"
+    later = fold_health(sick, "old", OBJECTIVES, [build_second("old", NOW + 100)])
+    assert later is not None
+    assert later.breached == "", "a breach of before a gap is history"
     well = fold_health(sick, "old", OBJECTIVES, [build_second("old", NOW + t) for t in range(31, 100)])
     assert well is not None
     assert well.healthy_seconds() > 30

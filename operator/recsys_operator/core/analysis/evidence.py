@@ -66,14 +66,16 @@ class Evidence(Observed):
     lines: tuple[Line, ...] = ()
     answers: int = 0
     """Requests that the candidate answered (or that the gateway sent it)."""
-    seen_at: float = 0.0
-    """Last second in which the candidate had requests."""
     read_at: float = 0.0
-    """Last second in which it could be read at all."""
+    """Last second in which every ready pod could be read."""
+    seen_at: float = 0.0
+    """The last of these in which the candidate had requests."""
+    quiet: int = 0
+    """How many of these there were since then: a second that nobody could read is not one without requests."""
     server_restarts: int = 0
     """Restarts of tritonserver in the candidate's pods."""
     errors: int = Field(0, ge=0)
-    """Seconds with data errors: in no count."""
+    """Seconds with data errors: what the pods said is in no count."""
 
     def line(self, name: str) -> Line:
         """The objective's line; an empty one before its first event."""
@@ -152,6 +154,11 @@ def was_read(second: VersionSecond) -> bool:
     return not second.errors and (second.pods_scraped > 0 or second.gateway_requests is not None)
 
 
+def all_read(second: VersionSecond) -> bool:
+    """Whether it says all: latency and fallbacks are counted by pods alone, and the one that is not read may be the sick one."""
+    return not second.errors and second.pods_scraped >= second.pods_expected > 0
+
+
 def _fold_second(
     evidence: Evidence,
     at: float,
@@ -162,22 +169,35 @@ def _fold_second(
     if own is None:
         return evidence.model_copy(update={"folded_until": at})
     if own.errors:
-        return evidence.model_copy(update={"folded_until": at, "errors": evidence.errors + 1})
+        evidence = evidence.model_copy(update={"errors": evidence.errors + 1})
+    own, other = _without_errors(own), _without_errors(other) if other is not None else None
     # an outage of reading takes both arms at once; a failed scrape of the candidate alone is harm
     if not was_read(own) and (other is None or not was_read(other)):
         return evidence.model_copy(update={"folded_until": at})
+    if own.errors and own.gateway_requests is None:
+        return evidence.model_copy(update={"folded_until": at})
     usable = other if other is not None and was_read(other) else None
     requests = max(own.answers, own.gateway_requests or 0)
-    return evidence.model_copy(
-        update={
-            "folded_until": at,
-            "lines": tuple(_fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
-            "answers": evidence.answers + requests,
-            "server_restarts": evidence.server_restarts + own.server_restarts,
-            "seen_at": at if requests else evidence.seen_at,
-            "read_at": at if was_read(own) else evidence.read_at,
-        }
-    )
+    change: dict[str, object] = {
+        "folded_until": at,
+        "lines": tuple(_fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
+        "answers": evidence.answers + requests,
+        "server_restarts": evidence.server_restarts + own.server_restarts,
+    }
+    if all_read(own):
+        seen = {"seen_at": at, "quiet": 0} if requests else {"quiet": evidence.quiet + 1}
+        change |= {"read_at": at, **seen}
+    return evidence.model_copy(update=change)
+
+
+def _without_errors(second: VersionSecond) -> VersionSecond:
+    """With data errors only the gateway is believed: the candidate that garbles its metrics may fail its users as well."""
+    if not second.errors or second.gateway_requests is None:
+        return second
+    return replace(
+        second, errors=(), pods_scraped=0, answers=0, model_latency=(), bad_fallbacks=0, unknown_users=0,
+        server_restarts=0,
+    )  # fmt: skip
 
 
 def _fold_line(line: Line, objective: Objective, own: VersionSecond, other: VersionSecond | None) -> Line:
@@ -214,14 +234,14 @@ def _objective_change(
 
 
 def _fold_health(health: Health | None, second: VersionSecond, objectives: Sequence[Objective]) -> Health | None:
-    if not was_read(second) or second.pods_expected == 0:
+    if not was_read(second) or second.pods_scraped == 0:
         return None if health is None else replace(health, folded_until=second.at)
     if health is None:
         health = Health(second.version, second.at, second.at, second.at)
     requests = max(second.answers, second.gateway_requests or 0)
     health = replace(health, requests=health.requests + requests, seconds=health.seconds + 1)
     if second.at - health.read_at > GAP_SECONDS:
-        health = replace(health, since=second.at, logs={})
+        health = replace(health, since=second.at, logs={}, breached="")
     logs = {
         o.name: _health_line(health.logs.get(o.name, (0, ())), o, second) for o in objectives if not o.compares_only
     }

@@ -2,8 +2,8 @@
 
     Fail                 the bad rate is above the limit, or above stable's by the margin, beyond chance
     BothBreach           above the limit, stable too, and no difference shown
-    MetricsUnavailable   the candidate cannot be read
-    NoData               it can be read and gets no requests
+    MetricsUnavailable   a ready pod of the candidate cannot be read
+    NoData               all can be read and get no requests
     Pass                 every objective's upper bounds are inside
     Undecided            none of these yet
 
@@ -25,10 +25,10 @@ FAIL_BUDGET = 0.05
 """Chance of a false Fail over a whole rollout: half for the canary, half for the bake."""
 PASS_BUDGET = 0.05
 """Chance of a false Pass over a whole rollout, spent the same way."""
-NO_DATA_SECONDS = 60.0
-"""Without a request for this long there is no data."""
+NO_DATA_SECONDS = 60
+"""Without a request in so many seconds that were read there is no data."""
 UNREADABLE_SECONDS = 10.0
-"""Without a reading for this long the metrics are unavailable."""
+"""Without a reading of all pods for this long the metrics are unavailable."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def judge(
     """The verdict on a segment.
 
     Args:
-        watched_since: since when this process looks; what came before it cannot miss.
+        watched_since: since when this process looks; what it cannot have read it does not miss (see `is_fresh`).
         alone: stable gets no traffic (weight 100), so only the objectives themselves can be shown.
         against_stable_only: stable was unhealthy at the start and the policy is Proceed; without effect where `alone`.
     """
@@ -90,6 +90,11 @@ def judge(
     weakest = max(required, key=lambda line: line.needed)
     detectable = _detectable(evidence, objectives, share)
     return Verdict("Undecided", f"{weakest.name}: {weakest.message}", lines, detectable)
+
+
+def is_fresh(evidence: Evidence, now: float) -> bool:
+    """Whether pods and requests were seen lately, by whichever process: nothing is left on older evidence."""
+    return now - evidence.read_at <= UNREADABLE_SECONDS and now - evidence.seen_at <= NO_DATA_SECONDS
 
 
 def pass_events(objectives: Sequence[Objective], alpha: float, *, alone: bool) -> int:
@@ -138,11 +143,10 @@ def _not_worse(line: Line, objective: Objective, alpha: float) -> bool:
 
 
 def _missing(evidence: Evidence, now: float, watched_since: float) -> tuple[Kind, str] | None:
-    start = max(evidence.since, watched_since)
-    if now - max(evidence.read_at, start) > UNREADABLE_SECONDS:
-        return "MetricsUnavailable", f"no reading of the candidate for more than {UNREADABLE_SECONDS:.0f} s"
-    if now - max(evidence.seen_at, start) > NO_DATA_SECONDS:
-        return "NoData", f"no request for more than {NO_DATA_SECONDS:.0f} s"
+    if now - max(evidence.read_at, evidence.since, watched_since) > UNREADABLE_SECONDS:
+        return "MetricsUnavailable", f"no reading of all ready pods for more than {UNREADABLE_SECONDS:.0f} s"
+    if evidence.quiet > NO_DATA_SECONDS:
+        return "NoData", f"no request for more than {NO_DATA_SECONDS} s"
     return None
 
 

@@ -8,7 +8,7 @@ Fail (harm.py)                               -> all traffic back
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
 from recsys_operator.core.phases.canary import elapsed, hold_is_over, left_by
-from recsys_operator.core.phases.holding import bank, bank_meanwhile, hold
+from recsys_operator.core.phases.holding import hold
 from recsys_operator.core.phases.promotion import make_stable
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.subject import state_of, verdict_of
@@ -27,9 +27,7 @@ def baking(scene: Scene, version: VersionView) -> Step | None:
     """Not over yet."""
     state = state_of(scene, version)
     left = state.policy.bake_seconds - elapsed(scene, state)
-    if left <= 0:
-        return None
-    return bank(scene, version) or Step((), max(1.0, left))
+    return Step((), max(1.0, left)) if left > 0 else None
 
 
 def undecided_final(scene: Scene, version: VersionView) -> Step | None:
@@ -95,5 +93,4 @@ def _hold_final(scene: Scene, version: VersionView, state: RolloutState, reason:
 
 
 def _paused(scene: Scene, version: VersionView) -> Step:
-    message = "it does not become stable while paused"
-    return bank_meanwhile(scene, version, wait(scene, version, scene.paused, message, 60.0))
+    return wait(scene, version, scene.paused, "it becomes stable when that is over", 60.0)

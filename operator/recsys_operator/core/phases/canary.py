@@ -10,7 +10,7 @@ Weight is raised by `promotion.start_step` alone; the rules of watch.py come fir
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
-from recsys_operator.core.phases.holding import bank, bank_meanwhile, hold
+from recsys_operator.core.phases.holding import hold
 from recsys_operator.core.phases.promotion import start_step
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.standstill import WAITS, held_for
@@ -23,7 +23,7 @@ from recsys_operator.core.world import VersionView
 
 def decide_canary(scene: Scene, version: VersionView) -> Step:
     """One canary pass."""
-    return first((*watch.SAFETY, promoted, *watch.EVIDENCE, passed, overdue, bank, waiting), scene, version)
+    return first((*watch.SAFETY, promoted, *watch.EVIDENCE, passed, overdue, waiting), scene, version)
 
 
 def promoted(scene: Scene, version: VersionView) -> Step | None:
@@ -91,7 +91,7 @@ def advance(scene: Scene, version: VersionView, state: RolloutState, index: int,
     """Raise to a later step, if weight may be raised and the pods for it are ready."""
     if (stop := scene.stop(by_person=by == "Promote")) is not None:
         message = f"{stop.words}no weight is raised; rollbacks still happen"
-        return bank_meanwhile(scene, version, wait(scene, version, stop.reason, message, 60.0))
+        return wait(scene, version, stop.reason, message, 60.0)
     weight = state.steps[index].weight
     if not scene.is_ready(version.name, scene.needed(state, weight)):
         message = f"{scene.needed(state, weight)} ready pods are needed for {weight} %"
@@ -128,4 +128,4 @@ def _last_wait(scene: Scene, version: VersionView, state: RolloutState, message:
     left = 2 * state.policy.hold_limit_seconds - held_for(scene, state)
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reasons.SCALING, message)
-    return bank_meanwhile(scene, version, Step((), min(left, 5.0)))
+    return Step((), min(left, 5.0))

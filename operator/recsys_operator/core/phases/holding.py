@@ -1,12 +1,12 @@
 """Keep the weight and wait: for data, for the gateway, for people; and write down the evidence meanwhile."""
 
 from recsys_operator.core import reasons
-from recsys_operator.core.analysis.verdicts import Verdict
+from recsys_operator.core.analysis.verdicts import Verdict, is_fresh
 from recsys_operator.core.phases.rollback import end_rollout
-from recsys_operator.core.phases.standstill import WAITS, held_for
+from recsys_operator.core.phases.standstill import ABSENT, WAITS, began, held_for
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, keep, move
-from recsys_operator.core.rollout_state import RolloutState
+from recsys_operator.core.rollout_state import MAX_PODS, RolloutState
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import VersionView
 
@@ -17,18 +17,17 @@ MISSING = frozenset({"NoData", "MetricsUnavailable"})
 
 
 def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, message: str) -> Step:
-    """Keep the weight and wait; after holdLimitSeconds the version is RolledBack."""
+    """Keep the weight and wait; after holdLimitSeconds the version is RolledBack, however often the reason changed."""
     limit = state.policy.hold_limit_seconds
     if state.hold_reason != reason or state.hold_since is None:
-        # one wait for people or pods may turn into another, but never lasts longer for it
-        goes_on = state.hold_reason in WAITS and reason in WAITS
-        since = state.hold_since if goes_on and state.hold_since is not None else scene.now
-        held = _counted(scene, state).changed(hold_reason=reason, hold_since=since)
+        since = scene.now if (known := _goes_on(scene, state, reason)) is None else known
+        clock = {"waiting_since" if reason in WAITS else "missing_since": since}
+        held = _counted(scene, state).changed(hold_reason=reason, hold_since=scene.now, **clock)
         return Step((move(scene, version, version.status.phase, reason, message, state=held),), 1.0)
     left = limit - held_for(scene, state)
     if left <= 0:
         return end_rollout(scene, version, "RolledBack", reason, f"{message}; not over after {limit} s")
-    return bank_meanwhile(scene, version, Step((), left))
+    return Step((), left)
 
 
 def data_missing(scene: Scene, version: VersionView) -> Step | None:
@@ -39,7 +38,7 @@ def data_missing(scene: Scene, version: VersionView) -> Step | None:
     state = state_of(scene, version)
     verdict = verdict_of(scene, version)
     if verdict.kind not in MISSING:
-        return _data_is_back(scene, version, state)
+        return _not_seen_again(scene, version, state) or _data_is_back(scene, version, state)
     policy = state.policy.on_no_data if verdict.kind == "NoData" else state.policy.on_metrics_unavailable
     if policy == "Rollback":
         return end_rollout(scene, version, "RolledBack", verdict.kind, verdict.message, verdict=verdict.kind)
@@ -53,7 +52,7 @@ def clock_not_started(scene: Scene, version: VersionView) -> Step | None:
         return None
     route, evidence = scene.world.route, scene.memory.evidence
     if route is not None and route.accepted and evidence is not None and evidence.answers > 0:
-        return Step((keep(version, state.changed(clock_start=scene.now, hold_reason="", hold_since=None)),), 1.0)
+        return Step((keep(version, state.unheld(clock_start=scene.now)),), 1.0)
     patient = state.segment_at + PATIENCE_SECONDS - scene.now
     if route is not None and not route.accepted:
         if patient > 0:
@@ -63,26 +62,27 @@ def clock_not_started(scene: Scene, version: VersionView) -> Step | None:
 
 
 def bank(scene: Scene, version: VersionView) -> Step | None:
-    """Write the evidence into status at most every 15 s, and only while it grows."""
+    """Write the evidence into status at most every 15 s and only while it grows, whatever is waited for; new pods at once."""
     state, evidence = state_of(scene, version), scene.memory.evidence
     if evidence is None or evidence.segment != state.segment or state.weight == 0:
         return None
+    pods = _with_newborn(scene, version, state)
     known = state.banked.answers if state.banked is not None else 0
-    due = state.banked_at + BANK_SECONDS - scene.now
-    if evidence.answers == known:
+    due = evidence.answers != known and scene.now >= state.banked_at + BANK_SECONDS
+    if not due and pods == state.pods:
         return None
-    if due > 0:
-        return Step((), due)
-    return Step((keep(version, with_evidence(scene, state, verdict_of(scene, version))),), BANK_SECONDS)
+    written = with_evidence(scene, state, verdict_of(scene, version)).changed(pods=pods)
+    return Step((keep(version, written),), BANK_SECONDS)
 
 
-def bank_meanwhile(scene: Scene, version: VersionView, waits: Step) -> Step:
-    """A wait, with the evidence written while it grows: whoever is to decide reads it in status."""
-    banked = None if waits.acts else bank(scene, version)
-    if banked is None:
-        return waits
-    after = [seconds for seconds in (waits.after, banked.after) if seconds is not None]
-    return Step(banked.acts, min(after, default=None))
+def _with_newborn(scene: Scene, version: VersionView, state: RolloutState) -> dict[str, int]:
+    """Restarts of the pods that are watched, with those that became ready under weight."""
+    born = {pod.uid: pod.restarts for pod in scene.ready_pods(version.name) if pod.uid not in state.pods}
+    if not born:
+        return state.pods
+    there = {pod.uid for pod in scene.pods(version.name)}
+    kept = {uid: restarts for uid, restarts in state.pods.items() if uid in there}
+    return dict([*kept.items(), *born.items()][:MAX_PODS])
 
 
 def with_evidence(scene: Scene, state: RolloutState, verdict: Verdict) -> RolloutState:
@@ -92,12 +92,38 @@ def with_evidence(scene: Scene, state: RolloutState, verdict: Verdict) -> Rollou
     )
 
 
+def _goes_on(scene: Scene, state: RolloutState, reason: str) -> float | None:
+    """Since when it waits already; None where the wait begins now."""
+    return None if reason in ABSENT and _seen_again(scene, state) else began(state, reason)
+
+
+def _seen_again(scene: Scene, state: RolloutState) -> bool:
+    """Whether requests were seen since data was missing: metrics that come back without any are half of it."""
+    since, evidence = began(state, "NoData"), scene.memory.evidence
+    started = state.clock_start is not None
+    return started and since is not None and evidence is not None and evidence.seen_at > since
+
+
+def _not_seen_again(scene: Scene, version: VersionView, state: RolloutState) -> Step | None:
+    """A new process misses nothing yet, but what it has not seen is not back, and no step is left on what another one saw."""
+    evidence = scene.memory.evidence
+    if evidence is None:
+        return None
+    seen_at = {"NoData": evidence.seen_at, "MetricsUnavailable": evidence.read_at}.get(state.hold_reason)
+    if seen_at is not None and state.hold_since is not None and seen_at <= state.hold_since:
+        return hold(scene, version, state, state.hold_reason, "nothing has come back")
+    if state.clock_start is None or is_fresh(evidence, scene.now):
+        return None
+    return Step((), 1.0)
+
+
 def _data_is_back(scene: Scene, version: VersionView, state: RolloutState) -> Step | None:
-    if state.hold_reason not in MISSING | {reasons.ROUTE_NOT_ACCEPTED}:
+    if state.hold_reason not in ABSENT:
         return None
     if state.hold_reason == reasons.ROUTE_NOT_ACCEPTED and scene.world.route and not scene.world.route.accepted:
         return None
-    freed = _counted(scene, state).changed(hold_reason="", hold_since=None)
+    since = None if _seen_again(scene, state) else began(state, state.hold_reason)
+    freed = _counted(scene, state).changed(hold_reason="", hold_since=None, missing_since=since)
     message = f"step {state.current.name}: {state.weight} % of the users" if state.current is not None else ""
     return Step((move(scene, version, version.status.phase, reasons.STEP, message, state=freed),), 1.0)
 

@@ -2,8 +2,8 @@
 
 from recsys_api.run_spec import PrepareResult
 from recsys_operator.core import reasons
-from recsys_operator.core.phases.stages import StageRun, attempt_of, run_stage
-from recsys_operator.core.records import Step, announce, move, wait
+from recsys_operator.core.phases.stages import StageRun, attempt_of, no_job, run_stage
+from recsys_operator.core.records import Step, announce, move
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import VersionView
 
@@ -14,7 +14,7 @@ AUTOMATIC = ("schedule/", "drift/", "action/")
 def decide_pending(scene: Scene, version: VersionView) -> Step:
     """Pending -> Preparing."""
     if scene.suspended:
-        return wait(scene, version, reasons.SUSPENDED, "no Job is started while spec.suspend is true", 60.0)
+        return no_job(scene, version)
     run = _run(scene, version)
     started = move(scene, version, "Preparing", reasons.PREPARING, "the data is validated and becomes a snapshot")
     return Step((started, run.start()), 10.0)

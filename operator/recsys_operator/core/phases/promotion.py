@@ -139,9 +139,9 @@ def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int,
     spend = Spend(segment=segment, part=part, alpha=segment_alpha(FAIL_BUDGET, ordinal))
     pods = {pod.uid: pod.restarts for pod in scene.ready_pods(version.name)[:MAX_PODS]}
     seconds = expected_seconds(scene, state, step.weight)
-    return state.changed(
+    return state.unheld(
         step=index, weight=step.weight, segment=segment, segment_at=scene.now, clock_start=None, held_seconds=0.0,
-        hold_reason="", hold_since=None, ledger=(*state.ledger, spend), pods=pods, parked_since=None,
+        ledger=(*state.ledger, spend), pods=pods, parked_since=None,
         banked=Evidence(version=version.name, segment=segment, since=scene.now + SETTLE_SECONDS), banked_at=scene.now,
         verdict="", verdict_message="", left=(*state.left, left) if left is not None else state.left,
         underpowered=seconds is not None and seconds > step.max_seconds,
@@ -154,8 +154,8 @@ def _settled(
     evidence = scene.memory.evidence
     # users that it did not have yet are a newer intent than any earlier lowering that the route may still speak of
     newer = 1 if scene.weight_of(version.name) < 100 else 0
-    done = state.changed(
-        weight=0, segment=state.segment + newer, hold_reason="", hold_since=None, parked_since=None, clock_start=None,
+    done = state.unheld(
+        weight=0, segment=state.segment + newer, parked_since=None, clock_start=None,
         left=(*state.left, left) if left is not None else state.left,
         banked=evidence if evidence is not None and evidence.segment == state.segment else state.banked,
         verdict="Pass" if left is not None and left.by == "Pass" else state.verdict,

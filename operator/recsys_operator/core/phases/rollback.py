@@ -103,9 +103,8 @@ def park(
         route = route_down(scene, version, state.segment, verdict=reason, reason=reason, outcome="Parked")
     if route is None:
         return wait(scene, version, reasons.NO_FALLBACK, f"{message}; there is no version to fall back to", 30.0)
-    parked = state.changed(
-        weight=0, step=-1, clock_start=None, held_seconds=0.0, hold_reason="", hold_since=None, banked=None,
-        parked_since=scene.now, ready_at=None, promoted=False,
+    parked = state.unheld(
+        weight=0, step=-1, clock_start=None, held_seconds=0.0, banked=None, parked_since=scene.now, ready_at=None, promoted=False,
         strikes=state.strikes + (reason == reasons.CANDIDATE_NOT_READY),
         breaches=state.breaches + (reason == reasons.BOTH_BREACH),
         verdict="BothBreach" if reason == reasons.BOTH_BREACH else "",
@@ -156,8 +155,8 @@ def is_stale(scene: Scene, version: VersionView, state: RolloutState | None) -> 
 def _ended(scene: Scene, state: RolloutState, reason: str, message: str, verdict: str) -> RolloutState:
     evidence = scene.memory.evidence
     banked = evidence if evidence is not None and evidence.segment == state.segment else state.banked
-    ended = state.changed(
-        weight=0, clock_start=None, hold_reason="", hold_since=None, parked_since=None, banked=banked,
+    ended = state.unheld(
+        weight=0, clock_start=None, parked_since=None, banked=banked,
         verdict=verdict if verdict in ("Fail", "BothBreach", "NoData", "MetricsUnavailable", "Undecided") else "",
         verdict_message=message,
     )  # fmt: skip

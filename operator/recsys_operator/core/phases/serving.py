@@ -28,6 +28,9 @@ def decide_serving(scene: Scene, version: VersionView) -> Step:
         return Step((), 2.0)
     assert template is not None
     minimum = _minimum(scene, version, replicas)
+    if serving is not None and scene.model.spec is None and (serving.has_autoscaler or serving.replicas >= replicas):
+        # sizes and autoscaling of the newest version's spec are those of another day
+        return Step()
     if serving is not None and serving.revision == template.revision and _fits(scene, version, replicas, minimum):
         return Step()
     return Step((EnsureServing(version.name, replicas, minimum),), 5.0)

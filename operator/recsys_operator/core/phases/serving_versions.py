@@ -85,8 +85,10 @@ def older_one(scene: Scene, version: VersionView) -> Step | None:
 
 
 def expired(scene: Scene, version: VersionView) -> Step | None:
-    """previous.seconds are over; not while a rollout runs."""
-    seconds = scene.spec.rollout.previous.seconds if scene.spec is not None else 86400
+    """previous.seconds are over; not while a rollout runs, and not where nobody can read how many they are."""
+    if scene.model.spec is None:
+        return Step((), 60.0)
+    seconds = scene.model.spec.rollout.previous.seconds
     left = clock.to_seconds(version.status.phase_since, scene.now) + seconds - scene.now
     if left > 0:
         return Step((), left)

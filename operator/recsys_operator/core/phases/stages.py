@@ -64,13 +64,20 @@ def run_stage(scene: Scene, version: VersionView, run: StageRun) -> Step | Resul
     job = find_job(scene, run.start())
     if job is None:
         if scene.suspended:
-            return wait(scene, version, reasons.SUSPENDED, "no Job is started while spec.suspend is true", 60.0)
+            return no_job(scene, version)
         return Step((run.start(),), GONE_SECONDS)
     if job.complete:
         return _read(scene, version, run, job)
     if job.failed:
         return _fail(scene, version, run, job)
     return _watch(scene, version, job)
+
+
+def no_job(scene: Scene, version: VersionView) -> Step:
+    """Suspended: say why no Job is started."""
+    readable = scene.suspended == reasons.SUSPENDED
+    words = "while spec.suspend is true" if readable else "before the spec is valid again"
+    return wait(scene, version, scene.suspended, f"no Job is started {words}", 60.0)
 
 
 def _read(scene: Scene, version: VersionView, run: StageRun, job: JobView) -> Step | Result:
@@ -143,7 +150,7 @@ def _watch(scene: Scene, version: VersionView, job: JobView) -> Step:
         return wait(scene, version, reasons.UNSCHEDULABLE, job.unschedulable, after)
     if job.waiting:
         return wait(scene, version, reasons.WAITING, job.waiting, after)
-    if version.status.reason in (reasons.UNSCHEDULABLE, reasons.WAITING, reasons.SUSPENDED):
+    if version.status.reason in (reasons.UNSCHEDULABLE, reasons.WAITING, reasons.SUSPENDED, reasons.INVALID_SPEC):
         return wait(scene, version, version.status.phase, f"Job {job.name} is running", after)
     return Step((), after)
 

@@ -13,6 +13,8 @@ from recsys_operator.core.world import VersionView
 
 WAITS = frozenset({reasons.UNDECIDED, reasons.APPROVAL, reasons.TOO_FEW_SAMPLES, reasons.SCALING})
 """For people or pods, under weight."""
+ABSENT = frozenset({reasons.NO_DATA, reasons.METRICS_UNAVAILABLE, reasons.ROUTE_NOT_ACCEPTED})
+"""For data or the gateway, under weight."""
 STANDS_STILL = WAITS | {reasons.NOT_READY_YET, reasons.STABLE_HEALTH}
 
 
@@ -21,7 +23,7 @@ def limits_stand_still(scene: Scene, version: VersionView) -> Step | None:
     state = state_of(scene, version)
     baking = version.status.phase == "Baking"
     stopped = scene.stop(by_person=baking or asked_for(scene, version, state)) is not None
-    counts = state.parked or state.hold_reason in STANDS_STILL
+    counts = state.parked or state.hold_reason in STANDS_STILL or state.waiting_since is not None
     if stopped == (state.stopped_since is not None) or (stopped and not counts):
         return None
     changed = state.changed(stopped_since=scene.now) if stopped else go_on(scene, state)
@@ -41,19 +43,27 @@ def waited(scene: Scene, state: RolloutState, since: float | None) -> float:
     return max(0.0, until - since)
 
 
+def began(state: RolloutState, reason: str) -> float | None:
+    """When the wait that a reason stands for began, whatever it was called since; None where there is none."""
+    since = state.waiting_since if reason in WAITS else state.missing_since if reason in ABSENT else None
+    group = next((group for group in (WAITS, ABSENT) if reason in group), frozenset({reason}))
+    # a state of before these fields has its reason's own start alone
+    return state.hold_since if since is None and state.hold_reason in group else since
+
+
 def held_for(scene: Scene, state: RolloutState) -> float:
-    """Seconds of the hold that count toward its limit."""
+    """Seconds of the hold, and of those that it goes on from, that count toward its limit."""
+    since = began(state, state.hold_reason)
     if state.hold_reason in STANDS_STILL:
-        return waited(scene, state, state.hold_since)
-    return scene.now - state.hold_since if state.hold_since is not None else 0.0
+        return waited(scene, state, since)
+    return scene.now - since if since is not None else 0.0
 
 
 def go_on(scene: Scene, state: RolloutState) -> RolloutState:
     """The stop is over: its seconds are in no wait."""
     stop = state.stopped_since if state.stopped_since is not None else scene.now
-    moved = {
-        name: since + scene.now - max(since, stop)
-        for name, since in (("parked_since", state.parked_since), ("hold_since", state.hold_since))
-        if since is not None and (name == "parked_since" or state.hold_reason in STANDS_STILL)
-    }
+    clocks = {"parked_since": state.parked_since, "waiting_since": state.waiting_since}
+    if state.hold_reason in STANDS_STILL:
+        clocks["hold_since"] = state.hold_since
+    moved = {name: since + scene.now - max(since, stop) for name, since in clocks.items() if since is not None}
     return state.changed(stopped_since=None, **moved)

@@ -1,7 +1,8 @@
 """Rules that canary and bake share, in order: everything that takes weight away or keeps it where it is.
 
-    stale record -> found lowered -> superseded or pinned elsewhere -> pods not ready -> Fail -> BothBreach
-    -> nothing may be raised (or may again) -> parked -> route as intended -> data missing -> clock not started
+    stale record -> found lowered -> stable taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
+    -> BothBreach -> nothing may be raised (or may again) -> parked -> route as intended -> evidence written down
+    -> data missing -> clock not started
 
 After these, canary.py and bake.py decide whether a step may be left.
 """
@@ -9,7 +10,7 @@ After these, canary.py and bake.py decide whether a step may be left.
 from recsys_operator.core import reasons
 from recsys_operator.core.decision import EnsureRoute
 from recsys_operator.core.phases.harm import both_breach, failed, pods_not_ready
-from recsys_operator.core.phases.holding import clock_not_started, data_missing
+from recsys_operator.core.phases.holding import bank, clock_not_started, data_missing
 from recsys_operator.core.phases.parking import parked
 from recsys_operator.core.phases.promotion import intent_of, make_stable, raise_route, renew
 from recsys_operator.core.phases.rollback import end_rollout, is_stale, recover
@@ -44,6 +45,14 @@ def second_candidate(scene: Scene, version: VersionView) -> Step | None:
         return None
     done = move(scene, version, "Superseded", reasons.OVERTAKEN, f"{scene.candidate.name} is rolled out")
     return Step((done,), 1.0)
+
+
+def stable_taken_back(scene: Scene, version: VersionView) -> Step | None:
+    """Stable was rolled back as this rollout began: nobody is sent back there, and there is nothing to compare with."""
+    recorded = scene.version(state_of(scene, version).stable)
+    if recorded is None or not recorded.status.quarantined:
+        return None
+    return end_rollout(scene, version, "Superseded", reasons.REQUESTED, f"{recorded.name} was rolled back")
 
 
 def superseded(scene: Scene, version: VersionView) -> Step | None:
@@ -86,8 +95,8 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
 
 
 SAFETY = (
-    stale, unreadable, found_lowered, second_candidate, superseded, pods_not_ready, failed, both_breach, limits_stand_still,
-    parked, pinned_here, route_follows,
+    stale, unreadable, found_lowered, second_candidate, stable_taken_back, superseded, pods_not_ready, failed, both_breach,
+    limits_stand_still, parked, pinned_here, route_follows, bank,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
 
