@@ -189,7 +189,9 @@ class VersionSecond:
     restarts: int = 0
     """Containers that restarted within the second."""
     answers: int = 0
-    """Recommend requests answered, whatever the source."""
+    """Recommend requests that got items, whatever the source."""
+    failures: int = 0
+    """Those that a pod failed (5xx)."""
     model_latency: tuple[int, ...] = ()
     """Answers of the model per published bucket (telemetry.LATENCY_BUCKETS_MILLISECONDS), the last one above all bounds."""
     bad_fallbacks: int = 0

@@ -137,6 +137,7 @@ def test_the_fallback_objective_is_always_there_and_can_only_be_tightened() -> N
         (build_second("v", NOW, gateway_requests=30, gateway_bad=7), (30, 7)),
         (build_second("v", NOW, gateway_requests=None, gateway_bad=None), (20, 0)),
         (build_second("v", NOW, gateway_requests=None, pods_scraped=3, restarts=1), (22, 2)),
+        (build_second("v", NOW, gateway_requests=None, gateway_bad=None, failures=5), (25, 5)),
     ],
 )
 def test_availability_comes_from_the_gateway_or_from_the_harm_that_can_be_seen(

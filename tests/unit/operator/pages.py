@@ -11,8 +11,11 @@ def page(
     slow: int = 0,
     started: float = 1.0,
     server_restarts: int = 0,
+    wrong: int = 0,
+    failed: int = 0,
 ) -> str:
-    """A serving pod's page: `model` answers, `slow` of them between 50 and 75 ms, the others under 1 ms."""
+    """A serving pod's page: `model` answers, `slow` of them between 50 and 75 ms, the others under 1 ms; `wrong` requests
+    that were refused, `failed` ones that the pod failed."""
     bounds = [bound / 1000 for bound in LATENCY_BUCKETS_MILLISECONDS]
     total = 'recsys_requests_total{code="200"'
     lines = [
@@ -22,6 +25,10 @@ def page(
         f'{total},fallback_reason="Deadline",source="Popularity",version="v"}} {deadline}.0',
         f'{total},fallback_reason="UnknownUser",source="Popularity",version="v"}} {unknown}.0',
     ]
+    for code, count in ((400, wrong), (500, failed)):
+        lines.append(
+            f'recsys_requests_total{{code="{code}",fallback_reason="None",source="None",version="v"}} {count}.0'
+        )
     for bound in bounds:
         count = model - slow if bound < 0.075 else model
         lines.append(f'recsys_request_seconds_bucket{{le="{bound}",source="Model",version="v"}} {count}.0')

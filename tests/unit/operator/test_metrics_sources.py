@@ -30,6 +30,18 @@ def test_a_page_becomes_counters() -> None:
     assert counters.errors == ()
 
 
+def test_requests_that_were_refused_are_no_answers_and_those_that_failed_are_told_apart() -> None:
+    """Callers who send what is wrong would dilute the share of fallbacks."""
+    counters = counters_of_page(page(10, deadline=2, wrong=90, failed=3))
+    assert (counters.answers, counters.failures) == (12, 3)
+    increments = PodIncrements()
+    increments.advance("p", counters)
+    delta, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=5)))
+    assert (delta.answers, delta.failures) == (1, 2)
+    fallen, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=4)))
+    assert fallen.errors
+
+
 MODEL_SERIES = 'source="Model",version="v"}'
 
 

@@ -25,6 +25,9 @@ class PodCounters:
     started: float = 0.0
     """recsys_process_start_seconds: another value is another process."""
     answers: int = 0
+    """Requests that got items. Those that were refused (4xx) are nobody's harm and would dilute the share of fallbacks."""
+    failures: int = 0
+    """Requests that the process failed (5xx)."""
     latency: tuple[int, ...] = (0,) * (BOUNDS + 1)
     """Answers of the model per published bucket (not cumulative), the last one above all bounds."""
     bad_fallbacks: int = 0
@@ -36,7 +39,7 @@ class PodCounters:
 
 def counters_of_page(text: str) -> PodCounters:
     """The counters of a page. What is not a count (NaN, negative, twice) becomes `errors`, never a number."""
-    answers, bad, unknown, server_restarts, started = 0, 0, 0, 0, 0.0
+    answers, failures, bad, unknown, server_restarts, started = 0, 0, 0, 0, 0, 0.0
     cumulative = [0] * (BOUNDS + 1)
     seen: set[tuple[object, ...]] = set()
     errors: list[str] = []
@@ -54,7 +57,9 @@ def counters_of_page(text: str) -> PodCounters:
             elif name == _BUCKET:
                 if labels.get("source") == telemetry.MODEL_SOURCE:
                     cumulative[_bucket(labels)] += int(value)
-            else:
+            elif labels.get("code", "").startswith("5"):
+                failures += int(value)
+            elif labels.get("code") == "200":
                 answers += int(value)
                 bad += int(value) if labels.get("fallback_reason") in telemetry.BAD_FALLBACKS else 0
                 unknown += int(value) if labels.get("fallback_reason") == UNKNOWN else 0
@@ -63,7 +68,7 @@ def counters_of_page(text: str) -> PodCounters:
     if not seen:
         errors.append("no recsys metrics on the page")
     latency = tuple(b - a for a, b in zip([0, *cumulative], cumulative, strict=False))
-    return PodCounters(started, answers, latency, bad, unknown, server_restarts, tuple(errors[:5]))
+    return PodCounters(started, answers, failures, latency, bad, unknown, server_restarts, tuple(errors[:5]))
 
 
 class PodIncrements:
@@ -83,12 +88,13 @@ class PodIncrements:
         delta = PodCounters(
             now.started,
             now.answers - before.answers,
+            now.failures - before.failures,
             tuple(b - a for a, b in zip(before.latency, now.latency, strict=True)),
             now.bad_fallbacks - before.bad_fallbacks,
             now.unknown_users - before.unknown_users,
             now.server_restarts - before.server_restarts,
         )
-        counts = (delta.answers, delta.bad_fallbacks, delta.unknown_users, delta.server_restarts)
+        counts = (delta.answers, delta.failures, delta.bad_fallbacks, delta.unknown_users, delta.server_restarts)
         if min(*counts, *delta.latency) < 0:
             return PodCounters(errors=("a counter fell without a restart of its process",)), False
         return delta, False

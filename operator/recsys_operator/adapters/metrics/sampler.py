@@ -206,7 +206,7 @@ class Sampler:
         return VersionSecond(
             at=at, version=version, pods_expected=len(ready), pods_scraped=len(scraped),
             restarts=sum(_restarts(entry.restarts, pod, pod.uid in renewed) for pod in pods),
-            answers=sum(delta.answers for delta in deltas),
+            answers=sum(delta.answers for delta in deltas), failures=sum(delta.failures for delta in deltas),
             model_latency=tuple(map(sum, zip(*(delta.latency for delta in deltas), strict=True))),
             bad_fallbacks=sum(delta.bad_fallbacks for delta in deltas),
             unknown_users=sum(delta.unknown_users for delta in deltas),

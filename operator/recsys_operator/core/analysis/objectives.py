@@ -59,10 +59,10 @@ def count_events(objective: Objective, second: VersionSecond) -> tuple[int, int]
 
 
 def _availability(second: VersionSecond) -> tuple[int, int]:
-    """At the gateway where it can say; else restarts and failed scrapes of ready pods are the harm that can be seen."""
+    """At the gateway where it can say; else what pods failed, restarts and failed scrapes of ready pods are the harm that is seen."""
     if second.gateway_requests is not None:
         return second.gateway_requests, min(second.gateway_bad or 0, second.gateway_requests)
-    harm = max(0, second.pods_expected - second.pods_scraped) + second.restarts
+    harm = max(0, second.pods_expected - second.pods_scraped) + second.restarts + second.failures
     return second.answers + harm, harm
 
 
