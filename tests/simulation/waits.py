@@ -11,6 +11,7 @@ from recsys_operator.core.rollout_state import read_state
 from recsys_operator.core.world import VersionView
 
 SLACK_SECONDS = 2.0
+READY, UNREADY = "Warming, ready", "Warming, not ready"
 
 
 @dataclass
@@ -20,17 +21,18 @@ class Waits:
     cluster: Cluster
     promoted: set[str]
     """Versions that a Promote named: windows do not stop them."""
-    seconds: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """Version -> (what it waits for, since how many seconds that count)."""
+    seconds: dict[str, tuple[str, dict[str, float]]] = field(default_factory=dict)
+    """Version -> what it waits for, and how many seconds of what count: not ready begins anew, ready goes on."""
 
     def count(self) -> None:
         """One more second; in doubt it counts."""
         spec = self._spec
         closed = spec is not None and windows.closed(spec.rollout.windows, self.cluster.now) is not None
         for version in self.cluster.versions.values():
-            what, counted = self._what(version), self.seconds.get(version.name, ("", 0.0))
-            before = counted[1] if counted[0] == what else 0.0
-            self.seconds[version.name] = (what, before + (not self._is_stopped(version, closed)))
+            what, (last, counted) = self._what(version), self.seconds.get(version.name, ("", {}))
+            known = counted if what == last or {what, last} == {READY, UNREADY} else {}
+            before = 0.0 if what != last and what != READY else known.get(what, 0.0)
+            self.seconds[version.name] = what, {**known, what: before + (not self._is_stopped(version, closed))}
 
     def before(self, act: acts.Act) -> None:
         """A limit that ends a version was reached by what counts."""
@@ -38,8 +40,8 @@ class Waits:
         if version is None or not isinstance(act, acts.RecordVersion):
             return
         limit = self._limit(version, act)
-        what, counted = self.seconds.get(version.name, ("", 0.0))
-        assert limit is None or counted >= limit - SLACK_SECONDS, (
+        what, counted = self.seconds.get(version.name, ("", {}))
+        assert limit is None or counted.get(what, 0.0) >= limit - SLACK_SECONDS, (
             f"9: {version.name} ends as {act.status.phase} ({act.status.reason}) after {counted} of {limit} s of {what}"
         )
 
@@ -60,7 +62,7 @@ class Waits:
             return "parked" if state is not None and state.parked else version.status.phase
         serving = self.cluster.serving.get(version.name)
         ready = serving is not None and self.cluster.ready(version.name) >= serving.replicas
-        return "Warming, ready" if ready else "Warming, not ready"
+        return READY if ready else UNREADY
 
     def _is_stopped(self, version: VersionView, closed: bool) -> bool:
         model, spec = self.cluster.model, self._spec

@@ -48,6 +48,8 @@ class RolloutState(Observed):
     """When the version's pods were first wanted (seconds since the epoch)."""
     ready_at: float | None = None
     """Since when all its pods are ready, before the first weight."""
+    watched_seconds: float = 0.0
+    """For how long stable was waited for while they had been ready before."""
     step: int = -1
     """Index into policy.steps; -1 before the first weight."""
     weight: int = Field(0, ge=0, le=100)

@@ -105,6 +105,18 @@ def test_a_pod_that_blinks_after_a_long_wait_has_its_time_to_be_ready_again(afte
     assert (status.phase, status.reason) == (phase, "NotReadyYet" if phase == "Warming" else "NotReadyInTime")
 
 
+def test_pods_that_blink_do_not_keep_a_version_waiting_for_a_sick_stable_for_ever() -> None:
+    rollout, phases = warming(), []
+    for second in range(0, 200, 10):
+        pods = {} if second % 20 else unready(rollout)
+        status = play(rollout, [(second, OPEN, answers(rollout, NOW + second, **SICK))], **pods)
+        rollout = replace(rollout, state=state_of(status))
+        phases.append(status.phase)
+        if status.phase != "Warming":
+            break
+    assert (phases[-1], len(phases)) == ("Superseded", 8), phases
+
+
 def test_a_version_that_is_judged_again_has_all_its_time_to_be_ready_after_it() -> None:
     rollout = warming(started_at=NOW - 5000, ready_at=None)
     key = identity.evaluation_key(OPEN.evaluation, rollout.stable.name)

@@ -117,7 +117,10 @@ def not_ready(scene: Scene, version: VersionView) -> Step | None:
     limit = scene.spec.serving.ready_deadline_seconds if scene.spec is not None else 600
     message = f"{needed} ready pods are needed{words}"
     if state.ready_at is not None:
-        lost = state.changed(ready_at=None, hold_reason=reasons.NOT_READY_YET, hold_since=scene.now)
+        watched = waited(scene, state, _since(state))
+        lost = state.changed(
+            ready_at=None, watched_seconds=watched, hold_reason=reasons.NOT_READY_YET, hold_since=scene.now
+        )
         return Step((move(scene, version, "Warming", reasons.NOT_READY_YET, message, state=lost),), limit)
     left = limit - waited(scene, state, _since(state))
     if left <= 0:
@@ -132,7 +135,8 @@ def note_ready(scene: Scene, version: VersionView) -> Step | None:
     state = state_of(scene, version)
     if state.ready_at is not None:
         return None
-    ready = state.changed(ready_at=scene.now, hold_reason=reasons.STABLE_HEALTH, hold_since=scene.now)
+    since = scene.now - state.watched_seconds
+    ready = state.changed(ready_at=scene.now, hold_reason=reasons.STABLE_HEALTH, hold_since=since)
     return Step((move(scene, version, "Warming", reasons.STABLE_HEALTH, "ready and warm", state=ready),), 0.0)
 
 
