@@ -30,6 +30,8 @@ class People:
     """A value with Rollback, versions that were rolled back before it, events before it."""
     plan: list[tuple[float, str]] = field(default_factory=list)
     """Times and values of annotations to come."""
+    missed: bool = False
+    """The operator was down since the last annotation."""
     overruled: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Promote of a version that waits for a person -> (version, segment)."""
 
@@ -65,6 +67,10 @@ class People:
         if self.cluster.model is None:
             return
         changed = value != self.cluster.model.annotations.get("recsys.dev/action")
+        if self.missed and value == self.cluster.model.status.last_action:
+            # values that came and went while nobody looked leave no trace: this one is the last that was seen
+            changed = False
+        self.missed = False
         self.cluster.annotate(value)
         if changed and value.startswith("Rollback"):
             self.annotated = (value, self._rolled_back(), len(self.cluster.events))
@@ -87,8 +93,9 @@ class People:
                 del self.rollbacks[uid]
             elif self.steady and not down:
                 assert self.cluster.now - at < 5, "11: a rollback was asked for and did not happen"
-        if not down:
-            self._check_annotation()
+        if down:
+            self.annotated, self.missed = None, True
+        self._check_annotation()
         self._check_promotes()
 
     def _create(self, verb: str, version: str) -> None:
