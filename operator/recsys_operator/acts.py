@@ -272,5 +272,5 @@ class ActExecutor:
 
     def _know_version(self, run: Pass, manifest: Manifest) -> None:
         view = view_of_version(manifest)
-        if view is not None:
+        if not isinstance(view, str):
             run.versions[view.name] = view

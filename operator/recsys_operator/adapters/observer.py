@@ -50,13 +50,14 @@ class Observer:
         manifest = self._cache.get("RecommenderModel", namespace, name)
         model = self._cache.view(manifest, view_of_model) if manifest is not None else None
         of_model = self._cache.of_model
-        versions = (self._cache.view(item, view_of_version) for item in of_model(namespace, name, "ModelVersion"))
+        versions = [self._cache.view(item, view_of_version) for item in of_model(namespace, name, "ModelVersion")]
         actions = (self._cache.view(item, view_of_action) for item in of_model(namespace, name, "ModelAction"))
         pods = of_model(namespace, name, "Pod")
         key = f"{namespace}/{name}"
         return World(
             namespace=namespace, name=name, model=model,
-            versions=tuple(version for version in versions if version is not None),
+            versions=tuple(version for version in versions if not isinstance(version, str)),
+            unreadable=tuple(version for version in versions if isinstance(version, str)),
             actions=tuple(action for action in actions if action is not None),
             jobs=self._observe_jobs(of_model(namespace, name, "Job"), pods),
             serving=self._observe_serving(namespace, name),

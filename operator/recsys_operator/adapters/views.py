@@ -44,10 +44,11 @@ def seconds_of(timestamp: str | None) -> float:
 
 
 def view_of_model(manifest: Manifest) -> ModelView:
-    """A RecommenderModel; a spec that does not parse is told by `invalid`."""
+    """A RecommenderModel; a spec that does not parse is told by `invalid`, a status by `unreadable`."""
     metadata = manifest["metadata"]
     spec: RecommenderModelSpec | None = None
     invalid = ""
+    status = _status(RecommenderModelStatus, manifest)
     try:
         spec = RecommenderModelSpec.model_validate(manifest.get("spec") or {})
     except ValidationError as error:
@@ -55,36 +56,43 @@ def view_of_model(manifest: Manifest) -> ModelView:
     return ModelView(
         namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"],
         resource_version=metadata["resourceVersion"], generation=metadata.get("generation", 0),
-        spec=spec, status=_status(RecommenderModelStatus, manifest),
+        spec=spec, status=RecommenderModelStatus() if isinstance(status, str) else status,
         annotations=metadata.get("annotations") or {}, invalid=invalid, deleting=_deleting(manifest),
+        unreadable=status if isinstance(status, str) else "",
     )  # fmt: skip
 
 
-def view_of_version(manifest: Manifest) -> VersionView | None:
-    """A ModelVersion; None where its spec is not one (it is left alone)."""
+def view_of_version(manifest: Manifest) -> VersionView | str:
+    """A ModelVersion, or what of it does not parse."""
     metadata = manifest["metadata"]
     try:
         spec = ModelVersionSpec.model_validate(manifest.get("spec") or {})
-    except ValidationError:
-        return None
+    except ValidationError as error:
+        return _unreadable(manifest, "ModelVersion", "spec", error)
+    status = _status(ModelVersionStatus, manifest)
+    if isinstance(status, str):
+        return status
     return VersionView(
         name=metadata["name"], uid=metadata["uid"], resource_version=metadata["resourceVersion"],
         created_at=seconds_of(metadata.get("creationTimestamp")), spec=spec,
-        status=_status(ModelVersionStatus, manifest), owner_uid=owner_uid(manifest, "RecommenderModel"),
+        status=status, owner_uid=owner_uid(manifest, "RecommenderModel"),
         deleting=_deleting(manifest),
     )  # fmt: skip
 
 
 def view_of_action(manifest: Manifest) -> ActionView | None:
-    """A ModelAction; None where its spec is not one."""
+    """A ModelAction; None where it does not parse: it is not carried out, perhaps again."""
     metadata = manifest["metadata"]
     try:
         spec = ModelActionSpec.model_validate(manifest.get("spec") or {})
     except ValidationError:
         return None
+    status = _status(ModelActionStatus, manifest)
+    if isinstance(status, str):
+        return None
     return ActionView(
         name=metadata["name"], uid=metadata["uid"], resource_version=metadata["resourceVersion"],
-        created_at=_created(manifest), spec=spec, status=_status(ModelActionStatus, manifest),
+        created_at=_created(manifest), spec=spec, status=status,
     )  # fmt: skip
 
 
@@ -187,16 +195,20 @@ def _last_terminated(container: Mapping[str, Any]) -> str:
     return ""
 
 
-def _status(kind: type[M], manifest: Manifest) -> M:
-    """The status, or an empty one where it is absent or unreadable (then it is derived anew)."""
+def _status(kind: type[M], manifest: Manifest) -> M | str:
+    """The status, empty where it is absent; or what of it does not parse: it is no empty one, it holds who is stable."""
     try:
         return kind.model_validate(manifest.get("status") or {})
-    except ValidationError:
-        return kind()
+    except ValidationError as error:
+        return _unreadable(manifest, kind.__name__.removesuffix("Status"), "status", error)
 
 
-def _sentence(part: Mapping[str, Any]) -> str:
-    return f"spec.{'.'.join(str(step) for step in part['loc'])}: {part['msg']} (is {part['input']!r:.80})"
+def _unreadable(manifest: Manifest, kind: str, part: str, error: ValidationError) -> str:
+    return f"{kind} {manifest['metadata']['name']}: {_sentence(error.errors()[0], part)}"
+
+
+def _sentence(found: Mapping[str, Any], part: str = "spec") -> str:
+    return f"{part}.{'.'.join(str(step) for step in found['loc'])}: {found['msg']} (is {found['input']!r:.80})"
 
 
 def _deleting(manifest: Manifest) -> bool:

@@ -44,6 +44,7 @@ from recsys_operator.core.records import Step
 from recsys_operator.core.requests import Answer
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import ROLLING, Scene
+from recsys_operator.core.unreadable import leave_alone
 from recsys_operator.core.world import Trouble, VersionView, World
 
 PHASES: dict[str, Callable[[Scene, VersionView], Step]] = {
@@ -75,6 +76,8 @@ def decide(world: World, now: float, memory: object = None) -> Decision:
     if world.model is None or world.model.deleting:
         step = cleanup.decide_model_gone(world, now)
         return Decision(step.acts, memory=known, requeue_after=step.after)
+    if (said := leave_alone(world, world.model)) is not None:
+        return Decision(said.acts, memory=known, requeue_after=said.after)
     scene = Scene(world, now, known)
     scene = replace(scene, memory=_fold(scene, known))
     return _decide(scene)
@@ -82,7 +85,7 @@ def decide(world: World, now: float, memory: object = None) -> Decision:
 
 def tell_trouble(world: World, now: float, trouble: Trouble) -> tuple[Act, ...]:
     """What is to be recorded when an act was refused: nothing but the model's status, which says so until a pass ends well."""
-    if world.model is None or world.model.deleting:
+    if world.model is None or world.model.deleting or leave_alone(world, world.model) is not None:
         return ()
     return _record_model(Scene(replace(world, trouble=trouble), now), (), Answer(""))
 

@@ -31,6 +31,8 @@ class ModelView:
     annotations: Mapping[str, str] = field(default_factory=dict)
     invalid: str = ""
     deleting: bool = False
+    unreadable: str = ""
+    """What of its status does not parse; `status` is empty then and means nothing."""
 
 
 @dataclass(frozen=True)
@@ -240,5 +242,7 @@ class World:
     """Image that a version entering Warming records."""
     gateway_metrics: bool = True
     """The gateway's counters can be read at all."""
+    unreadable: tuple[str, ...] = ()
+    """What of the model's versions does not parse: another release has written it, and these are not in `versions`."""
     trouble: Trouble | None = None
     """Set where only this is to be told: the API server refused an act."""

@@ -142,6 +142,17 @@ async def test_the_world_is_what_the_cache_holds(bench: Bench) -> None:
     assert (world.route, world.keys_secret, world.serving_image) == (None, False, "serving:1")
 
 
+async def test_a_version_that_another_release_wrote_is_in_the_world_as_what_cannot_be_read(bench: Bench) -> None:
+    version = objects.version("shop")
+    version["status"] = version_view().status.to_dict() | {"phase": "Shadow"}
+    bench.cluster.put_raw(version)
+    bench.see()
+    await bench.act()
+    assert bench.worlds[0].versions == ()
+    (found,) = bench.worlds[0].unreadable
+    assert found.startswith(f"ModelVersion {NAME}: status.phase: ")
+
+
 async def test_a_pass_that_decides_nothing_writes_nothing(bench: Bench) -> None:
     assert not await bench.act()
     assert bench.cluster.writes == []

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from tests.unit.operator.views import model_spec, version_view
 
 from recsys_api.run_spec import TrainResult
@@ -17,7 +18,7 @@ from recsys_operator.adapters.views import (
     view_of_version,
 )
 from recsys_operator.core.decision import EnsureServing, StartJob
-from recsys_operator.core.world import AutoscalerView, JobView
+from recsys_operator.core.world import AutoscalerView, JobView, VersionView
 from recsys_operator.resources.jobs import Images, build_job
 from recsys_operator.resources.kinds import Manifest
 from recsys_operator.resources.serving import build_autoscaler
@@ -133,10 +134,32 @@ def test_a_model_whose_spec_does_not_parse_says_why() -> None:
     assert view.status.stable == "v1"
 
 
-def test_versions_and_actions_that_do_not_parse_are_left_alone() -> None:
-    metadata = {"name": "m", "namespace": "shop", "uid": "u", "resourceVersion": "1"}
-    assert view_of_version({"metadata": metadata, "spec": {}}) is None
-    assert view_of_action({"metadata": metadata, "spec": {"verb": "Dance"}}) is None
+METADATA = {"name": "m", "namespace": "shop", "uid": "u", "resourceVersion": "1"}
+DANCING = {"phase": "Dancing"}
+"""As a later release may write it."""
+
+
+def test_a_status_that_does_not_parse_is_not_taken_for_an_empty_one() -> None:
+    view = view_of_model({"metadata": METADATA, "spec": {}, "status": {"pinned": DANCING}})
+    assert view.unreadable.startswith("RecommenderModel m: status.pinned.")
+    spec = version_view(spec=model_spec()).spec.to_dict()
+    found = view_of_version({"metadata": METADATA, "spec": spec, "status": DANCING})
+    assert isinstance(found, str)
+    assert found.startswith("ModelVersion m: status.phase: ")
+    assert "'Dancing'" in found
+
+
+def test_a_version_whose_spec_does_not_parse_says_why() -> None:
+    found = view_of_version({"metadata": METADATA, "spec": {}})
+    assert isinstance(found, str)
+    assert found.startswith("ModelVersion m: spec.modelName: ")
+
+
+@pytest.mark.parametrize(
+    "manifest", [{"spec": {"verb": "Dance"}}, {"spec": {"verb": "Pause", "modelName": "m"}, "status": DANCING}]
+)
+def test_an_action_that_does_not_parse_is_not_carried_out(manifest: dict[str, Any]) -> None:
+    assert view_of_action({"metadata": METADATA, **manifest}) is None
 
 
 def test_a_version_is_read_with_its_owner() -> None:
@@ -147,7 +170,7 @@ def test_a_version_is_read_with_its_owner() -> None:
         "creationTimestamp": "2026-01-01T00:00:00Z", "ownerReferences": [owner],
     }  # fmt: skip
     view = view_of_version({"metadata": metadata, "spec": known.spec.to_dict(), "status": known.status.to_dict()})
-    assert view is not None
+    assert isinstance(view, VersionView)
     assert (view.spec, view.status, view.owner_uid) == (known.spec, known.status, "m")
 
 
