@@ -20,5 +20,5 @@ COMPILE_CASES = (
         "set training.optimizer.type to Adam or SGD, or remove training.compile",
     ),
     _case("compiled sweeps", {}, "training.compile is for GMF, MLP, NeuMF", "remove training.compile", model=als()),
-    _case("compiled how", {"compile": "max-autotune"}, "max-autotune"),
+    _case("compiled how", {"compile": "max-autotune"}, "boolean|not true or false"),
 )
