@@ -18,8 +18,8 @@ class DataSource(Contract):
     """Where the interactions lie."""
 
     uri: Uri
-    """s3://, gs://, az:// or pvc://claim/path; a folder, one file, or a pattern with * as in s3://lake/day=*/. The
-    images read s3:// and pvc://; gs:// needs ones that have gcsfs too, az:// adlfs."""
+    """s3://, gs://, az:// or pvc://claim/path; a folder, one file, or a pattern with * as in s3://lake/day=*/. Names that
+    begin with . or _ are left out where a pattern does not begin so too. The images read s3:// and pvc://; gs:// needs ones that have gcsfs too, az:// adlfs."""
     format: Literal["Parquet", "CSV", "RecBole", "UserItem", "Adjacency"] = "Parquet"
     """How the files are written. RecBole is the `.inter` text format (groups also from `.user` and `.item`). Without column names: UserItem has lines of
     `user item [weight]`, Adjacency has lines of `user item item …`; space or tab between."""

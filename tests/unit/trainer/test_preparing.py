@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_api.spec.data import Data
+from recsys_api.spec.data import Data, DataSource
 from recsys_trainer.data.idlist import Ids
 from recsys_trainer.data.interactions import TEST, TRAIN, VALIDATION, Interactions, Parts
 from recsys_trainer.data.preparing import prepare_interactions
+from recsys_trainer.data.readers import find_files
 from recsys_trainer.data.validation import load_interactions
 from recsys_trainer.errors import DataError, UnreadableError
 
@@ -101,6 +102,28 @@ def test_a_pattern_that_ends_with_a_slash_names_folders(tmp_path: Path) -> None:
         load_interactions(config(f"{tmp_path}/day=3*/", "UserItem"))
     with pytest.raises(DataError, match=r"the pattern matches no folder; check data.source.uri"):
         load_interactions(config(f"{tmp_path}/week=*/", "UserItem"))
+
+
+@pytest.mark.parametrize("pattern", ["**/*.csv", "*/*.csv", "*/*", "day=*/"])
+def test_a_pattern_leaves_out_what_a_folder_leaves_out(tmp_path: Path, pattern: str) -> None:
+    """What a job that was ended has left would count twice."""
+    left = ("day=1/_SUCCESS", "day=1/.a.csv.crc", "_temporary/b.csv", "day=1/_temporary/0/b.csv", ".old/b.csv")
+    for name in ("day=1/a.csv", *left):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("u,i\n1,2\n")
+    _, files = find_files(DataSource(uri=f"file://{tmp_path}/{pattern}", format="CSV"))
+    assert files == [str(tmp_path / "day=1/a.csv")]
+
+
+def test_a_pattern_may_ask_for_it(tmp_path: Path) -> None:
+    for name in ("_staging/_part-0.csv", "_staging/part-1.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("u,i\n1,2\n")
+    for pattern, names in (("_staging/*.csv", ["part-1.csv"]), ("_*/_part*.csv", ["_part-0.csv"])):
+        _, files = find_files(DataSource(uri=f"file://{tmp_path}/{pattern}", format="CSV"))
+        assert files == [str(tmp_path / "_staging" / name) for name in names]
+    with pytest.raises(DataError, match=r"the pattern matches no file; .*names that begin with \. or _ are left out"):
+        find_files(DataSource(uri=f"file://{tmp_path}/*/*.csv", format="CSV"))
 
 
 def test_a_pattern_finds_links_to_files_too(tmp_path: Path) -> None:

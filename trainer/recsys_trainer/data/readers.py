@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pyarrow as pa
@@ -120,7 +121,7 @@ def _matches(fs: Any, path: str, source: DataSource) -> list[str]:
     others = tuple(ENDINGS.values()) if source.format == "RecBole" else ()
     uri = source.uri
     with reading(uri):
-        found = fs.glob(path, detail=True)
+        found = {name: info for name, info in fs.glob(path, detail=True).items() if _asked_for(name, path)}
         kinds = {name: fs.info(name)["type"] if info.get("islink") else info["type"] for name, info in found.items()}
         if uri.endswith("/") and (folders := [name for name, kind in kinds.items() if kind == "directory"]):
             return _inside(
@@ -130,7 +131,18 @@ def _matches(fs: Any, path: str, source: DataSource) -> list[str]:
         if not uri.endswith("/") and (files or fs.exists(path)):
             return files or [path]
     kind = "folder" if uri.endswith("/") else "file"
-    raise DataError.at(uri, "", f"the pattern matches no {kind}", "check data.source.uri")
+    fix = "check data.source.uri; names that begin with . or _ are left out where the pattern does not begin so too"
+    raise DataError.at(uri, "", f"the pattern matches no {kind}", fix)
+
+
+def _asked_for(name: str, pattern: str) -> bool:
+    """Whether a match is no more hidden than the pattern says: `*` is for what a folder would give too."""
+    parts = pattern.split("/")
+    fixed = next((at for at, part in enumerate(parts) if _is_pattern(part)), len(parts))
+    told = [part for part in parts[fixed:] if _hidden(part)]
+    return all(
+        any(fnmatchcase(part, each) for each in told) for part in name.split("/")[fixed:] if part and _hidden(part)
+    )
 
 
 def _hidden(relative: str) -> bool:
