@@ -68,7 +68,9 @@ def _annotated(scene: Scene) -> Request | None:
         return None
     wish = value.partition("#")[0]
     verb, _, version = wish.partition("/")
-    return Request(f"annotation:{before.action_count}:{value}", verb.strip(), version.strip(), "annotation")
+    return Request(
+        f"annotation:{scene.model.uid}:{before.action_count}:{value}", verb.strip(), version.strip(), "annotation"
+    )
 
 
 def _finish(scene: Scene, request: Request, answer: Answer) -> tuple[Act, ...]:

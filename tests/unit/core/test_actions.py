@@ -23,6 +23,7 @@ from tests.unit.core.factories import (
 from recsys_api.model_action import ModelActionStatus
 from recsys_api.model_status import PinnedState, RecommenderModelStatus
 from recsys_operator.core import clock
+from recsys_operator.core.actions import pending_requests
 from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import (
     CreateVersion,
@@ -36,6 +37,7 @@ from recsys_operator.core.decision import (
 )
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.rollout_state import read_state
+from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import RouteIntent, World
 
 WATCHED = Memory(since=NOW - 1000)
@@ -399,6 +401,15 @@ def test_a_rollback_by_annotation_that_was_killed_after_its_records_is_not_done_
     )
     assert not [act for act in again.acts if isinstance(act, EnsureRoute)]
     assert model_status(again).last_action == "Rollback"
+
+
+def test_a_new_model_of_the_same_name_has_requests_of_its_own() -> None:
+    """The versions may have stayed (Retain), with marks of what the model before had asked for."""
+    world = annotated("Rollback")
+    assert world.model is not None
+    models = [replace(world.model, uid=uid) for uid in ("first", "second")]
+    found = [pending_requests(Scene(replace(world, model=model), NOW)) for model in models]
+    assert len({request.key for requests in found for request in requests}) == 2
 
 
 def test_an_annotation_with_an_unknown_verb_is_refused_and_remembered() -> None:
