@@ -27,7 +27,7 @@ from tests.unit.core.factories import (
 from recsys_api.model_version import Condition
 from recsys_operator.core.decision import EnsureServing, RecordVersion
 from recsys_operator.core.lifecycle import decide
-from recsys_operator.core.world import RouteIntent
+from recsys_operator.core.world import RouteIntent, VersionView, World
 
 # -- killed between two writes
 
@@ -170,6 +170,37 @@ def test_a_spec_that_is_still_loaded_is_one_route_change_without_training() -> N
     assert routes(decision)[0].intent == RouteIntent(old.name)
     assert recorded(decision, old.name).phase == "Stable"
     assert recorded(decision, new.name).phase == "Previous"
+
+
+def short_of_pods() -> tuple[VersionView, World]:
+    """The spec is that of the previous version again, of which 3 of 4 pods are ready."""
+    first, second = two_specs()
+    old, new = build_version(1, "Previous", first), build_version(2, "Stable", second)
+    pods, serving = build_pods(old, 3) + build_pods(new, 4), {v.name: build_serving(v, 4) for v in (old, new)}
+    route = build_route(RouteIntent(new.name))
+    return old, build_world(build_model(first), old, new, pods=pods, serving=serving, route=route)
+
+
+def test_a_version_that_is_wanted_again_waits_as_long_for_its_pods_as_pods_may_take() -> None:
+    old, world = short_of_pods()
+    waiting = recorded(decide(world, NOW), old.name)
+    assert (waiting.phase, waiting.reason, waiting.message) == ("Previous", "Scaling", "4 ready pods are needed")
+    later = replace(world, versions=(replace(old, status=waiting), world.versions[1]))
+    assert kinds(decide(later, NOW + 599))[:1] != ["RecordVersion"]
+    status = recorded(decide(later, NOW + 601), old.name)
+    assert (status.phase, status.reason) == ("Warming", "Reused")
+    assert "were not there after 600 s: in steps" in status.message
+
+
+def test_the_next_wait_for_its_pods_has_its_whole_time() -> None:
+    old, world = short_of_pods()
+    waiting = replace(old, status=recorded(decide(world, NOW), old.name))
+    unwanted = replace(world, versions=(waiting, world.versions[1]), model=build_model(two_specs()[1]))
+    calm = replace(old, status=recorded(decide(unwanted, NOW + 10), old.name))
+    again = replace(world, versions=(calm, world.versions[1]))
+    waiting = replace(old, status=recorded(decide(again, NOW + 900), old.name))
+    assert waiting.status.phase == "Previous"
+    assert kinds(decide(replace(again, versions=(waiting, world.versions[1])), NOW + 1400))[:1] != ["RecordVersion"]
 
 
 def test_a_spec_that_was_retired_is_warmed_again_and_never_trained() -> None:

@@ -1,14 +1,29 @@
 """Stable, Previous and ended versions: who answers, who stays loaded for how long, whose Jobs are stopped."""
 
+from recsys_api.model_version import Condition
 from recsys_operator.core import clock, reasons
 from recsys_operator.core.decision import Act, DeleteObject, EnsureRoute
 from recsys_operator.core.phases.creation import decide_revival
 from recsys_operator.core.phases.evaluating import decide_gates_changed
 from recsys_operator.core.phases.promotion import intent_of, make_stable, retreat, stable_route
 from recsys_operator.core.phases.rollback import STALE_SECONDS, describe_decision
-from recsys_operator.core.records import Step, announce, first, keep, move, request_condition, wait
-from recsys_operator.core.scene import EARLY, LOADED, Scene, same_route
+from recsys_operator.core.records import (
+    Step,
+    announce,
+    build_condition,
+    first,
+    keep,
+    move,
+    record,
+    request_condition,
+    wait,
+    with_condition,
+)
+from recsys_operator.core.scene import EARLY, LOADED, Scene, find_condition, same_route
 from recsys_operator.core.world import RouteIntent, VersionView
+
+SCALED = "Scaled"
+"""Condition: False while a previous version that is wanted again is short of pods."""
 
 
 def decide_stable(scene: Scene, version: VersionView) -> Step:
@@ -63,18 +78,51 @@ def wanted_again(scene: Scene, version: VersionView) -> Step | None:
     """It is the target and still loaded: one route change, no steps."""
     target = scene.target
     if target is None or target.name != version.name or scene.candidate is not None or scene.stable is None:
-        return None
+        return _not_short_of_pods(scene, version)
     if scene.paused and scene.pin is None:
         return wait(scene, version, scene.paused, "it takes the traffic back when that is over", 60.0)
     if not scene.ready_pods(version.name):
-        message = "its pods are not there any more: warmed again"
-        state = scene.state(version)
-        again = state.to_begin() if state is not None else None
-        return Step((move(scene, version, "Warming", reasons.REUSED, message, state=again),), 0.0)
+        return _warm_again(scene, version, "its pods are not there any more: warmed again")
     if not scene.is_ready(version.name, scene.full_replicas):
-        return wait(scene, version, reasons.SCALING, f"{scene.full_replicas} ready pods are needed", 5.0)
+        return _await_pods(scene, version)
     reason = reasons.PINNED if scene.pin is not None else reasons.REUSED
     return make_stable(scene, version, reason, "still loaded: one route change, no steps")
+
+
+def _warm_again(scene: Scene, version: VersionView, message: str) -> Step:
+    state = scene.state(version)
+    again = state.to_begin() if state is not None else None
+    enough = _scaled(scene, version, True)
+    return Step((move(scene, version, "Warming", reasons.REUSED, message, state=again, condition=enough),), 0.0)
+
+
+def _await_pods(scene: Scene, version: VersionView) -> Step:
+    """As long as pods may take to be ready; then it is rolled out in steps, of which the first needs fewer and has an end."""
+    limit = scene.spec.serving.ready_deadline_seconds if scene.spec is not None else 600
+    known, needed = find_condition(version.status.conditions, SCALED), f"{scene.full_replicas} ready pods are needed"
+    short = known is not None and known.status == "False"
+    left = limit - (scene.now - clock.to_seconds(known.last_transition_time, scene.now) if known and short else 0.0)
+    if left <= 0:
+        return _warm_again(
+            scene, version, f"{needed} to take over at once, and were not there after {limit} s: in steps"
+        )
+    if short and (version.status.reason, version.status.message) == (reasons.SCALING, needed):
+        return Step((), min(left, 5.0))
+    waits = with_condition(version.status.conditions, _scaled(scene, version, False))
+    return Step((record(version, reason=reasons.SCALING, message=needed, conditions=waits),), min(left, 5.0))
+
+
+def _not_short_of_pods(scene: Scene, version: VersionView) -> Step | None:
+    """It is not wanted: a wait for its pods is over, and the next one has its whole time."""
+    known = find_condition(version.status.conditions, SCALED)
+    if known is None or known.status == "True":
+        return None
+    enough = with_condition(version.status.conditions, _scaled(scene, version, True))
+    return Step((record(version, conditions=enough),), 0.0)
+
+
+def _scaled(scene: Scene, version: VersionView, enough: bool) -> Condition:
+    return build_condition(scene, SCALED, enough, "Enough" if enough else reasons.SCALING)
 
 
 def older_one(scene: Scene, version: VersionView) -> Step | None:
