@@ -89,9 +89,20 @@ def _rollback(scene: Scene, request: Request) -> Answer:
         return _end(scene, request, candidate, "RolledBack")
     if stable is None or request.version not in ("", stable.name):
         return refuse(f"{request.version or 'no version'} has no traffic that could be rolled back")
+    if (other := _rolled_back_since(scene, request)) is not None:
+        return refuse(f"{other.name} was rolled back after this was asked for; to roll {stable.name} back too, name it")
     if scene.previous is None:
         return refuse(f"no previous version of {stable.name} is loaded; use Pin with the version that you want")
     return _rollback_stable(scene, request, stable, scene.previous)
+
+
+def _rolled_back_since(scene: Scene, request: Request) -> VersionView | None:
+    """What was rolled back since an action was created that names no version: who asked for it has not seen that yet."""
+    if request.action is None or request.version:
+        return None
+    asked = request.action.created_at
+    ended = [v for v in scene.versions if v.status.phase == "RolledBack"]
+    return next((v for v in ended if clock.to_seconds(v.status.phase_since) >= asked), None)
 
 
 def _end(scene: Scene, request: Request, version: VersionView, phase: Phase) -> Answer:

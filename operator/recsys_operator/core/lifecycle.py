@@ -23,7 +23,7 @@ from dataclasses import replace
 
 from recsys_operator.core import records
 from recsys_operator.core.actions import decide_request, pending_requests
-from recsys_operator.core.analysis.evidence import Evidence, Health, Memory, fold_evidence, fold_health
+from recsys_operator.core.analysis.evidence import Evidence, Health, Memory, before, fold_evidence, fold_health
 from recsys_operator.core.decision import Act, Decision, EnsureRoute, RecordModel, RecordVersion
 from recsys_operator.core.judgement import objectives_of
 from recsys_operator.core.model_status import derive_status
@@ -45,7 +45,7 @@ from recsys_operator.core.requests import Answer
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.unreadable import leave_alone
-from recsys_operator.core.world import Trouble, VersionView, World
+from recsys_operator.core.world import Trouble, VersionSecond, VersionView, World
 
 PHASES: dict[str, Callable[[Scene, VersionView], Step]] = {
     "Pending": preparing.decide_pending,
@@ -181,21 +181,27 @@ def _fold(scene: Scene, memory: Memory) -> Memory:
     state = scene.state(candidate) if candidate is not None else None
     evidence = None
     if candidate is not None and state is not None and state.weight > 0:
-        known = _known_evidence(memory.evidence, candidate, state)
-        evidence = fold_evidence(known, state.stable, objectives_of(state), scene.world.seconds)
+        known = _known_evidence(scene, memory.evidence, candidate, state)
+        evidence = fold_evidence(known, state.stable, objectives_of(state), _until(scene))
     return Memory(memory.since, evidence, _fold_health(scene, memory.health, state))
 
 
-def _known_evidence(remembered: Evidence | None, candidate: VersionView, state: RolloutState) -> Evidence:
+def _until(scene: Scene) -> list[VersionSecond]:
+    """The seconds up to now: a clock that was set back has left others."""
+    return [second for second in scene.world.seconds if second.at <= scene.now]
+
+
+def _known_evidence(scene: Scene, remembered: Evidence | None, candidate: VersionView, state: RolloutState) -> Evidence:
+    latest = scene.now + SETTLE_SECONDS
     own = [
         known
         for known in (remembered, state.banked)
         if known is not None and (known.version, known.segment) == (candidate.name, state.segment)
     ]
-    if own:
-        # an intent that was recorded anew has begun later: what was seen before is no evidence
-        return max(own, key=lambda known: known.since)
-    return Evidence(version=candidate.name, segment=state.segment, since=state.segment_at + SETTLE_SECONDS)
+    # an intent that was recorded anew has begun later: what was seen before is no evidence
+    begun = max((k for k in own if k.since <= latest), key=lambda known: known.since, default=None)
+    fresh = Evidence(version=candidate.name, segment=state.segment, since=state.segment_at + SETTLE_SECONDS)
+    return before(begun or next(iter(own), fresh), scene.now, latest)
 
 
 def _fold_health(scene: Scene, health: Health | None, state: RolloutState | None) -> Health | None:
@@ -203,16 +209,18 @@ def _fold_health(scene: Scene, health: Health | None, state: RolloutState | None
     rollout = state or waiting
     if scene.stable is None or rollout is None:
         return None
-    return fold_health(health, scene.stable.name, objectives_of(rollout), scene.world.seconds)
+    if health is not None and health.folded_until > scene.now:
+        health = None
+    return fold_health(health, scene.stable.name, objectives_of(rollout), _until(scene))
 
 
 def _sample(scene: Scene) -> tuple[str, ...]:
-    """Stable and candidate while one is compared with the other; nothing else."""
+    """Stable and candidate while one is compared with the other; a candidate whose stable version was deleted alone."""
     rolled = [v for v in scene.versions if v.status.phase in ROLLING]
     rolled += [v for v in scene.versions if v.status.phase == "Warming" and warming.begun(scene, v)]
-    if scene.stable is None or not rolled:
+    if not rolled or (scene.stable is None and rolled[0].status.phase not in ROLLING):
         return ()
-    return (scene.stable.name, rolled[0].name)
+    return tuple(version.name for version in (scene.stable, rolled[0]) if version is not None)
 
 
 def _observe(scene: Scene) -> dict[str, float]:

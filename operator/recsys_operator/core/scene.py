@@ -140,6 +140,8 @@ class Scene:
         asked = bool(spec is not None and spec.rollout.paused) or bool(self.model.status.paused_by)
         if asked or self.world.rollouts_paused:
             return reasons.PAUSED
+        if self.unmanaged:
+            return reasons.UNMANAGED
         # nobody can read whether it pauses, suspends or has windows
         return reasons.INVALID_SPEC if spec is None else ""
 

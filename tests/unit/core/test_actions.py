@@ -131,6 +131,23 @@ def test_a_rollback_that_was_killed_after_its_route_is_recorded_even_without_its
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "version", "answer"),
+    [(NOW - 6, None, "Refused"), (NOW - 5, None, "Refused"), (NOW - 4, None, "Done"), (NOW - 6, "stable", "Done")],
+)
+def test_two_people_who_ask_for_the_same_rollback_do_not_take_back_stable_too(
+    asked: float, version: str | None, answer: str
+) -> None:
+    """The second one had not seen that the canary was rolled back."""
+    world = two_versions()
+    bad = build_version(3, "RolledBack", trigger="x", age=5, quarantined=True)
+    named = world.versions[1].name if version else None
+    late = build_action("Rollback", named, created_at=asked)
+    decision = decide(replace(world, versions=(*world.versions, bad), actions=(late,)), NOW)
+    assert finished(decision) == answer
+    assert bool([act for act in decision.acts if isinstance(act, EnsureRoute)]) == (answer == "Done")
+
+
 def test_a_rollback_with_nothing_to_go_back_to_is_refused() -> None:
     stable = build_version(1, "Stable")
     world = build_world(

@@ -26,6 +26,7 @@ from tests.unit.core.factories import (
     with_policy,
 )
 
+from recsys_operator.core.analysis.evidence import Evidence, Health, Memory
 from recsys_operator.core.decision import Announce, EnsureServing
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.world import RouteIntent, World
@@ -351,3 +352,74 @@ def test_the_route_says_to_the_millisecond_when_it_was_decided() -> None:
     rollout = build_rollout()
     (route,) = routes(decide(rollout.world(own=BAD), NOW + 0.25, WATCHED))
     assert route.decision["at"] == "2027-01-15T08:00:00.250Z"
+
+
+# -- pods that the operator itself adds and removes
+
+
+def test_the_first_users_wait_for_the_pods_that_stable_has_needed_since_it_grew() -> None:
+    """Its weight was recorded, its pods were too few under it, and that was taken for harm."""
+    world = warm()
+    grown = replace(world, model=build_model(build_spec(serving={"replicas": 8})))
+    own = [replace(grown, pods=build_pods(world.versions[0], 8) + build_pods(world.versions[1], n)) for n in (1, 2)]
+    few, enough = (decide(world, NOW, WATCHED) for world in own)
+    assert routes(few) == []
+    assert recorded(few, world.versions[1].name).reason == "NotReadyYet"
+    assert (routes(enough)[0].intent.weight, routes(enough)[0].needs_ready) == (25, {world.versions[1].name: 2})
+
+
+def fewer(left: int) -> World:
+    """A candidate in its first step, for which one pod is enough, that had 3 pods."""
+    rollout = build_rollout(pods={pod.uid: 0 for pod in build_pods(build_version(2, "Canary"), 3)})
+    return rollout.world(pods=build_pods(rollout.stable, 4) + build_pods(rollout.candidate, left))
+
+
+@pytest.mark.parametrize(("left", "reason"), [(2, ""), (1, ""), (0, "CandidateNotReady")])
+def test_a_pod_may_go_while_enough_others_are_ready(left: int, reason: str) -> None:
+    """Two drained nodes in one rollout had a healthy version rolled back for good."""
+    world = fewer(left)
+    assert recorded(decide(world, NOW, WATCHED), world.versions[1].name).reason == reason
+
+
+def test_pods_that_went_are_watched_no_longer() -> None:
+    world = fewer(2)
+    state = state_of(decide(world, NOW, WATCHED), world.versions[1].name)
+    assert set(state.pods) == {pod.uid for pod in world.pods if pod.version == world.versions[1].name}
+
+
+# -- the clock
+
+
+@pytest.mark.parametrize("since", [-200.0, 3590.0], ids=["began before", "began after"])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_clock_that_is_set_back_hides_no_fail(since: float, restarted: bool) -> None:
+    """Until it had caught up, every second counted as seen already."""
+    ahead = NOW + 3600
+    rollout = build_rollout(segment_at=NOW + since - 1, clock_start=NOW + since, banked_at=ahead)
+    known = Evidence(
+        version=rollout.candidate.name, segment=1, since=NOW + since, folded_until=ahead, read_at=ahead, seen_at=ahead
+    )
+    memory: object = None if restarted else Memory(since=NOW - 1000, evidence=known)
+    rollout = rollout.changed(banked=known)
+    for second in range(1, 11):
+        now = tuple(
+            build_second(v.name, NOW + second, **(BAD if v is rollout.candidate else {}))
+            for v in (rollout.stable, rollout.candidate)
+        )
+        old = tuple(build_second(v.name, ahead - t) for t in range(5) for v in (rollout.stable, rollout.candidate))
+        decision = decide(replace(rollout.world(), seconds=now + old), NOW + second, memory)
+        memory = decision.memory
+    assert routes(decision)[0].intent == RouteIntent(rollout.stable.name)
+
+
+def test_what_is_seen_after_the_clock_was_set_back_is_written_down() -> None:
+    rollout = build_rollout(banked_at=NOW + 3600)
+    state = state_of(decide(rollout.world(), NOW, WATCHED), rollout.candidate.name)
+    assert state.banked_at == NOW
+
+
+def test_after_the_clock_was_set_back_stable_is_watched_anew() -> None:
+    world = warm(3)
+    ahead = NOW + 3600
+    health = Health(world.versions[0].name, ahead - 100, ahead, ahead, requests=100, seconds=100)
+    assert routes(decide(world, NOW, Memory(since=NOW - 1000, health=health))) == []

@@ -284,6 +284,26 @@ def test_a_pin_to_a_version_that_is_not_loaded_leaves_traffic_until_it_is_warm()
     assert (model_status.pinned.version, model_status.pinned.phase) == (old.name, "Pinning")  # type: ignore[union-attr]
 
 
+def pinned_candidate(phase: str, **changes: Any) -> tuple[str, World]:
+    """Pinned while it has 2 of the 4 pods that all users need."""
+    own = build_pods(build_version(2, phase), 2)
+    rollout = build_rollout(phase=phase, pods={pod.uid: 0 for pod in own}, clock_start=None, **changes)
+    world = rollout.world(model=pinned(rollout.candidate.name), pods=build_pods(rollout.stable, 4) + own)
+    return rollout.candidate.name, world
+
+
+def test_a_pinned_canary_waits_for_its_pods_but_not_for_ever() -> None:
+    name, world = pinned_candidate("Canary")
+    assert recorded(decide(world, NOW, WATCHED), name).reason == "Scaling"
+    name, world = pinned_candidate("Canary", hold_reason="Scaling", hold_since=NOW - 61, waiting_since=NOW - 61)
+    assert recorded(decide(world, NOW, WATCHED), name).phase == "RolledBack"
+
+
+def test_what_a_pinned_canary_shows_is_written_down_while_it_waits() -> None:
+    name, world = pinned_candidate("Canary", banked_at=NOW - 16)
+    assert state_of(decide(world, NOW, WATCHED), name).banked_at == NOW
+
+
 # -- deleted models
 
 

@@ -13,18 +13,22 @@ from tests.unit.core.factories import (
     build_model,
     build_pods,
     build_rollout,
+    build_route,
     build_second,
+    build_serving,
     build_spec,
     build_version,
+    build_world,
 )
 
-from recsys_api.model_version import ModelVersionStatus
+from recsys_api.model_version import Condition, ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult
-from recsys_operator.core import identity
+from recsys_operator.core import clock, identity
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.rollout_state import RolloutState, read_state
+from recsys_operator.core.world import RouteIntent, World
 
 FREEZE = {"name": "freeze", "schedule": "* * * * *", "seconds": 3600}
 STEPS = [
@@ -236,3 +240,53 @@ def test_the_wait_for_an_approval_stands_still_in_a_pause_also_while_data_is_mis
             (50.0 + after, OPEN, answers(rollout, NOW + 50 + after)),
         ]
         assert play(rollout, moments).phase == phase
+
+
+def short_again(since: float) -> World:
+    """The previous version is wanted again and short of a pod since then."""
+    old, new = build_version(1, "Previous"), build_version(2, "Stable", build_spec(model={"embeddingDim": 8}))
+    short = Condition(type="Scaled", status="False", reason="Scaling", last_transition_time=clock.to_text(since))
+    status = {"conditions": (*old.status.conditions, short), "reason": "Scaling", "message": "4 ready pods are needed"}
+    old = replace(old, status=old.status.model_copy(update=status))
+    return build_world(
+        build_model(OPEN), old, new, pods=build_pods(old, 3) + build_pods(new, 4), route=build_route(RouteIntent(new.name)),
+        serving={v.name: build_serving(v, 4) for v in (old, new)},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("stop", STOPS[1:])
+def test_a_pause_is_no_time_in_which_a_version_that_is_wanted_again_could_get_its_pods(
+    stop: RecommenderModelSpec,
+) -> None:
+    world = short_again(NOW - 10)
+    for after, spec in ((0.0, stop), (1.0, stop), (WEEKEND, OPEN), (WEEKEND + 599, OPEN)):
+        found = {
+            act.name: act.status
+            for act in decide(replace(world, model=build_model(spec)), NOW + after, WATCHED).acts
+            if isinstance(act, RecordVersion)
+        }
+        world = replace(world, versions=tuple(replace(v, status=found.get(v.name, v.status)) for v in world.versions))
+        assert world.versions[0].status.phase == "Previous", after
+
+
+@pytest.mark.parametrize("phase", ["Canary", "Baking"])
+def test_a_wait_for_pods_that_is_over_by_itself_leaves_the_next_wait_its_whole_time(phase: str) -> None:
+    """A Pass waited for pods and was lost, or a pin was taken back."""
+    rollout = build_rollout(OPEN, phase, hold_reason="Scaling", hold_since=NOW - 40, waiting_since=NOW - 40)
+    status = play(rollout, [(0, OPEN, answers(rollout, NOW, 10))])
+    state = state_of(status)
+    assert (status.reason, state.hold_reason, state.waiting_since) == ("StepStarted", "", None)
+
+
+def unmanaged(rollout: Rollout) -> dict[str, Any]:
+    return {"route": replace(rollout.world().route, unmanaged=True)}  # type: ignore[type-var]
+
+
+def test_nothing_starts_and_nothing_is_raised_while_a_person_has_the_route() -> None:
+    """The record said 25 % of a route that is not written, and NoData rolled the version back."""
+    waits = warming()
+    status = play(waits, [(0, OPEN, answers(waits, NOW))], **unmanaged(waits))
+    assert (status.phase, status.reason) == ("Warming", "Unmanaged")
+    approved = build_rollout(OPEN, segment_at=NOW - 110, clock_start=NOW - 20, approvals=("first",))
+    status = play(approved, [(0, OPEN, answers(approved, NOW, 100))], **unmanaged(approved))
+    assert (status.phase, status.reason, state_of(status).weight) == ("Canary", "Unmanaged", 25)

@@ -61,3 +61,33 @@ def test_a_rollout_that_began_beside_a_version_that_was_taken_back_sends_nobody_
     assert [route.intent for route in routes(decision)] == [RouteIntent(old.name)]
     status = recorded(decision, candidate.name)
     assert (status.phase, status.quarantined) == ("Superseded", False)
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_canary_whose_stable_version_was_deleted_gives_its_users_to_the_previous_one(parked: bool) -> None:
+    """The rest of the users went to a version that is not there, until the canary was over."""
+    old, world = warming_beside("Canary")
+    _, candidate, _ = world.versions
+    if parked:
+        state = build_rollout(step=-1, weight=0, clock_start=None, pods={}, parked_since=NOW - 5).state
+        status = candidate.status.model_copy(update={"rollout": state.dump()})
+        candidate = replace(candidate, status=status)
+    route = build_route(RouteIntent(world.versions[0].name)) if parked else world.route
+    decision = decide(replace(world, versions=(candidate, old), route=route), NOW, WATCHED)
+    assert [route.intent for route in routes(decision)] == [RouteIntent(old.name)]
+    status = recorded(decision, candidate.name)
+    assert (status.phase, status.quarantined) == ("Superseded", False)
+
+
+@pytest.mark.parametrize("phase", ["Canary", "Baking"])
+def test_a_version_whose_stable_version_was_deleted_is_still_watched(phase: str) -> None:
+    _, world = warming_beside(phase)
+    candidate = world.versions[1]
+    alone = replace(world, versions=(candidate,))
+    assert decide(alone, NOW, WATCHED).sample == (candidate.name,)
+
+
+def test_a_bake_goes_on_when_the_version_that_it_replaced_was_deleted() -> None:
+    old, world = warming_beside("Baking")
+    decision = decide(replace(world, versions=(world.versions[1], old)), NOW, WATCHED)
+    assert not [route for route in routes(decision) if route.intent != world.route.intent]  # type: ignore[union-attr]

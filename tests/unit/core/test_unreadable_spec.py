@@ -9,6 +9,7 @@ from tests.unit.core.factories import (
     NOW,
     WATCHED,
     build_action,
+    build_job,
     build_model,
     build_rollout,
     build_serving,
@@ -66,6 +67,14 @@ def test_no_job_is_started() -> None:
     decision = decide(build_world(UNREADABLE, version), NOW)
     assert [act for act in decision.acts if isinstance(act, StartJob)] == []
     assert recorded(decision, version.name).reason == "InvalidSpec"
+
+
+def test_a_gate_in_doubt_goes_on_waiting_and_no_evaluation_is_stopped() -> None:
+    """The gates of the newest version's own spec are of another day."""
+    doubt = build_version(1, "Evaluating", digest="sha256:x", reason="GateUndecided", evaluation_key="today", age=10)
+    running = build_job(doubt, "evaluate", f"{doubt.name}-eval-today", key="today")
+    decision = decide(build_world(UNREADABLE, doubt, jobs=(running,)), NOW)
+    assert [kind for kind in kinds(decision) if kind in ("RecordVersion", "DeleteObject", "StartJob")] == []
 
 
 @pytest.mark.parametrize("scaler", [None, AutoscalerView(6, 30, 50)], ids=["replicas", "autoscaling"])

@@ -175,6 +175,14 @@ async def test_seconds_are_kept_for_two_minutes(bench: Bench) -> None:
     assert len(bench.sampler.seconds(KEY)) == 2
 
 
+async def test_a_clock_that_is_set_back_leaves_no_second_to_be_counted_twice(bench: Bench) -> None:
+    for _ in range(5):
+        await bench.second()
+    bench.clock.advance(-31.0)
+    await bench.second()
+    assert {second.at for second in bench.sampler.seconds(KEY)} == {bench.clock.now()}
+
+
 async def test_an_ended_watch_forgets(bench: Bench) -> None:
     await bench.second()
     assert bench.sampler.since(KEY) is not None

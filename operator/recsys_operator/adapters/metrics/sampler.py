@@ -186,6 +186,9 @@ class Sampler:
         if gateway is not None and entry.gateway_known:
             mine = {key[2:]: count for key, count in gateway.items() if key[:2] == (entry.namespace, route_name)}
         entry.gateway_known = self._gateway_paged
+        while entry.seconds and entry.seconds[-1].at >= at:
+            # the clock was set back: they would be counted once more when it has caught up
+            entry.seconds.pop()
         for version in entry.versions:
             of_version = [pod for pod in pods if pod.version == version]
             counts = entry.positions.count(version, mine) if mine is not None else None

@@ -4,6 +4,7 @@ Evidence starts anew at every weight change (a segment). A second is folded once
 with the process is at most what was not yet banked into the version's status: fewer events, never wrong ones.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -19,7 +20,7 @@ STABLE_BREACH = 20.0
 """Evidence (an e-value) from which stable counts as outside its objective."""
 GAP_SECONDS = 15.0
 """Longer without a reading of stable: its health has to be shown anew."""
-_LOG_BREACH = 2.995732273553991
+_LOG_BREACH = math.log(STABLE_BREACH)
 
 
 class Counts(Observed):
@@ -119,6 +120,13 @@ class Memory:
 
     evidence: Evidence | None = None
     health: Health | None = None
+
+
+def before(evidence: Evidence, now: float, latest: float) -> Evidence:
+    """What it says of times after now is said of now: a clock that was set back would hide every second until then."""
+    late = {name: now for name in ("folded_until", "read_at", "seen_at") if getattr(evidence, name) > now}
+    since = {"since": latest} if evidence.since > latest else {}
+    return evidence.model_copy(update=late | since) if late or since else evidence
 
 
 def fold_evidence(

@@ -8,7 +8,7 @@ Fail (harm.py)                               -> all traffic back
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
 from recsys_operator.core.phases.canary import elapsed, hold_is_over, left_by
-from recsys_operator.core.phases.holding import hold
+from recsys_operator.core.phases.holding import hold, nothing_to_wait_for
 from recsys_operator.core.phases.promotion import make_stable
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.subject import state_of, verdict_of
@@ -27,7 +27,9 @@ def baking(scene: Scene, version: VersionView) -> Step | None:
     """Not over yet."""
     state = state_of(scene, version)
     left = state.policy.bake_seconds - elapsed(scene, state)
-    return Step((), max(1.0, left)) if left > 0 else None
+    if left <= 0:
+        return None
+    return nothing_to_wait_for(scene, version, state) or Step((), max(1.0, left))
 
 
 def undecided_final(scene: Scene, version: VersionView) -> Step | None:

@@ -10,7 +10,7 @@ Weight is raised by `promotion.start_step` alone; the rules of watch.py come fir
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases import watch
-from recsys_operator.core.phases.holding import hold
+from recsys_operator.core.phases.holding import hold, nothing_to_wait_for
 from recsys_operator.core.phases.promotion import start_step
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.standstill import WAITS, held_for
@@ -66,6 +66,8 @@ def overdue(scene: Scene, version: VersionView) -> Step | None:
 def waiting(scene: Scene, version: VersionView) -> Step | None:
     """Until something changes or maxSeconds are over."""
     state = state_of(scene, version)
+    if (over := nothing_to_wait_for(scene, version, state)) is not None:
+        return over
     step = state.current
     left = step.max_seconds - elapsed(scene, state) if step is not None else 5.0
     return Step((), max(1.0, left))

@@ -28,7 +28,7 @@ def decide_model_gone(world: World, now: float) -> Step:
 
 def decide_old_evaluations(scene: Scene, version: VersionView) -> Step:
     """Jobs of gates that are no longer asked for."""
-    if version.status.phase not in ("Evaluating", "Stable"):
+    if scene.model.spec is None or version.status.phase not in ("Evaluating", "Stable"):
         return Step()
     key = evaluation_run(scene, version).key
     acts = [

@@ -24,7 +24,8 @@ JUDGED_WAITING = frozenset({"Rejected", "Warming"})
 def decide_evaluating(scene: Scene, version: VersionView) -> Step:
     """Evaluating -> Warming | Rejected, or a wait for a person."""
     run = evaluation_run(scene, version)
-    if version.status.reason == reasons.GATE_UNDECIDED and version.status.evaluation_key == run.key:
+    same = scene.model.spec is None or version.status.evaluation_key == run.key
+    if version.status.reason == reasons.GATE_UNDECIDED and same:
         return _hold(scene, version)
     answer = run_stage(scene, version, run)
     if isinstance(answer, Step):

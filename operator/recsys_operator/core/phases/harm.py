@@ -12,9 +12,9 @@ from recsys_operator.core.world import VersionView
 
 
 def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
-    """Fewer ready pods than the weight needs, or one that restarted (its server too) or vanished: weight 0.
+    """Fewer ready pods than the weight needs, or one that restarted (its server too): weight 0.
 
-    The second time for good.
+    The second time for good. A pod that goes, as with a drained node, is none of these while enough others are ready.
     """
     state = state_of(scene, version)
     if state.weight == 0:
@@ -69,9 +69,6 @@ def describe_harm(scene: Scene, version: VersionView, state: RolloutState) -> st
     evidence = scene.memory.evidence
     if evidence is not None and evidence.segment == state.segment and evidence.server_restarts:
         return "tritonserver restarted in a pod"
-    serving = scene.serving(version.name)
-    if not (serving is not None and serving.has_autoscaler) and any(uid not in known for uid in state.pods):
-        return "a pod vanished"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from recsys_operator.core import reasons
 from recsys_operator.core.analysis.verdicts import Verdict, is_fresh
+from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.standstill import ABSENT, WAITS, began, held_for
 from recsys_operator.core.phases.subject import state_of, verdict_of
@@ -66,20 +67,31 @@ def bank(scene: Scene, version: VersionView) -> Step | None:
     state, evidence = state_of(scene, version), scene.memory.evidence
     if evidence is None or evidence.segment != state.segment or state.weight == 0:
         return None
-    pods = _with_newborn(scene, version, state)
+    pods = _watched(scene, version, state)
     known = state.banked.answers if state.banked is not None else 0
-    due = evidence.answers != known and scene.now >= state.banked_at + BANK_SECONDS
+    due = evidence.answers != known and not state.banked_at <= scene.now < state.banked_at + BANK_SECONDS
     if not due and pods == state.pods:
         return None
     written = with_evidence(scene, state, verdict_of(scene, version)).changed(pods=pods)
     return Step((keep(version, written),), BANK_SECONDS)
 
 
-def _with_newborn(scene: Scene, version: VersionView, state: RolloutState) -> dict[str, int]:
-    """Restarts of the pods that are watched, with those that became ready under weight."""
+def nothing_to_wait_for(scene: Scene, version: VersionView, state: RolloutState) -> Step | None:
+    """A wait for people or pods is over though no step was left: a Pass was lost, a pin was taken back."""
+    if state.hold_reason not in WAITS:
+        return None
+    freed = state.changed(hold_reason="", hold_since=None, waiting_since=None)
+    return Step((_step_goes_on(scene, version, freed),), 1.0)
+
+
+def _step_goes_on(scene: Scene, version: VersionView, state: RolloutState) -> RecordVersion:
+    message = f"step {state.current.name}: {state.weight} % of the users" if state.current is not None else ""
+    return move(scene, version, version.status.phase, reasons.STEP, message, state=state)
+
+
+def _watched(scene: Scene, version: VersionView, state: RolloutState) -> dict[str, int]:
+    """Restarts of the pods that are watched: with those that became ready under weight, without those that went."""
     born = {pod.uid: pod.restarts for pod in scene.ready_pods(version.name) if pod.uid not in state.pods}
-    if not born:
-        return state.pods
     there = {pod.uid for pod in scene.pods(version.name)}
     kept = {uid: restarts for uid, restarts in state.pods.items() if uid in there}
     return dict([*kept.items(), *born.items()][:MAX_PODS])
@@ -124,8 +136,7 @@ def _data_is_back(scene: Scene, version: VersionView, state: RolloutState) -> St
         return None
     since = None if _seen_again(scene, state) else began(state, state.hold_reason)
     freed = _counted(scene, state).changed(hold_reason="", hold_since=None, missing_since=since)
-    message = f"step {state.current.name}: {state.weight} % of the users" if state.current is not None else ""
-    return Step((move(scene, version, version.status.phase, reasons.STEP, message, state=freed),), 1.0)
+    return Step((_step_goes_on(scene, version, freed),), 1.0)
 
 
 def _counted(scene: Scene, state: RolloutState) -> RolloutState:

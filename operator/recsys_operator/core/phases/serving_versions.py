@@ -80,7 +80,9 @@ def wanted_again(scene: Scene, version: VersionView) -> Step | None:
     if target is None or target.name != version.name or scene.candidate is not None or scene.stable is None:
         return _not_short_of_pods(scene, version)
     if scene.paused and scene.pin is None:
-        return wait(scene, version, scene.paused, "it takes the traffic back when that is over", 60.0)
+        return _not_short_of_pods(scene, version) or wait(
+            scene, version, scene.paused, "it takes the traffic back when that is over", 60.0
+        )
     if not scene.ready_pods(version.name):
         return _warm_again(scene, version, "its pods are not there any more: warmed again")
     if not scene.is_ready(version.name, scene.full_replicas):
@@ -113,7 +115,7 @@ def _await_pods(scene: Scene, version: VersionView) -> Step:
 
 
 def _not_short_of_pods(scene: Scene, version: VersionView) -> Step | None:
-    """It is not wanted: a wait for its pods is over, and the next one has its whole time."""
+    """It is not wanted, or may not be: a wait for its pods is over, and the next one has its whole time."""
     known = find_condition(version.status.conditions, SCALED)
     if known is None or known.status == "True":
         return None

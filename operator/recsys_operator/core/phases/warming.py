@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys_api.model_version import ServingTemplate
-from recsys_operator.core import reasons
+from recsys_operator.core import reasons, weights
 from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
 from recsys_operator.core.phases.rollback import is_stale
@@ -108,9 +108,12 @@ def begin(scene: Scene, version: VersionView) -> Step | None:
 
 
 def not_ready(scene: Scene, version: VersionView) -> Step | None:
-    """Pods are not there (any more); readyDeadlineSeconds later the version is Failed."""
+    """Pods are not there (any more); readyDeadlineSeconds later the version is Failed.
+
+    As many as its first weight needs of stable's pods now: stable may have grown since the rollout was recorded.
+    """
     state = state_of(scene, version)
-    needed = scene.needed(state, first_weight(scene, state))
+    needed = weights.needed_replicas(scene.full_replicas, first_weight(scene, state))
     if scene.is_ready(version.name, needed):
         return None
     words = _pod_words(scene, version)

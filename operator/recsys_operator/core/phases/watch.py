@@ -2,7 +2,7 @@
 
     stale record -> found lowered -> stable taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
     -> BothBreach -> nothing may be raised (or may again) -> parked -> route as intended -> evidence written down
-    -> data missing -> clock not started
+    -> pinned -> data missing -> clock not started
 
 After these, canary.py and bake.py decide whether a step may be left.
 """
@@ -10,13 +10,13 @@ After these, canary.py and bake.py decide whether a step may be left.
 from recsys_operator.core import reasons
 from recsys_operator.core.decision import EnsureRoute
 from recsys_operator.core.phases.harm import both_breach, failed, pods_not_ready
-from recsys_operator.core.phases.holding import bank, clock_not_started, data_missing
+from recsys_operator.core.phases.holding import bank, clock_not_started, data_missing, hold
 from recsys_operator.core.phases.parking import parked
 from recsys_operator.core.phases.promotion import intent_of, make_stable, raise_route, renew
-from recsys_operator.core.phases.rollback import end_rollout, is_stale, recover
+from recsys_operator.core.phases.rollback import end_rollout, fallback_of, is_stale, recover
 from recsys_operator.core.phases.standstill import limits_stand_still
 from recsys_operator.core.phases.subject import state_of
-from recsys_operator.core.records import Step, keep, move, wait
+from recsys_operator.core.records import Step, keep, move
 from recsys_operator.core.scene import Scene, same_route
 from recsys_operator.core.world import VersionView
 
@@ -48,11 +48,15 @@ def second_candidate(scene: Scene, version: VersionView) -> Step | None:
 
 
 def stable_taken_back(scene: Scene, version: VersionView) -> Step | None:
-    """Stable was rolled back as this rollout began: nobody is sent back there, and there is nothing to compare with."""
-    recorded = scene.version(state_of(scene, version).stable)
-    if recorded is None or not recorded.status.quarantined:
+    """Stable was rolled back as this rollout began, or deleted under it: nobody is sent there, and there is nothing to
+    compare with. A version that has all users already goes on, and so does one with nobody to take them."""
+    state = state_of(scene, version)
+    recorded = scene.version(state.stable)
+    if recorded is not None and recorded.status.quarantined:
+        return end_rollout(scene, version, "Superseded", reasons.REQUESTED, f"{recorded.name} was rolled back")
+    if recorded is not None or state.weight == 100 or not fallback_of(scene, version):
         return None
-    return end_rollout(scene, version, "Superseded", reasons.REQUESTED, f"{recorded.name} was rolled back")
+    return end_rollout(scene, version, "Superseded", reasons.STABLE_GONE, f"{state.stable} was deleted")
 
 
 def superseded(scene: Scene, version: VersionView) -> Step | None:
@@ -67,11 +71,13 @@ def superseded(scene: Scene, version: VersionView) -> Step | None:
 
 
 def pinned_here(scene: Scene, version: VersionView) -> Step | None:
-    """Somebody pinned the candidate itself: one route change, no further steps."""
+    """Somebody pinned the candidate itself: one route change, no further steps, when the pods for all users are ready."""
     if not scene.is_pinned(version):
         return None
     if not scene.is_ready(version.name, scene.full_replicas):
-        return wait(scene, version, reasons.PINNING, "its pods for all users are not ready yet", 5.0)
+        return hold(
+            scene, version, state_of(scene, version), reasons.SCALING, "its pods for all users are not ready yet"
+        )
     return make_stable(scene, version, reasons.PINNED, "pinned")
 
 
@@ -96,7 +102,7 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
 
 SAFETY = (
     stale, unreadable, found_lowered, second_candidate, stable_taken_back, superseded, pods_not_ready, failed, both_breach,
-    limits_stand_still, parked, pinned_here, route_follows, bank,
+    limits_stand_still, parked, route_follows, bank, pinned_here,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
 
