@@ -24,6 +24,7 @@ from tests.unit.core.factories import (
     with_policy,
 )
 
+from recsys_api.model_status import PinnedState, RecommenderModelStatus
 from recsys_api.model_version import Condition
 from recsys_operator.core.decision import EnsureServing, RecordVersion
 from recsys_operator.core.lifecycle import decide
@@ -190,6 +191,16 @@ def test_a_version_that_is_wanted_again_waits_as_long_for_its_pods_as_pods_may_t
     status = recorded(decide(later, NOW + 601), old.name)
     assert (status.phase, status.reason) == ("Warming", "Reused")
     assert "were not there after 600 s: in steps" in status.message
+
+
+def test_a_pinned_version_that_is_short_of_pods_stays_loaded() -> None:
+    old, world = short_of_pods()
+    pinned = PinnedState(version=old.name, phase="Pinning", source="Action")
+    asked = replace(world, model=build_model(two_specs()[1], status=RecommenderModelStatus(pinned=pinned)))
+    waiting = recorded(decide(asked, NOW), old.name)
+    assert (waiting.phase, waiting.reason) == ("Previous", "Scaling")
+    later = replace(asked, versions=(replace(old, status=waiting), asked.versions[1]))
+    assert kinds(decide(later, NOW + 5000))[:1] != ["RecordVersion"]
 
 
 def test_the_next_wait_for_its_pods_has_its_whole_time() -> None:

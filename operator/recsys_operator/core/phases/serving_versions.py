@@ -99,19 +99,22 @@ def _warm_again(scene: Scene, version: VersionView, message: str) -> Step:
 
 
 def _await_pods(scene: Scene, version: VersionView) -> Step:
-    """As long as pods may take to be ready; then it is rolled out in steps, of which the first needs fewer and has an end."""
+    """As long as pods may take to be ready; then it is rolled out in steps, of which the first needs fewer and has an end.
+
+    A pin has no steps, and waits while the person wants it: without its pods it would be Failed, and no way back any more.
+    """
     limit = scene.spec.serving.ready_deadline_seconds if scene.spec is not None else 600
     known, needed = find_condition(version.status.conditions, SCALED), f"{scene.full_replicas} ready pods are needed"
     short = known is not None and known.status == "False"
     left = limit - (scene.now - clock.to_seconds(known.last_transition_time, scene.now) if known and short else 0.0)
-    if left <= 0:
+    if left <= 0 and not scene.is_pinned(version):
         return _warm_again(
             scene, version, f"{needed} to take over at once, and were not there after {limit} s: in steps"
         )
     if short and (version.status.reason, version.status.message) == (reasons.SCALING, needed):
-        return Step((), min(left, 5.0))
+        return Step((), 5.0)
     waits = with_condition(version.status.conditions, _scaled(scene, version, False))
-    return Step((record(version, reason=reasons.SCALING, message=needed, conditions=waits),), min(left, 5.0))
+    return Step((record(version, reason=reasons.SCALING, message=needed, conditions=waits),), 5.0)
 
 
 def _not_short_of_pods(scene: Scene, version: VersionView) -> Step | None:
