@@ -21,6 +21,7 @@ from recsys_operator.adapters.metrics.pods import PodCounters, PodIncrements, co
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core import naming
 from recsys_operator.core.world import PodView, VersionSecond
+from recsys_operator.errors import ApiError
 from recsys_operator.ports import Clock
 from recsys_operator.resources.kinds import LABEL_COMPONENT
 from recsys_operator.resources.serving import PORT
@@ -166,7 +167,7 @@ class Sampler:
             proxies = await self._gateway_pods()
             texts = await asyncio.gather(*(self._fetch(base + path) for base in proxies.values()))
             pages = {uid: backends_of_page(text) for uid, text in zip(proxies, texts, strict=True)}
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError) as error:
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError) as error:
             log.debug("statistics of the gateway cannot be read: %s", error)
             # what was counted during the gap cannot be told from what the route sent elsewhere before
             self._gateway = GatewayIncrements()
@@ -192,7 +193,9 @@ class Sampler:
             entry.seconds.append(self._second(entry, at, version, of_version, pages, counts))
         while entry.seconds and entry.seconds[0].at < at - KEEP_SECONDS:
             entry.seconds.popleft()
-        entry.increments.keep({pod.uid: pod for pod in pods})
+        there = {pod.uid: pod for pod in pods}
+        entry.increments.keep(there)
+        entry.restarts = {uid: count for uid, count in entry.restarts.items() if uid in there}
 
     def _second(
         self, entry: _Watched, at: float, version: str, pods: list[PodView], pages: Mapping[str, PodCounters | None],
