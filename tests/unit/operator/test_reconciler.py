@@ -404,6 +404,34 @@ async def test_what_the_api_server_refuses_stands_in_the_status_of_the_model_onc
     assert bench.version_of("RecommenderModel", "movies") == before
 
 
+async def test_a_model_that_cannot_even_be_observed_ends_no_worker(bench: Bench) -> None:
+    labels = labels_of("movies", NAME, "serving")
+    metadata = {"name": NAME, "namespace": "shop", "uid": "d", "resourceVersion": "1", "labels": labels}
+    bench.cache.put({"kind": "Deployment", "metadata": metadata})
+    worker = asyncio.create_task(bench.reconciler.work())
+    bench.queue.add(KEY)
+    bench.queue.add("shop/other")
+    await settle()
+    assert [world.name for world in bench.worlds] == ["other"]
+    assert not worker.done()
+    worker.cancel()
+    assert b'recsys_operator_errors_total{reason="InternalError"} 1.0' in bench.telemetry.page()
+
+
+async def test_a_route_without_parents_is_observed(bench: Bench) -> None:
+    """Somebody edited it: parentRefs are optional in Gateway API."""
+    await bench.act(EnsureRoute(RouteIntent("v1"), {}, raises=False))
+    route = bench.live("HTTPRoute", "movies")
+    assert route is not None
+    route["metadata"]["resourceVersion"] = "9999"
+    del route["spec"]["parentRefs"]
+    bench.see()
+    await bench.act()
+    seen = bench.worlds[-1].route
+    assert seen is not None
+    assert (seen.accepted, seen.drifted) == (False, True)
+
+
 async def test_what_is_decided_to_be_sampled_is_watched_until_it_is_not(bench: Bench) -> None:
     await bench.act(sample=("v1", NAME))
     assert bench.sampler.since(KEY) is not None

@@ -17,6 +17,7 @@ from recsys_operator.resources.route import (
     read_route,
     settings_of_route,
 )
+from recsys_operator.resources.route_status import parent_of
 
 __all__ = ["GatewayApiRouter"]
 
@@ -35,8 +36,8 @@ class GatewayApiRouter:
         route = self._cache.get("HTTPRoute", namespace, naming.route_name(model))
         if route is None:
             return None
-        parent = route["spec"]["parentRefs"][0]
-        gateway = self._cache.get("Gateway", parent.get("namespace", namespace), parent["name"])
+        parent = parent_of(route)
+        gateway = self._cache.get("Gateway", parent.get("namespace", namespace), parent["name"]) if parent else None
         return read_route(route, gateway, settings)
 
     async def ensure_route(
