@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 import aiohttp
 import pytest
+from aiohttp import web
 from tests.unit.operator.clocks import FakeClock
 from tests.unit.operator.pages import gateway_line, page
 from tests.unit.operator.views import model_spec
 
 from recsys_operator.adapters.cache import Cache
-from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, READABLE_SECONDS, Sampler
+from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, PAGE_BYTES, READABLE_SECONDS, Sampler, fetch_with
 from recsys_operator.core.world import RouteIntent, VersionSecond
 from recsys_operator.errors import ApiError, Forbidden, Unavailable
 from recsys_operator.resources.kinds import Manifest, labels_of
@@ -189,6 +190,30 @@ async def test_seconds_are_kept_for_two_minutes(bench: Bench) -> None:
     bench.clock.advance(KEEP_SECONDS)
     await bench.second()
     assert len(bench.sampler.seconds(KEY)) == 2
+
+
+@pytest.mark.parametrize("kind", ["empty", "redirect", "endless", "binary"])
+async def test_what_is_no_page_is_no_answer(kind: str) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if kind == "redirect":
+            raise web.HTTPFound("/elsewhere")
+        if kind == "empty":
+            return web.Response(status=204)
+        return web.Response(body=b"\xff" if kind == "binary" else b"# " * PAGE_BYTES)
+
+    async def elsewhere(_: web.Request) -> web.Response:
+        return web.Response(text=page(5))
+
+    app = web.Application()
+    app.router.add_get("/metrics", answer)
+    app.router.add_get("/elsewhere", elsewhere)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises((aiohttp.ClientError, UnicodeDecodeError)):
+            await fetch_with(session)(f"http://127.0.0.1:{runner.addresses[0][1]}/metrics")
+    await runner.cleanup()
 
 
 async def test_pods_that_are_gone_are_not_remembered(bench: Bench) -> None:

@@ -30,6 +30,8 @@ __all__ = ["GatewayPods", "Sampler", "fetch_with"]
 
 log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 0.8
+PAGE_BYTES = 16 * 2**20
+"""A thousand routes at a proxy make some MiB; more than this would hold up everything else."""
 KEEP_SECONDS = 120.0
 READABLE_SECONDS = 10.0
 """After this long without the gateway's counters they count as not readable at all."""
@@ -40,13 +42,19 @@ GatewayPods = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 def fetch_with(session: aiohttp.ClientSession) -> Fetch:
-    """Pages by HTTP; anything but a 200 within the time limit raises."""
+    """Pages by HTTP; anything but a 200 of bearable length within the time limit raises."""
     limit = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
 
     async def fetch(url: str) -> str:
-        async with session.get(url, timeout=limit) as response:
-            response.raise_for_status()
-            return (await response.read()).decode()
+        async with session.get(url, timeout=limit, allow_redirects=False) as response:
+            if response.status != 200:
+                raise aiohttp.ClientPayloadError(f"{url} answered {response.status}")
+            page = bytearray()
+            async for chunk in response.content.iter_any():
+                page += chunk
+                if len(page) > PAGE_BYTES:
+                    raise aiohttp.ClientPayloadError(f"{url} has more than {PAGE_BYTES} bytes")
+            return page.decode()
 
     return fetch
 
