@@ -49,6 +49,7 @@ def test_phases_that_ended_and_models_that_are_gone_leave_the_metrics() -> None:
     assert 'recsys_operator_weight{model="movies",namespace="shop"} 50.0' in page
     assert 'phase="Stable"' in page
     assert "Canary" not in page
+    telemetry.observe_verdict("shop", "movies", "Fail")
     telemetry.forget("shop", "movies")
     telemetry.forget("shop", "movies")
     assert "movies" not in telemetry.page().decode()

@@ -418,6 +418,40 @@ async def test_a_model_that_cannot_even_be_observed_ends_no_worker(bench: Bench)
     assert b'recsys_operator_errors_total{reason="InternalError"} 1.0' in bench.telemetry.page()
 
 
+async def test_a_secret_that_cannot_be_read_keeps_no_users_at_a_bad_version(bench: Bench) -> None:
+    await bench.act(EnsureRoute(RouteIntent("v1", NAME, 5, 0), {"weight": 5}, raises=True))
+    bench.cluster.unreadable = "Secret"
+    await bench.act(EnsureRoute(RouteIntent("v1"), {"weight": 0}, raises=False, urgent=True))
+    assert NAME not in str(bench.live("HTTPRoute", "movies")["spec"])  # type: ignore[index]
+
+
+async def test_the_keys_of_a_model_are_not_taken_for_those_of_the_next_one_of_its_name(bench: Bench) -> None:
+    await bench.act(EnsureKeys())
+    await bench.act()
+    assert bench.worlds[-1].keys_secret
+    del bench.cluster.objects["RecommenderModel", "shop", "movies"]
+    del bench.cluster.objects["Secret", "shop", "movies-keys"]
+    bench.see()
+    await bench.act()
+    bench.cluster.put_raw(objects.model("shop"))
+    bench.see()
+    await bench.act()
+    assert not bench.worlds[-1].keys_secret
+
+
+async def test_what_a_deletion_of_serving_could_not_do_the_next_one_does(bench: Bench) -> None:
+    await bench.act(EnsureServing(NAME, 1))
+    metadata = bench.live("Deployment", NAME)["metadata"]  # type: ignore[index]
+    act = DeleteObject("Serving", NAME, metadata["uid"], metadata["resourceVersion"])
+    bench.cluster.before_write = fail_on("Service")
+    with pytest.raises(Unavailable):
+        await bench.act(act)
+    bench.cluster.before_write = lambda verb, manifest: None
+    bench.see()
+    await bench.act(act)
+    assert (bench.live("Deployment", NAME), bench.live("Service", NAME)) == (None, None)
+
+
 async def test_a_route_without_parents_is_observed(bench: Bench) -> None:
     """Somebody edited it: parentRefs are optional in Gateway API."""
     await bench.act(EnsureRoute(RouteIntent("v1"), {}, raises=False))
