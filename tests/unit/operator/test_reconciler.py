@@ -452,6 +452,28 @@ async def test_what_a_deletion_of_serving_could_not_do_the_next_one_does(bench: 
     assert (bench.live("Deployment", NAME), bench.live("Service", NAME)) == (None, None)
 
 
+async def test_a_route_of_which_the_api_server_keeps_less_is_not_written_again_and_again(bench: Bench) -> None:
+    """Gateway API of 2023 prunes `timeouts`; a webhook may change anything."""
+
+    def prune(verb: str, manifest: Manifest) -> None:
+        if manifest["kind"] == "HTTPRoute":
+            manifest["spec"] = manifest["spec"] | {
+                "rules": [
+                    {key: part for key, part in rule.items() if key != "timeouts"} for rule in manifest["spec"]["rules"]
+                ]
+            }
+
+    bench.cluster.before_write = prune
+    put_back = EnsureRoute(RouteIntent("v1"), {"weight": 0}, raises=False)
+    assert await bench.act(put_back)
+    assert not await bench.act(put_back)
+    bench.cluster.before_write = lambda verb, manifest: None
+    bench.cluster.put_raw({"kind": "HTTPRoute", "metadata": {"name": "movies", "namespace": "shop"}, "spec": {"x": 1}})
+    bench.see()
+    assert await bench.act(put_back), "somebody else has changed it"
+    assert await bench.act(EnsureRoute(RouteIntent("v2"), {"weight": 0}, raises=False))
+
+
 async def test_a_route_without_parents_is_observed(bench: Bench) -> None:
     """Somebody edited it: parentRefs are optional in Gateway API."""
     await bench.act(EnsureRoute(RouteIntent("v1"), {}, raises=False))
