@@ -59,6 +59,7 @@ class Children:
         live = await self._cluster.read(kind, namespace, name, metadata_only=True)
         if live is None or owner_uid(live) != owner:
             return False
+        self._applied.pop((kind, namespace, name), None)
         return await self._cluster.delete(kind, namespace, name, uid=live["metadata"]["uid"], resource_version="")
 
     async def delete_serving(self, namespace: str, model: str, act: DeleteObject) -> bool:
@@ -71,11 +72,14 @@ class Children:
             self._cache.drop(act.uid)
             return False
         owner = owner_uid(live)
+        # the Deployment last: while it is there the next pass goes on with what this one could not do
         wrote = await self.delete("HorizontalPodAutoscaler", namespace, act.name, owner)
+        wrote |= await self.delete("Service", namespace, act.name, owner)
+        self._applied.pop(("Deployment", namespace, act.name), None)
         gone = await self._cluster.delete(
             "Deployment", namespace, act.name, uid=act.uid, resource_version=act.resource_version
         )
-        return await self.delete("Service", namespace, act.name, owner) or gone or wrote
+        return gone or wrote
 
 
 def _check_ours(live: Manifest, wanted: Manifest) -> None:

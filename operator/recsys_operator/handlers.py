@@ -7,7 +7,7 @@ from typing import Any
 
 import kopf
 
-from recsys_operator.adapters.cache import Cache
+from recsys_operator.adapters.cache import Cache, version_number
 from recsys_operator.adapters.connection import Connection
 from recsys_operator.resources.kinds import WATCHED, Kind, Manifest
 
@@ -42,7 +42,7 @@ class EventSource:
         """One event: None (listed), ADDED, MODIFIED or DELETED."""
         named = {**manifest, "apiVersion": kind.api_version, "kind": kind.name}
         if event == "DELETED":
-            self._cache.drop(manifest["metadata"]["uid"])
+            self._cache.drop(manifest["metadata"]["uid"], version_number(manifest))
             self._on_change(named)
         elif self._cache.put(named):
             self._on_change(named)

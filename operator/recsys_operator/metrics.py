@@ -47,6 +47,8 @@ class Telemetry:
         self._known: set[tuple[str, str]] = set()
         self._phases: dict[tuple[str, str], set[str]] = {}
         self._names: dict[tuple[str, str], set[str]] = {}
+        self._said: dict[tuple[str, str], set[str]] = {}
+        """Verdicts that were counted."""
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A gauge that is read when somebody asks."""
@@ -75,6 +77,7 @@ class Telemetry:
     def observe_verdict(self, namespace: str, model: str, verdict: str) -> None:
         """A verdict changed the route."""
         self._verdicts.labels(namespace, model, verdict).inc()
+        self._said.setdefault((namespace, model), set()).add(verdict)
 
     def observe_decision(
         self, namespace: str, model: str, observations: Mapping[str, float], phases: Iterable[str]
@@ -95,8 +98,10 @@ class Telemetry:
                 self._names.setdefault(key, set()).add(name)
 
     def forget(self, namespace: str, model: str) -> None:
-        """The model is gone: its gauges end."""
+        """The model is gone: its series end."""
         key = (namespace, model)
+        for verdict in self._said.pop(key, ()):
+            self._verdicts.remove(*key, verdict)
         if key not in self._known:
             return
         self._known.discard(key)

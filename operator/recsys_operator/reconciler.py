@@ -108,7 +108,7 @@ class Reconciler:
         level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
         log.log(
             level, "%s: %s; next try in %.2f s", policy.reason, error, delay,
-            extra={"model": key}, exc_info=None if isinstance(error, OperatorError) else error,
+            extra={"model": key}, exc_info=_unexpected(error),
         )  # fmt: skip
         if policy.tell:
             await self._tell(key, Trouble(policy.reason, str(error)[:MESSAGE_LIMIT]))
@@ -122,8 +122,9 @@ class Reconciler:
             for act in tell_trouble(world, self._clock.now(), trouble):
                 await self._executor.execute(run, act)
             await self._executor.execute(run, Announce(trouble.reason, trouble.message, warning=True))
-        except OperatorError as error:
-            log.warning("the failure could not be told: %s", error, extra={"model": key})
+        except Exception as error:
+            # what failed may fail again here: one model's trouble must not end the worker, and with it all others
+            log.warning("the failure could not be told: %s", error, extra={"model": key}, exc_info=_unexpected(error))
 
     def _observe_route(self, namespace: str, name: str, act: EnsureRoute, begun: float) -> None:
         if act.urgent:
@@ -139,3 +140,8 @@ class Reconciler:
         self._memory[key] = decision.memory
         phases = {version.status.phase for version in world.versions}
         self._telemetry.observe_decision(world.namespace, world.name, decision.observations, phases)
+
+
+def _unexpected(error: Exception) -> Exception | None:
+    """The error where its trace is worth a place in the log."""
+    return None if isinstance(error, OperatorError) else error

@@ -1,7 +1,9 @@
 """What the watch streams said, by uid. Not the truth: before anything risky the reconciler reads live.
 
 Events of one name arrive out of order by uid, and a re-list after a 410 tells of no deletion: a DELETED removes its
-own uid alone, a deleted uid never comes back, and `drop_absent` is told by our own lists what is still there.
+own uid alone, no event from before it brings that uid back, and `drop_absent` is told by our own lists what is still
+there. One that lost our label is told as DELETED too, and comes back as a newer state when it has the label again.
+A name has one object at a time: whoever is known to have had it before is gone.
 """
 
 from collections import defaultdict
@@ -43,7 +45,8 @@ class Cache:
         self._by_name: dict[tuple[str, str, str], str] = {}
         self._by_model: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._by_kind: dict[str, set[str]] = defaultdict(set)
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, float] = {}
+        """uid -> resourceVersion up to which nothing of it counts."""
         self._views: dict[str, tuple[str, object]] = {}
         self._latest: dict[object, Any] = {}
         """The last object of a kind and component, and the last view that a function made: the next one is much the same."""
@@ -53,8 +56,12 @@ class Cache:
         metadata = manifest["metadata"]
         uid = str(metadata["uid"])
         known = self._objects.get(uid)
-        if uid in self._gone or (known is not None and version_number(known) >= version_number(manifest)):
+        if self._is_past(uid, manifest) or (known is not None and version_number(known) >= version_number(manifest)):
             return False
+        if (other := self._namesake(uid, manifest)) is not None:
+            if version_number(other) > version_number(manifest):
+                return False
+            self.drop(str(other["metadata"]["uid"]))
         likeness = _likeness(manifest)
         manifest = self._latest[likeness] = shared(kept_part(manifest), self._latest.get(likeness))
         if known is not None:
@@ -63,9 +70,13 @@ class Cache:
         self._link(uid, manifest)
         return True
 
-    def drop(self, uid: str) -> bool:
-        """Forget one uid for good; True where it was known."""
-        self._gone[uid] = None
+    def drop(self, uid: str, at: float = float("inf")) -> bool:
+        """Forget one uid; True where it was known.
+
+        Args:
+            at: resourceVersion of the deletion; a newer state of the uid means that only our label had gone.
+        """
+        self._gone[uid] = at
         while len(self._gone) > TOMBSTONES:
             del self._gone[next(iter(self._gone))]
         known = self._objects.pop(uid, None)
@@ -88,7 +99,7 @@ class Cache:
             and namespace in ("", manifest["metadata"].get("namespace", ""))
         ]
         for manifest in absent:
-            self.drop(manifest["metadata"]["uid"])
+            self.drop(manifest["metadata"]["uid"], listed_at)
         return tuple(absent)
 
     def stale(self, listed: Iterable[Manifest]) -> tuple[Manifest, ...]:
@@ -96,12 +107,12 @@ class Cache:
         return tuple(
             item
             for item in listed
-            if item["metadata"]["uid"] not in self._gone
+            if not self._is_past(item["metadata"]["uid"], item)
             and version_number(self._objects.get(item["metadata"]["uid"], _NOTHING)) < version_number(item)
         )
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
-        """The object of that name, the newest uid where several were seen."""
+        """The object of that name."""
         uid = self._by_name.get((kind, namespace, name))
         return self._objects.get(uid) if uid else None
 
@@ -137,6 +148,15 @@ class Cache:
             self._views[uid] = (version, made)
         return made
 
+    def _is_past(self, uid: str, manifest: Manifest) -> bool:
+        return version_number(manifest) <= self._gone.get(uid, -1)
+
+    def _namesake(self, uid: str, manifest: Manifest) -> Manifest | None:
+        """Another object of that name: of the two one is gone."""
+        metadata = manifest["metadata"]
+        other = self.get(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
+        return None if other is None or other["metadata"]["uid"] == uid else other
+
     def _is(self, uid: str, kind: str) -> bool:
         return bool(self._objects[uid]["kind"] == kind)
 
@@ -145,10 +165,7 @@ class Cache:
 
     def _link(self, uid: str, manifest: Manifest) -> None:
         kind, metadata = manifest["kind"], manifest["metadata"]
-        key = (kind, metadata.get("namespace", ""), metadata["name"])
-        other = self._objects.get(self._by_name.get(key, ""))
-        if other is None or version_number(other) <= version_number(manifest):
-            self._by_name[key] = uid
+        self._by_name[kind, metadata.get("namespace", ""), metadata["name"]] = uid
         if model := model_of(manifest):
             self._by_model[metadata.get("namespace", ""), model].add(uid)
         self._by_kind[kind].add(uid)

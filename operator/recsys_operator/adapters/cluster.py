@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from recsys_operator.adapters.connection import Connection
 from recsys_operator.errors import AlreadyOwned, ApiError, Conflict, NotFound, Unavailable, error_of_status
@@ -153,16 +154,19 @@ class ApiCluster:
         limit = aiohttp.ClientTimeout(total=WATCH_SECONDS + 10.0, sock_connect=3.0)
         try:
             async with self._session.get(
-                self._connection.server + path, params=params, headers=self._connection.headers(), timeout=limit
-            ) as response:
+                self._connection.server + path, params=params, headers=self._connection.headers(), timeout=limit,
+                allow_redirects=False,
+            ) as response:  # fmt: skip
                 if response.status >= 300:
                     raise _error(f"WATCH {path}", response.status, await response.read(), None)
                 async for line in response.content:
-                    event = json.loads(line)
+                    event = _parsed(f"WATCH {path}", line)
                     if event["type"] == "ERROR":
-                        return
+                        said = event["object"]
+                        raise error_of_status(f"WATCH {path}", said.get("code", 0), said.get("message", ""))
                     yield event["type"], event["object"]
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, TimeoutError) as error:
+            # HttpProcessingError: a line that is longer than the client takes
             raise Unavailable(f"WATCH {path}", f"{type(error).__name__}: {error}") from error
 
     async def _pages(self, kind: Kind, namespace: str, selector: str, metadata_only: bool) -> AsyncIterator[Manifest]:
@@ -211,7 +215,9 @@ class ApiCluster:
         assert self._session is not None
         url = self._connection.server + path
         try:
-            async with self._session.request(verb, url, data=data, params=params, headers=headers) as response:
+            async with self._session.request(
+                verb, url, data=data, params=params, headers=headers, allow_redirects=False
+            ) as response:
                 raw = await response.read()
                 if response.status >= 300:
                     raise _error(f"{verb} {path}", response.status, raw, response.headers.get("Retry-After"))
@@ -219,13 +225,23 @@ class ApiCluster:
             raise
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(f"{verb} {path}", f"{type(error).__name__}: {error}") from error
-        parsed: Manifest = json.loads(raw)
-        return parsed
+        return _parsed(f"{verb} {path}", raw)
 
 
 def _target(manifest: Manifest) -> tuple[Kind, str]:
     kind = KINDS[manifest["kind"]]
     return kind, kind.path(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+
+
+def _parsed(what: str, raw: bytes) -> Manifest:
+    """The object of an answer: a proxy on the way may say 200 with a page of its own, or cut an answer short."""
+    try:
+        parsed = json.loads(raw)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise Unavailable(what, f"the answer is no JSON object: {raw[:80]!r}")
+    return parsed
 
 
 def _named(item: Manifest, kind: Kind) -> Manifest:

@@ -33,6 +33,7 @@ class Leadership:
         self._seconds = seconds
         self._seen: tuple[str, float] = ("", 0.0)
         self._renewed_at = float("-inf")
+        """When the request was sent that made it ours: what is answered late was written at any time since."""
         self._lease: Manifest | None = None
 
     async def acquire(self) -> None:
@@ -42,14 +43,16 @@ class Leadership:
 
     async def try_acquire(self) -> bool:
         """One try; True where the Lease is ours now."""
+        begun = self._clock.monotonic()
         try:
             lease = await self._cluster.read("Lease", self._namespace, NAME)
             if lease is None:
-                self._renew(await self._cluster.create(self._manifest(None)))
+                self._renew(await self._cluster.create(self._manifest(None)), begun)
                 return self._is_mine()
             if not self._may_take(lease):
+                self._lease = lease
                 return False
-            self._renew(await self._cluster.replace(self._manifest(lease)))
+            self._renew(await self._cluster.replace(self._manifest(lease)), begun)
             return True
         except Conflict:
             return False
@@ -65,7 +68,9 @@ class Leadership:
         """
         while True:
             await asyncio.sleep(self._seconds / 4)
-            if not await self.try_acquire() and self._clock.monotonic() - self._renewed_at > self._seconds * 0.75:
+            if await self._renew_in_time():
+                continue
+            if not self._is_mine() or self._left() <= 0.0:
                 raise LeaseLostError(f"the Lease {self._namespace}/{NAME} is not ours any more; ending")
 
     async def release(self) -> None:
@@ -77,6 +82,19 @@ class Leadership:
             await self._cluster.replace(self._lease | {"spec": spec})
         except ApiError as error:
             log.warning("the Lease was not given back: %s", error)
+
+    async def _renew_in_time(self) -> bool:
+        """One try; an API server that does not answer is not waited for until a successor may act."""
+        try:
+            # a process that was paused asks once more: it may be that nobody else wanted the Lease
+            async with asyncio.timeout(max(self._seconds / 8, self._left())):
+                return await self.try_acquire()
+        except TimeoutError:
+            return False
+
+    def _left(self) -> float:
+        """Seconds in which nobody else may act yet, with a margin."""
+        return self._renewed_at + self._seconds * 0.75 - self._clock.monotonic()
 
     def _may_take(self, lease: Manifest) -> bool:
         holder = lease["spec"].get("holderIdentity") or ""
@@ -91,10 +109,10 @@ class Leadership:
     def _is_mine(self) -> bool:
         return self._lease is not None and self._lease["spec"].get("holderIdentity") == self._holder
 
-    def _renew(self, lease: Manifest) -> None:
+    def _renew(self, lease: Manifest, asked_at: float) -> None:
         self._lease = lease
         if self._is_mine():
-            self._renewed_at = self._clock.monotonic()
+            self._renewed_at = asked_at
 
     def _manifest(self, lease: Manifest | None) -> Manifest:
         now = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

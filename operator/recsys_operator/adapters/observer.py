@@ -1,5 +1,6 @@
 """Builds the World of one model: all the reading of a pass, from caches and samples."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -15,13 +16,17 @@ from recsys_operator.adapters.views import (
 )
 from recsys_operator.core import naming
 from recsys_operator.core.world import JobView, ModelView, PodView, ServingView, World
+from recsys_operator.errors import ApiError
 from recsys_operator.ports import Clock, Cluster, TrafficRouter
 from recsys_operator.resources.kinds import LABEL_COMPONENT, Manifest, owner_uid
 from recsys_operator.resources.route import RouteSettings
 
 __all__ = ["Observer"]
 
+log = logging.getLogger(__name__)
 KEYS_RECHECK_SECONDS = 300.0
+SeenJob = tuple[tuple[str, ...], JobView]
+"""(resourceVersions that it was made from, view)."""
 
 
 class Observer:
@@ -39,14 +44,11 @@ class Observer:
         self._serving_image = serving_image
         self._paused = paused
         self._keys: dict[tuple[str, str], float] = {}
-        self._jobs: dict[str, tuple[tuple[str, ...], JobView]] = {}
+        self._jobs: dict[str, dict[str, SeenJob]] = {}
+        """Model -> uid -> view of each Job that is there."""
 
     async def observe(self, namespace: str, name: str) -> World:
-        """Everything that concerns one model.
-
-        Raises:
-            ApiError: the Secret could not be read.
-        """
+        """Everything that concerns one model."""
         manifest = self._cache.get("RecommenderModel", namespace, name)
         model = self._cache.view(manifest, view_of_model) if manifest is not None else None
         of_model = self._cache.of_model
@@ -54,12 +56,15 @@ class Observer:
         actions = (self._cache.view(item, view_of_action) for item in of_model(namespace, name, "ModelAction"))
         pods = of_model(namespace, name, "Pod")
         key = f"{namespace}/{name}"
+        if model is None:
+            # its Secret goes with it: a model that is made again has none
+            self._keys.pop((namespace, name), None)
         return World(
             namespace=namespace, name=name, model=model,
             versions=tuple(version for version in versions if not isinstance(version, str)),
             unreadable=tuple(version for version in versions if isinstance(version, str)),
             actions=tuple(action for action in actions if action is not None),
-            jobs=self._observe_jobs(of_model(namespace, name, "Job"), pods),
+            jobs=self._observe_jobs(key, of_model(namespace, name, "Job"), pods),
             serving=self._observe_serving(namespace, name),
             pods=self._observe_pods(pods),
             route=await self._router.observe_route(namespace, name, _route_settings(model)),
@@ -77,26 +82,28 @@ class Observer:
         now = self._clock.monotonic()
         if now - self._keys.get((namespace, name), float("-inf")) < KEYS_RECHECK_SECONDS:
             return True
-        if await self._cluster.read("Secret", namespace, naming.keys_name(name), metadata_only=True) is None:
+        try:
+            found = await self._cluster.read("Secret", namespace, naming.keys_name(name), metadata_only=True)
+        except ApiError as error:
+            # nothing may keep a pass from taking weight away; whoever makes the Secret is refused, and that is told
+            log.warning("Secret %s/%s cannot be read: %s", namespace, naming.keys_name(name), error)
+            return (namespace, name) in self._keys
+        if found is None:
             self._keys.pop((namespace, name), None)
             return False
         self._keys[namespace, name] = now
         return True
 
-    def _observe_jobs(self, jobs: list[Manifest], pods: list[Manifest]) -> tuple[JobView, ...]:
+    def _observe_jobs(self, key: str, jobs: list[Manifest], pods: list[Manifest]) -> tuple[JobView, ...]:
         by_owner: dict[str, list[Manifest]] = defaultdict(list)
         for pod in pods:
             if owner := owner_uid(pod, "Job"):
                 by_owner[owner].append(pod)
-        return tuple(self._observe_job(job, by_owner[job["metadata"]["uid"]]) for job in jobs)
-
-    def _observe_job(self, job: Manifest, pods: list[Manifest]) -> JobView:
-        uid = job["metadata"]["uid"]
-        state = tuple(str(item["metadata"]["resourceVersion"]) for item in (job, *pods))
-        known = self._jobs.get(uid)
-        if known is None or known[0] != state:
-            known = self._jobs[uid] = (state, view_of_job(job, pods))
-        return known[1]
+        before = self._jobs.pop(key, {})
+        seen = {(uid := job["metadata"]["uid"]): _seen_job(before.get(uid), job, by_owner[uid]) for job in jobs}
+        if seen:
+            self._jobs[key] = seen
+        return tuple(view for _, view in seen.values())
 
     def _observe_serving(self, namespace: str, name: str) -> dict[str, ServingView]:
         scalers = self._cache.of_model(namespace, name, "HorizontalPodAutoscaler")
@@ -114,10 +121,11 @@ class Observer:
             if pod["metadata"]["labels"].get(LABEL_COMPONENT) == "serving"
         )
 
-    def forget(self, present: set[str]) -> None:
-        """Drop remembered views of Jobs that are gone."""
-        for uid in self._jobs.keys() - present:
-            del self._jobs[uid]
+
+def _seen_job(known: SeenJob | None, job: Manifest, pods: list[Manifest]) -> SeenJob:
+    """The view, made anew where the Job or one of its pods has changed."""
+    state = tuple(str(item["metadata"]["resourceVersion"]) for item in (job, *pods))
+    return known if known is not None and known[0] == state else (state, view_of_job(job, pods))
 
 
 def _route_settings(model: ModelView | None) -> RouteSettings | None:

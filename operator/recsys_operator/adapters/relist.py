@@ -53,10 +53,20 @@ class Relister:
                 log.warning("re-list failed, the next one is in %d s: %s", self._period, error)
 
     async def compare(self) -> None:
-        """One round over all kinds, metadata only."""
+        """One round over all kinds, metadata only.
+
+        Raises:
+            ApiError: the first of those that kinds failed with; the others were compared.
+        """
+        errors: list[ApiError] = []
         for kind in WATCHED:
             for namespace in self._namespaces:
-                await self._compare(kind, namespace)
+                try:
+                    await self._compare(kind, namespace)
+                except ApiError as error:
+                    errors.append(error)
+        if errors:
+            raise errors[0]
 
     async def _fill(self, kind: Kind, namespace: str) -> None:
         try:

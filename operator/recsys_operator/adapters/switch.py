@@ -39,7 +39,8 @@ class Switch:
                     self._take(None if kind == "DELETED" else manifest)
             except ApiError as error:
                 log.warning("ConfigMap %s/%s cannot be watched: %s", self._namespace, NAME, error)
-                await asyncio.sleep(RETRY_SECONDS)
+            # also where the stream just ended: whatever ends every one at once must not be asked without a pause
+            await asyncio.sleep(RETRY_SECONDS)
 
     def _take(self, manifest: Manifest | None) -> None:
         paused = manifest is not None and (manifest.get("data") or {}).get("rollouts") == "Paused"

@@ -111,7 +111,7 @@ def view_of_job(manifest: Manifest, pods: Iterable[Manifest]) -> JobView:
     return JobView(
         name=metadata["name"], uid=metadata["uid"], resource_version=metadata["resourceVersion"],
         version=labels.get(LABEL_VERSION, ""), stage=cast(Stage, labels.get(LABEL_COMPONENT, "")),
-        attempt=int(annotations.get(ANNOTATION_ATTEMPT, "1")), key=annotations.get(ANNOTATION_KEY, ""),
+        attempt=_attempt(annotations.get(ANNOTATION_ATTEMPT, "")), key=annotations.get(ANNOTATION_KEY, ""),
         created_at=_created(manifest), active=status.get("active", 0),
         complete="Complete" in conditions or "SuccessCriteriaMet" in conditions, failed=bool(failed),
         failed_reason=failed.get("reason", ""), result=result, exit_code=exit_code, terminated_reason=reason,
@@ -152,6 +152,10 @@ def _autoscaler(spec: Manifest) -> AutoscalerView:
     targets = [(metric.get("resource") or {}).get("target") or {} for metric in spec.get("metrics") or ()]
     percent = next((target.get("averageUtilization", 0) for target in targets), 0)
     return AutoscalerView(spec.get("minReplicas", 1), spec.get("maxReplicas", 0), percent)
+
+
+def _attempt(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 1
 
 
 def _outcome(pods: list[Manifest]) -> tuple[PrepareResult | TrainResult | EvaluateResult | None, int | None, str]:

@@ -13,13 +13,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from recsys_api.buckets import BUCKET_HEADER, BUCKETS
 from recsys_api.spec.rollout import GatewayReference, Rollout
 from recsys_operator.core import naming, weights
 from recsys_operator.core.world import RouteIntent, RouteView
 from recsys_operator.resources.kinds import Manifest, contains, labels_of, owner_reference
+from recsys_operator.resources.route_status import is_accepted
 from recsys_operator.resources.serving import PORT
 
 ANNOTATION_DECISION = "recsys.dev/decision"
@@ -114,7 +114,7 @@ def read_route(route: Manifest, gateway: Manifest | None, settings: RouteSetting
     metadata = route["metadata"]
     annotations = metadata.get("annotations") or {}
     intent, decision = read_intent(route), read_decision(route)
-    accepted, message = _accepted(route, gateway)
+    accepted, message = is_accepted(route, gateway)
     drifted = False
     if settings is not None:
         wanted = build_route(metadata["namespace"], metadata["name"], intent, decision, settings)
@@ -145,8 +145,15 @@ def read_decision(route: Manifest) -> Mapping[str, object]:
 
 @lru_cache(maxsize=4096)
 def measure_range(pattern: str) -> tuple[int, int]:
-    """(first bucket, percent) of the buckets that a pattern matches, by trying all of them; (0, 0) where none."""
-    expression = re.compile(pattern)
+    """(first bucket, percent) of the buckets that a pattern matches, by trying all of them; (0, 0) where none.
+
+    (0, 1) where it cannot be read.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error:
+        # a gateway's expressions are not ours: whoever wrote it may send users there
+        return 0, 1
     inside = [bool(expression.fullmatch(f"{bucket:04d}")) for bucket in range(BUCKETS)]
     first = next((bucket for bucket in range(BUCKETS) if inside[bucket] and not inside[bucket - 1]), 0)
     # a range that somebody narrowed by hand still is some weight: rounding it to 0 would hide a serving candidate
@@ -210,44 +217,3 @@ def _versions(rule: Manifest) -> list[str]:
 
 def _weights(rule: Manifest) -> dict[str, int]:
     return {str(backend["name"]): int(backend.get("weight", 1)) for backend in rule.get("backendRefs") or ()}
-
-
-def _accepted(route: Manifest, gateway: Manifest | None) -> tuple[bool, str]:
-    parent = route["spec"]["parentRefs"][0]
-    generation = route["metadata"].get("generation", 0)
-    answers = [
-        entry for entry in (route.get("status") or {}).get("parents") or ()
-        if contains(entry["parentRef"], {"name": parent["name"], "sectionName": parent.get("sectionName")})
-    ]  # fmt: skip
-    if not answers:
-        return False, f"no controller has answered for Gateway {parent['name']}"
-    for entry in answers:
-        if (problem := _problem(entry, generation)) is None:
-            return _programmed(gateway, parent)
-    return False, problem or ""
-
-
-def _problem(entry: Manifest, generation: int) -> str | None:
-    found: dict[str, Any] = {condition["type"]: condition for condition in entry.get("conditions") or ()}
-    for name, good in (("Accepted", "True"), ("ResolvedRefs", "True"), ("PartiallyInvalid", "False")):
-        condition = found.get(name)
-        if condition is None and name == "PartiallyInvalid":
-            continue
-        if condition is None or condition.get("observedGeneration", generation) < generation:
-            return f"{name} is not yet known for generation {generation}"
-        if condition["status"] != good:
-            return f"{name} is {condition['status']}: {condition.get('message') or condition.get('reason')}"
-    return None
-
-
-def _programmed(gateway: Manifest | None, parent: Manifest) -> tuple[bool, str]:
-    if gateway is None:
-        return True, ""
-    listeners = [
-        listener for listener in (gateway.get("status") or {}).get("listeners") or ()
-        if parent.get("sectionName") in (None, listener["name"])
-    ]  # fmt: skip
-    for listener in listeners:
-        if any(c["type"] == "Programmed" and c["status"] == "True" for c in listener.get("conditions") or ()):
-            return True, ""
-    return False, f"no listener of Gateway {gateway['metadata']['name']} is Programmed"

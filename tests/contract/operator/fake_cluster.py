@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from recsys_operator.errors import AlreadyOwned, Conflict, Invalid, NotFound
+from recsys_operator.errors import AlreadyOwned, Conflict, Forbidden, Invalid, NotFound
 from recsys_operator.resources.kinds import KINDS, Kind, Manifest, is_ours, owner_uid
 
 Key = tuple[str, str, str]
@@ -31,6 +31,8 @@ class FakeCluster:
         """(verb, kind, name) of everything that changed something."""
         self.before_write: Callable[[str, Manifest], None] = lambda verb, manifest: None
         """Called before each write; may change the world or raise."""
+        self.unreadable = ""
+        """A kind that may not be read."""
         self._version = 1000
         self._uids = 0
 
@@ -68,6 +70,8 @@ class FakeCluster:
 
     async def read(self, kind: str, namespace: str, name: str, *, metadata_only: bool = False) -> Manifest | None:
         """A copy."""
+        if kind == self.unreadable:
+            raise Forbidden(f"GET {kind} {name}", "no", 403)
         found = self.objects.get((kind, namespace, name))
         return None if found is None else copy.deepcopy(found)
 

@@ -1,5 +1,6 @@
 """The API client against a server of our own: what goes wrong becomes a typed error, or is sent again."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -8,6 +9,7 @@ from tests.contract.operator import objects
 
 from recsys_operator.adapters.cluster import ApiCluster
 from recsys_operator.adapters.connection import Connection
+from recsys_operator.adapters.switch import RETRY_SECONDS, Switch
 from recsys_operator.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable, policy_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -82,6 +84,66 @@ async def test_a_server_that_always_closes_is_unavailable(serve: Serve) -> None:
     cluster = await serve(close)
     with pytest.raises(Unavailable):
         await cluster.read("ConfigMap", "shop", "some-run")
+
+
+@pytest.mark.parametrize("body", [b"<html>sign in</html>", b'{"metadata": {"na', b"null", b"[]"])
+async def test_an_answer_that_is_no_object_is_unavailable(serve: Serve, body: bytes) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="text/html")
+
+    cluster = await serve(answer)
+    with pytest.raises(Unavailable, match="the answer is no JSON object"):
+        await cluster.read("ConfigMap", "shop", "some-run")
+
+
+async def test_the_token_follows_no_redirect(serve: Serve) -> None:
+    asked = []
+
+    async def redirect(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        raise web.HTTPFound("/elsewhere")
+
+    cluster = await serve(redirect)
+    with pytest.raises(Unavailable):
+        await cluster.read("ConfigMap", "shop", "some-run")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (b'{"type": "ERROR", "object": {"code": 410, "message": "too old"}}\n', Conflict),
+        (b'{"type": "ERROR", "object": {"code": 500, "message": "out of order"}}\n', Unavailable),
+        (b'{"type": "MODIFIED", "obj', Unavailable),
+        (b'{"type": "MODIFIED", "object": {"data": {"x": "' + b"y" * 2**20 + b'"}}}\n', Unavailable),
+    ],
+)
+async def test_a_watch_that_goes_wrong_ends_in_a_typed_error(serve: Serve, line: bytes, kind: type[Exception]) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=line)
+
+    cluster = await serve(answer)
+    with pytest.raises(kind):
+        async for _ in cluster.watch("ConfigMap", "shop", "some-run", "5"):
+            pass
+
+
+async def test_a_switch_whose_stream_ends_at_once_asks_with_pauses(serve: Serve) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.query.get("watch"))
+        if request.query.get("watch"):
+            return web.Response()
+        return web.json_response({"metadata": {"resourceVersion": "1"}, "data": {"rollouts": "Paused"}})
+
+    told: list[bool] = []
+    switch = Switch(await serve(answer), "recsys-system", lambda: told.append(True))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(RETRY_SECONDS / 2):
+            await switch.run()
+    assert switch.paused
+    assert asked == [None, "true"]
 
 
 def test_back_off_is_short_where_the_world_moved_and_long_where_a_person_must_act() -> None:

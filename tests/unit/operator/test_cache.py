@@ -35,12 +35,41 @@ def test_a_late_event_of_an_old_uid_does_not_hide_the_new_object() -> None:
     assert cache.get("Pod", "shop", "p")["metadata"]["uid"] == "new"  # type: ignore[index]
 
 
+def test_of_two_that_had_a_name_one_after_the_other_only_the_newer_one_is_there() -> None:
+    """Its deletion may have been missed: twice the same version would be two for all that counts them."""
+    for order in ((("old", 5), ("new", 9)), (("new", 9), ("old", 5))):
+        cache = Cache()
+        for uid, version in order:
+            cache.put(pod(uid, version))
+        assert [item["metadata"]["uid"] for item in cache.of_model("shop", "movies", "Pod")] == ["new"]
+
+
 def test_a_deleted_uid_never_comes_back() -> None:
     cache = Cache()
     cache.put(pod("a", 5))
     cache.drop("a")
     assert not cache.put(pod("a", 6))
     assert cache.get("Pod", "shop", "p") is None
+
+
+def test_an_event_from_before_a_deletion_brings_nothing_back() -> None:
+    cache = Cache()
+    cache.put(pod("a", 5))
+    cache.drop("a", 8)
+    assert not cache.put(pod("a", 7))
+    assert cache.stale([pod("a", 7)]) == ()
+
+
+def test_an_object_that_has_our_label_again_is_known_again() -> None:
+    """The API server tells of an object that left the selector as of a deleted one."""
+    cache = Cache()
+    cache.put(pod("a", 5))
+    cache.drop("a", 8)
+    assert cache.stale([pod("a", 9)]) == (pod("a", 9),)
+    assert cache.put(pod("a", 9))
+    assert cache.get("Pod", "shop", "p") is not None
+    assert cache.drop_absent("Pod", (), listed_at=12) != ()
+    assert cache.put(pod("a", 13))
 
 
 def test_own_writes_are_seen_before_their_event() -> None:

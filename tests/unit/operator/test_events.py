@@ -32,6 +32,15 @@ def test_events_fill_the_cache_and_name_their_kind() -> None:
     assert len(told) == 2
 
 
+def test_a_label_taken_away_and_given_back_is_told_as_a_deletion_and_an_addition() -> None:
+    cache, told = Cache(), list[Manifest]()
+    source = EventSource(cache, Connection("http://api", True), (), told.append)
+    for event, version in (("ADDED", 5), ("DELETED", 6), ("ADDED", 7)):
+        source.take(KIND, event, event_object(version))
+    assert cache.get("RecommenderModel", "shop", "movies") is not None
+    assert len(told) == 3
+
+
 def test_phases_that_ended_and_models_that_are_gone_leave_the_metrics() -> None:
     telemetry = Telemetry()
     telemetry.observe_decision("shop", "movies", {WEIGHT: 25.0, "versions": 2.0}, {"Stable", "Canary"})
@@ -40,6 +49,7 @@ def test_phases_that_ended_and_models_that_are_gone_leave_the_metrics() -> None:
     assert 'recsys_operator_weight{model="movies",namespace="shop"} 50.0' in page
     assert 'phase="Stable"' in page
     assert "Canary" not in page
+    telemetry.observe_verdict("shop", "movies", "Fail")
     telemetry.forget("shop", "movies")
     telemetry.forget("shop", "movies")
     assert "movies" not in telemetry.page().decode()

@@ -1,16 +1,82 @@
 """Who acts, on a clock of its own and a cluster in memory."""
 
+import asyncio
+from typing import Any
+
+import pytest
 from tests.contract.operator.fake_cluster import FakeCluster
 from tests.unit.operator.clocks import FakeClock
 
-from recsys_operator.adapters.lease import Leadership
+from recsys_operator.adapters.lease import Leadership, LeaseLostError
+from recsys_operator.clock import SystemClock
+from recsys_operator.errors import Unavailable
+from recsys_operator.ports import Clock
+from recsys_operator.resources.kinds import Manifest
 
 SECONDS = 8
 
 
-def pod(cluster: FakeCluster, clock: FakeClock, holder: str) -> Leadership:
+def pod(cluster: FakeCluster, clock: Clock, holder: str, seconds: int = SECONDS) -> Leadership:
     """A pod that wants to lead."""
-    return Leadership(cluster, clock, namespace="recsys-system", holder=holder, seconds=SECONDS)  # type: ignore[arg-type]
+    return Leadership(cluster, clock, namespace="recsys-system", holder=holder, seconds=seconds)  # type: ignore[arg-type]
+
+
+class Silent(FakeCluster):
+    """An API server that stops answering, or answers late."""
+
+    silent = False
+    late: FakeClock | None = None
+
+    async def read(self, kind: str, namespace: str, name: str, **more: Any) -> Manifest | None:
+        """No answer."""
+        if self.silent:
+            await asyncio.Event().wait()
+        return await super().read(kind, namespace, name, **more)
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """Written at once, answered late."""
+        made = await super().replace(manifest)
+        if self.late is not None:
+            self.late.advance(SECONDS)
+        return made
+
+
+async def test_a_leader_does_not_wait_for_an_api_server_that_is_silent() -> None:
+    cluster = Silent()
+    leader = pod(cluster, SystemClock(), "a", seconds=1)
+    await leader.try_acquire()
+    cluster.silent = True
+    async with asyncio.timeout(5.0):
+        with pytest.raises(LeaseLostError):
+            await leader.keep()
+
+
+async def test_a_leader_whose_lease_another_pod_has_ends_at_once() -> None:
+    cluster, clock = FakeCluster(), FakeClock()
+    leader = pod(cluster, clock, "a", seconds=1)
+    await leader.try_acquire()
+    lease = cluster.objects["Lease", "recsys-system", "recsys-operator"]
+    cluster.put_raw(lease | {"spec": lease["spec"] | {"holderIdentity": "b"}})
+    async with asyncio.timeout(5.0):
+        with pytest.raises(LeaseLostError):
+            await leader.keep()
+
+
+async def test_a_renewal_counts_from_when_it_was_asked_for() -> None:
+    """A successor counts from when it was written, which is before the answer."""
+    cluster, clock = Silent(), FakeClock()
+    leader = pod(cluster, clock, "a", seconds=1)
+    await leader.try_acquire()
+    cluster.late = clock
+    await leader.try_acquire()
+
+    def refuse(verb: str, manifest: Manifest) -> None:
+        raise Unavailable(f"{verb} Lease", "out of order", 503)
+
+    cluster.before_write = refuse
+    async with asyncio.timeout(5.0):
+        with pytest.raises(LeaseLostError):
+            await leader.keep()
 
 
 async def test_the_first_takes_the_lease_and_the_second_waits() -> None:

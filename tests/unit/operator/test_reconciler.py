@@ -404,6 +404,90 @@ async def test_what_the_api_server_refuses_stands_in_the_status_of_the_model_onc
     assert bench.version_of("RecommenderModel", "movies") == before
 
 
+async def test_a_model_that_cannot_even_be_observed_ends_no_worker(bench: Bench) -> None:
+    labels = labels_of("movies", NAME, "serving")
+    metadata = {"name": NAME, "namespace": "shop", "uid": "d", "resourceVersion": "1", "labels": labels}
+    bench.cache.put({"kind": "Deployment", "metadata": metadata})
+    worker = asyncio.create_task(bench.reconciler.work())
+    bench.queue.add(KEY)
+    bench.queue.add("shop/other")
+    await settle()
+    assert [world.name for world in bench.worlds] == ["other"]
+    assert not worker.done()
+    worker.cancel()
+    assert b'recsys_operator_errors_total{reason="InternalError"} 1.0' in bench.telemetry.page()
+
+
+async def test_a_secret_that_cannot_be_read_keeps_no_users_at_a_bad_version(bench: Bench) -> None:
+    await bench.act(EnsureRoute(RouteIntent("v1", NAME, 5, 0), {"weight": 5}, raises=True))
+    bench.cluster.unreadable = "Secret"
+    await bench.act(EnsureRoute(RouteIntent("v1"), {"weight": 0}, raises=False, urgent=True))
+    assert NAME not in str(bench.live("HTTPRoute", "movies")["spec"])  # type: ignore[index]
+
+
+async def test_the_keys_of_a_model_are_not_taken_for_those_of_the_next_one_of_its_name(bench: Bench) -> None:
+    await bench.act(EnsureKeys())
+    await bench.act()
+    assert bench.worlds[-1].keys_secret
+    del bench.cluster.objects["RecommenderModel", "shop", "movies"]
+    del bench.cluster.objects["Secret", "shop", "movies-keys"]
+    bench.see()
+    await bench.act()
+    bench.cluster.put_raw(objects.model("shop"))
+    bench.see()
+    await bench.act()
+    assert not bench.worlds[-1].keys_secret
+
+
+async def test_what_a_deletion_of_serving_could_not_do_the_next_one_does(bench: Bench) -> None:
+    await bench.act(EnsureServing(NAME, 1))
+    metadata = bench.live("Deployment", NAME)["metadata"]  # type: ignore[index]
+    act = DeleteObject("Serving", NAME, metadata["uid"], metadata["resourceVersion"])
+    bench.cluster.before_write = fail_on("Service")
+    with pytest.raises(Unavailable):
+        await bench.act(act)
+    bench.cluster.before_write = lambda verb, manifest: None
+    bench.see()
+    await bench.act(act)
+    assert (bench.live("Deployment", NAME), bench.live("Service", NAME)) == (None, None)
+
+
+async def test_a_route_of_which_the_api_server_keeps_less_is_not_written_again_and_again(bench: Bench) -> None:
+    """Gateway API of 2023 prunes `timeouts`; a webhook may change anything."""
+
+    def prune(verb: str, manifest: Manifest) -> None:
+        if manifest["kind"] == "HTTPRoute":
+            manifest["spec"] = manifest["spec"] | {
+                "rules": [
+                    {key: part for key, part in rule.items() if key != "timeouts"} for rule in manifest["spec"]["rules"]
+                ]
+            }
+
+    bench.cluster.before_write = prune
+    put_back = EnsureRoute(RouteIntent("v1"), {"weight": 0}, raises=False)
+    assert await bench.act(put_back)
+    assert not await bench.act(put_back)
+    bench.cluster.before_write = lambda verb, manifest: None
+    bench.cluster.put_raw({"kind": "HTTPRoute", "metadata": {"name": "movies", "namespace": "shop"}, "spec": {"x": 1}})
+    bench.see()
+    assert await bench.act(put_back), "somebody else has changed it"
+    assert await bench.act(EnsureRoute(RouteIntent("v2"), {"weight": 0}, raises=False))
+
+
+async def test_a_route_without_parents_is_observed(bench: Bench) -> None:
+    """Somebody edited it: parentRefs are optional in Gateway API."""
+    await bench.act(EnsureRoute(RouteIntent("v1"), {}, raises=False))
+    route = bench.live("HTTPRoute", "movies")
+    assert route is not None
+    route["metadata"]["resourceVersion"] = "9999"
+    del route["spec"]["parentRefs"]
+    bench.see()
+    await bench.act()
+    seen = bench.worlds[-1].route
+    assert seen is not None
+    assert (seen.accepted, seen.drifted) == (False, True)
+
+
 async def test_what_is_decided_to_be_sampled_is_watched_until_it_is_not(bench: Bench) -> None:
     await bench.act(sample=("v1", NAME))
     assert bench.sampler.since(KEY) is not None

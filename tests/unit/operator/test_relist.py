@@ -8,7 +8,7 @@ from tests.contract.operator.fake_cluster import FakeCluster, FakeListing
 
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.relist import KindAppearedError, Relister
-from recsys_operator.errors import NotFound
+from recsys_operator.errors import Forbidden, NotFound
 from recsys_operator.resources.kinds import Kind, Manifest
 
 
@@ -16,9 +16,13 @@ class WithoutGatewayApi(FakeCluster):
     """A cluster in which Gateway API is not installed yet."""
 
     installed = False
+    refused = ""
+    """A kind that may not be listed."""
 
     async def list(self, kind: Kind, namespace: str = "", **more: Any) -> FakeListing:
         """404 for its kinds."""
+        if kind.name == self.refused:
+            raise Forbidden(f"GET {kind.plural}", "no", 403)
         if "gateway" in kind.api_version and not self.installed:
             raise NotFound(f"GET {kind.plural}", "the server could not find the requested resource", 404)
         return await super().list(kind, namespace, **more)
@@ -58,6 +62,18 @@ async def test_a_change_that_no_event_told_of_is_read(bench: Bench) -> None:
     await relister.compare()
     assert cache.get("RecommenderModel", "shop", "movies")["status"] == {"stable": "v9"}  # type: ignore[index]
     assert len(told) == 2
+
+
+async def test_a_kind_that_cannot_be_listed_keeps_no_other_from_being_compared(bench: Bench) -> None:
+    cluster, cache, _, relister = bench
+    cluster.put_raw(objects.version("shop"))
+    await relister.fill()
+    cluster.refused = "RecommenderModel"
+    del cluster.objects["ModelVersion", "shop", "movies-0123456789"]
+    with pytest.raises(Forbidden):
+        await relister.compare()
+    assert cache.get("ModelVersion", "shop", "movies-0123456789") is None
+    assert cache.get("RecommenderModel", "shop", "movies") is not None
 
 
 async def test_nothing_is_told_when_nothing_was_missed(bench: Bench) -> None:

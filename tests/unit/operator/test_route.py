@@ -170,6 +170,27 @@ def test_conditions_of_an_older_generation_do_not_count() -> None:
     assert "generation 3" in read_route(made, gateway(), STICKY).message
 
 
+def test_a_gateway_of_that_name_elsewhere_does_not_answer_for_ours() -> None:
+    status = parents(Accepted="True", ResolvedRefs="True")
+    status["parents"][0]["parentRef"]["namespace"] = "infra"  # type: ignore[index]
+    view = read_route(route(**status), gateway(), STICKY)
+    assert (view.accepted, view.message) == (False, "no controller has answered for Gateway public")
+
+
+def test_a_route_whose_parents_somebody_removed_is_drift_and_not_accepted() -> None:
+    changed = route(**parents(Accepted="True", ResolvedRefs="True"))
+    del changed["spec"]["parentRefs"]
+    view = read_route(changed, None, STICKY)
+    assert (view.accepted, view.drifted, view.intent) == (False, True, CANARY)
+    assert "parentRefs" in view.message
+
+
+def test_an_expression_that_only_a_gateway_can_read_may_send_users() -> None:
+    changed = route()
+    changed["spec"]["rules"][0]["matches"][0]["headers"][0]["value"] = r"9\pN+"
+    assert read_intent(changed).of("v2") > 0
+
+
 def test_an_unreadable_annotation_is_no_decision() -> None:
     made = route()
     made["metadata"]["annotations"]["recsys.dev/decision"] = "{"

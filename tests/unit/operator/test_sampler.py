@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 import aiohttp
 import pytest
+from aiohttp import web
 from tests.unit.operator.clocks import FakeClock
 from tests.unit.operator.pages import gateway_line, page
 from tests.unit.operator.views import model_spec
 
 from recsys_operator.adapters.cache import Cache
-from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, READABLE_SECONDS, Sampler
+from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, PAGE_BYTES, READABLE_SECONDS, Sampler, fetch_with
 from recsys_operator.core.world import RouteIntent, VersionSecond
+from recsys_operator.errors import ApiError, Forbidden, Unavailable
 from recsys_operator.resources.kinds import Manifest, labels_of
 from recsys_operator.resources.route import RouteSettings, build_route
 
@@ -25,6 +27,8 @@ class Bench:
         self.cache = Cache()
         self.pages: dict[str, str | Exception] = {}
         self.ticks: list[str] = []
+        self.refused: ApiError | None = None
+        """Instead of the list of proxies."""
         self.version = 0
         self.sampler = Sampler(self.cache, self.fetch, self.proxies, self.clock, self.ticks.append)
 
@@ -37,6 +41,8 @@ class Bench:
 
     async def proxies(self) -> Mapping[str, str]:
         """One proxy."""
+        if self.refused is not None:
+            raise self.refused
         return {"proxy": "http://proxy:19001"}
 
     def pod(self, name: str, version: str, *, ready: bool = True, restarts: int = 0) -> None:
@@ -152,6 +158,17 @@ async def test_an_unreadable_gateway_is_no_data_and_after_a_while_says_so(bench:
     assert not bench.sampler.gateway_readable()
 
 
+@pytest.mark.parametrize("kind", [Unavailable, Forbidden])
+async def test_proxies_that_cannot_be_listed_are_no_data_and_pods_are_read_on(
+    bench: Bench, kind: type[ApiError]
+) -> None:
+    await bench.second()
+    bench.refused = kind("GET /api/v1/namespaces/infra/pods", "because")
+    bench.pages["b:8080"] = page(14)
+    second = await bench.second()
+    assert (second.answers, second.gateway_requests) == (4, None)
+
+
 async def test_after_a_gap_the_gateways_counts_start_anew(bench: Bench) -> None:
     await bench.second()
     bench.pages["proxy:19001"] = aiohttp.ClientConnectionError()
@@ -181,6 +198,41 @@ async def test_a_clock_that_is_set_back_leaves_no_second_to_be_counted_twice(ben
     bench.clock.advance(-31.0)
     await bench.second()
     assert {second.at for second in bench.sampler.seconds(KEY)} == {bench.clock.now()}
+
+
+@pytest.mark.parametrize("kind", ["empty", "redirect", "endless", "binary"])
+async def test_what_is_no_page_is_no_answer(kind: str) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if kind == "redirect":
+            raise web.HTTPFound("/elsewhere")
+        if kind == "empty":
+            return web.Response(status=204)
+        return web.Response(body=b"\xff" if kind == "binary" else b"# " * PAGE_BYTES)
+
+    async def elsewhere(_: web.Request) -> web.Response:
+        return web.Response(text=page(5))
+
+    app = web.Application()
+    app.router.add_get("/metrics", answer)
+    app.router.add_get("/elsewhere", elsewhere)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises((aiohttp.ClientError, UnicodeDecodeError)):
+            await fetch_with(session)(f"http://127.0.0.1:{runner.addresses[0][1]}/metrics")
+    await runner.cleanup()
+
+
+async def test_pods_that_are_gone_are_not_remembered(bench: Bench) -> None:
+    """A rollout of days sees many pods come and go."""
+    await bench.second()
+    bench.cache.drop("b")
+    bench.pod("c", "v2", restarts=2)
+    bench.pages["c:8080"] = page(5)
+    assert (await bench.second()).restarts == 0
+    (watched,) = bench.sampler._watched.values()
+    assert watched.restarts == {"a": 0, "c": 2}
 
 
 async def test_an_ended_watch_forgets(bench: Bench) -> None:

@@ -65,6 +65,12 @@ def test_a_jobs_result_is_what_its_index_0_said() -> None:
     assert (view.stage, view.attempt, view.version) == ("train", 2, "movies-0123456789")
 
 
+def test_an_attempt_that_somebody_overwrote_is_the_first() -> None:
+    raw = raw_job()
+    raw["metadata"]["annotations"]["recsys.dev/attempt"] = "second"
+    assert view_of_job(raw, ()).attempt == 1
+
+
 def test_of_several_attempts_the_newest_pod_counts() -> None:
     pods = [raw_pod("new", at=9, state=ended(71, "Error")), raw_pod("old", at=1, state=ended(143, "Error"))]
     view = job(pods, ("Failed", "PodFailurePolicy"))

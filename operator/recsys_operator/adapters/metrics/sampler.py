@@ -21,6 +21,7 @@ from recsys_operator.adapters.metrics.pods import PodCounters, PodIncrements, co
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core import naming
 from recsys_operator.core.world import PodView, VersionSecond
+from recsys_operator.errors import ApiError
 from recsys_operator.ports import Clock
 from recsys_operator.resources.kinds import LABEL_COMPONENT
 from recsys_operator.resources.serving import PORT
@@ -29,6 +30,8 @@ __all__ = ["GatewayPods", "Sampler", "fetch_with"]
 
 log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 0.8
+PAGE_BYTES = 16 * 2**20
+"""A thousand routes at a proxy make some MiB; more than this would hold up everything else."""
 KEEP_SECONDS = 120.0
 READABLE_SECONDS = 10.0
 """After this long without the gateway's counters they count as not readable at all."""
@@ -39,13 +42,19 @@ GatewayPods = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 def fetch_with(session: aiohttp.ClientSession) -> Fetch:
-    """Pages by HTTP; anything but a 200 within the time limit raises."""
+    """Pages by HTTP; anything but a 200 of bearable length within the time limit raises."""
     limit = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
 
     async def fetch(url: str) -> str:
-        async with session.get(url, timeout=limit) as response:
-            response.raise_for_status()
-            return (await response.read()).decode()
+        async with session.get(url, timeout=limit, allow_redirects=False) as response:
+            if response.status != 200:
+                raise aiohttp.ClientPayloadError(f"{url} answered {response.status}")
+            page = bytearray()
+            async for chunk in response.content.iter_any():
+                page += chunk
+                if len(page) > PAGE_BYTES:
+                    raise aiohttp.ClientPayloadError(f"{url} has more than {PAGE_BYTES} bytes")
+            return page.decode()
 
     return fetch
 
@@ -166,7 +175,7 @@ class Sampler:
             proxies = await self._gateway_pods()
             texts = await asyncio.gather(*(self._fetch(base + path) for base in proxies.values()))
             pages = {uid: backends_of_page(text) for uid, text in zip(proxies, texts, strict=True)}
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError) as error:
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError) as error:
             log.debug("statistics of the gateway cannot be read: %s", error)
             # what was counted during the gap cannot be told from what the route sent elsewhere before
             self._gateway = GatewayIncrements()
@@ -195,7 +204,9 @@ class Sampler:
             entry.seconds.append(self._second(entry, at, version, of_version, pages, counts))
         while entry.seconds and entry.seconds[0].at < at - KEEP_SECONDS:
             entry.seconds.popleft()
-        entry.increments.keep({pod.uid: pod for pod in pods})
+        there = {pod.uid: pod for pod in pods}
+        entry.increments.keep(there)
+        entry.restarts = {uid: count for uid, count in entry.restarts.items() if uid in there}
 
     def _second(
         self, entry: _Watched, at: float, version: str, pods: list[PodView], pages: Mapping[str, PodCounters | None],

@@ -17,6 +17,7 @@ from recsys_operator.resources.route import (
     read_route,
     settings_of_route,
 )
+from recsys_operator.resources.route_status import parent_of
 
 __all__ = ["GatewayApiRouter"]
 
@@ -29,14 +30,17 @@ class GatewayApiRouter:
     def __init__(self, cluster: Cluster, cache: Cache) -> None:
         self._cluster = cluster
         self._cache = cache
+        self._written: dict[tuple[str, str], tuple[str, Manifest]] = {}
+        """Route -> state that the last write led to, and what was written."""
 
     async def observe_route(self, namespace: str, model: str, settings: RouteSettings | None) -> RouteView | None:
         """The route as the cache knows it; None where there is none of ours."""
         route = self._cache.get("HTTPRoute", namespace, naming.route_name(model))
         if route is None:
+            self._written.pop((namespace, naming.route_name(model)), None)
             return None
-        parent = route["spec"]["parentRefs"][0]
-        gateway = self._cache.get("Gateway", parent.get("namespace", namespace), parent["name"])
+        parent = parent_of(route)
+        gateway = self._cache.get("Gateway", parent.get("namespace", namespace), parent["name"]) if parent else None
         return read_route(route, gateway, settings)
 
     async def ensure_route(
@@ -69,11 +73,22 @@ class GatewayApiRouter:
                 f"HTTPRoute {namespace}/{model} carries {ANNOTATION_UNMANAGED}; remove it to hand the route back"
             )
         wanted = build_route(namespace, model, intent, decision, chosen)
-        if route is not None and _says(route, wanted, decision):
+        if route is not None and (_says(route, wanted, decision) or self._is_answer_to(route, wanted, decision)):
             return True
         condition = route["metadata"]["resourceVersion"] if route is not None and raises else ""
-        self._refresh(await self._cluster.apply(wanted, resource_version=condition))
+        written = _without_time(wanted, decision)
+        made = await self._cluster.apply(wanted, resource_version=condition)
+        self._refresh(made)
+        self._written[namespace, made["metadata"]["name"]] = (_state(made), written)
         return False
+
+    def _is_answer_to(self, route: Manifest, wanted: Manifest, decision: Mapping[str, object]) -> bool:
+        """Whether it is what the API server made of this very write: an older Gateway API or a webhook makes less of it,
+        and would do so again."""
+        metadata = route["metadata"]
+        return self._written.get((metadata["namespace"], metadata["name"])) == (
+            _state(route), _without_time(wanted, decision),
+        )  # fmt: skip
 
     async def _known(self, namespace: str, model: str) -> Manifest | None:
         """The cached route; a live read where the cache has none, because a foreign route is not in it."""
@@ -92,10 +107,18 @@ class GatewayApiRouter:
 
 def _says(route: Manifest, wanted: Manifest, decision: Mapping[str, object]) -> bool:
     """Whether the route needs no write: a decision that differs in its time alone is the same decision."""
+    whole = _without_time(wanted, decision)
+    told = whole.pop("decision")
+    return contains(route, whole) and _timeless(read_decision(route)) == told
+
+
+def _state(route: Manifest) -> str:
+    return f"{route['metadata']['uid']}/{route['metadata']['resourceVersion']}"
+
+
+def _without_time(wanted: Manifest, decision: Mapping[str, object]) -> Manifest:
     metadata = {key: value for key, value in wanted["metadata"].items() if key != "annotations"}
-    return contains(route, {"metadata": metadata, "spec": wanted["spec"]}) and _timeless(
-        read_decision(route)
-    ) == _timeless(decision)
+    return {"metadata": metadata, "spec": wanted["spec"], "decision": _timeless(decision)}
 
 
 def _timeless(decision: Mapping[str, object]) -> dict[str, object]:
