@@ -55,6 +55,19 @@ def test_the_template_is_recorded_before_the_first_pod() -> None:
     assert second.sample == (stable.name, version.name)
 
 
+@pytest.mark.parametrize(
+    ("artifacts", "secret"), [({"credentialsSecretRef": {"name": "rotated"}}, "rotated"), ({}, "")]
+)
+def test_the_secret_of_the_pods_is_todays(artifacts: dict[str, Any], secret: str) -> None:
+    """Its name makes no new version, so that who corrects it would have no other way."""
+    stable, version = build_version(1, "Stable"), build_version(2, "Warming")
+    world = build_world(
+        build_model(build_spec(artifacts=artifacts)), stable, version,
+        serving={stable.name: build_serving(stable, 4)}, pods=build_pods(stable, 4),
+    )  # fmt: skip
+    assert recorded(decide(world, NOW), version.name).template.credentials_secret == secret
+
+
 def test_the_first_version_takes_all_users_when_it_is_ready() -> None:
     version = build_version(1, "Warming")
     rollout = build_rollout(phase="Warming", step=-1, weight=0)

@@ -118,12 +118,14 @@ def template_of(scene: Scene) -> dict[str, object]:
     """The serving template as of today, without its revision."""
     assert scene.spec is not None
     serving, gateway = scene.spec.serving, scene.spec.rollout.gateway
+    secret = scene.spec.artifacts.credentials_secret_ref
     return {
         "image": scene.world.serving_image,
         "resources": serving.resources.to_dict(),
         "top_k": serving.top_k,
         "pod_template": serving.pod_template.to_dict(),
         "request_timeout_milliseconds": gateway.request_timeout_milliseconds,
+        "credentials_secret": secret.name if secret is not None else "",
     }
 
 
