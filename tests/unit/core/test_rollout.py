@@ -233,6 +233,16 @@ def test_a_parked_candidate_that_is_not_well_again_in_time_is_rolled_back() -> N
     assert recorded(decide(world, NOW, WATCHED), rollout.candidate.name).phase == "RolledBack"
 
 
+@pytest.mark.parametrize(("bake_seconds", "underpowered"), [(5, True), (604800, False)])
+def test_the_time_of_the_last_step_is_the_bake(bake_seconds: int, underpowered: bool) -> None:
+    """Its maxSeconds, 30 here, end nothing."""
+    spec = with_policy(bakeSeconds=bake_seconds)
+    rollout = build_rollout(spec, promoted=True, segment_at=NOW - 80, clock_start=NOW - 79)
+    decision = decide(rollout.world(seconds=70, model=build_model(spec)), NOW, WATCHED)
+    state = state_of(decision, rollout.candidate.name)
+    assert (state.weight, state.underpowered) == (100, underpowered)
+
+
 @pytest.mark.parametrize("answers", [SILENT, UNREAD], ids=["no data", "metrics unavailable"])
 def test_a_promote_does_not_wait_for_evidence(answers: dict[str, Any]) -> None:
     """A person has decided; an outage alone never promotes."""

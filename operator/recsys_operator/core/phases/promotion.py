@@ -141,12 +141,13 @@ def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int,
     spend = Spend(segment=segment, part=part, alpha=segment_alpha(FAIL_BUDGET, ordinal))
     pods = {pod.uid: pod.restarts for pod in scene.ready_pods(version.name)[:MAX_PODS]}
     seconds = expected_seconds(scene, state, step.weight)
+    time = state.policy.bake_seconds if step.weight == 100 else step.max_seconds
     return state.unheld(
         step=index, weight=step.weight, segment=segment, segment_at=scene.now, clock_start=None, held_seconds=0.0,
         ledger=(*state.ledger, spend), pods=pods, parked_since=None,
         banked=Evidence(version=version.name, segment=segment, since=scene.now + SETTLE_SECONDS), banked_at=scene.now,
         verdict="", verdict_message="", left=(*state.left, left) if left is not None else state.left,
-        underpowered=seconds is not None and seconds > step.max_seconds,
+        underpowered=seconds is not None and seconds > time,
     )  # fmt: skip
 
 
