@@ -41,10 +41,13 @@ JOB_CASES = (
         {"spec.serving.resources": {"limits": {"cpu": -1}}},
         ("spec.serving.resources.limits", "not negative"),
     ),
-    Case(
-        "no CPU",
-        {"spec.serving.resources": {"requests": {"cpu": "0"}}},
-        ("spec.serving.resources.requests", "cpu is 0", "request some"),
+    *(
+        Case(
+            f"no CPU: {amount}",
+            {"spec.serving.resources": {"requests": {"cpu": amount}}},
+            ("spec.serving.resources.requests", "cpu is 0", "request some"),
+        )
+        for amount in ("0", "0m", ".0", "0e3")
     ),
     Case(
         "unknown resource",
