@@ -36,7 +36,7 @@ def _predefined_has_parts(split: Split) -> bool:
 
 def _parts_lie_below_source(data: Data) -> bool:
     """The parts are in the place that credentials and claims are for."""
-    parts, folder = data.split.predefined, data.source.uri.rstrip("/") + "/"
+    parts, folder = data.split.predefined, data.source.uri.removesuffix("/") + "/"
     return parts is None or all(uri.startswith(folder) for uri in (parts.train, parts.validation, parts.test))
 
 

@@ -1,8 +1,9 @@
 """Types of single fields in manifests: what pydantic checks is what the CRD says."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from recsys_api import patterns
 
@@ -14,4 +15,16 @@ LabelName = Annotated[str, StringConstraints(pattern=patterns.LABEL_NAME, max_le
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=16384)]
-Quantities = Annotated[dict[str, str | int], Field(max_length=16)]
+AMOUNT = "amount_type"
+
+
+def _as_one_error(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """One sentence about a value that is neither text nor an integer, in place of one for each."""
+    try:
+        return validate(value)
+    except ValidationError:
+        raise PydanticCustomError(AMOUNT, "neither text nor an integer") from None
+
+
+Amount = Annotated[str | int, WrapValidator(_as_one_error)]
+Quantities = Annotated[dict[str, Amount], Field(max_length=16)]

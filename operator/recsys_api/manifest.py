@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from recsys_api import patterns
 from recsys_api.base import Contract, Observed
 from recsys_api.manifest_errors import problems_of
-from recsys_api.manifest_yaml import read_documents
+from recsys_api.manifest_yaml import read_documents, said_of
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem
 from recsys_api.rules import validate_spec
@@ -59,7 +59,7 @@ def parse_manifest(text: str, *, cluster: bool = False) -> RecommenderModelManif
     """
     document = _as_json(_find_document(text))
     try:
-        manifest = RecommenderModelManifest.model_validate_json(document, strict=True)
+        manifest = RecommenderModelManifest.model_validate_json(document, strict=True, by_name=False)
     except ValidationError as error:
         raise ManifestError(problems_of(error, RecommenderModelManifest)) from error
     if problems := validate_spec(manifest.spec, cluster=cluster):
@@ -72,7 +72,7 @@ def _find_document(text: str) -> dict[str, object]:
     try:
         documents = list(read_documents(text))
     except (yaml.YAMLError, RecursionError) as error:
-        raise ManifestError([Problem("manifest", f"is not YAML; correct this: {error}")]) from error
+        raise ManifestError([Problem("manifest", f"is not YAML; correct this: {said_of(error)}")]) from error
     found = [item for item in documents if isinstance(item, dict) and item.get("kind") == KIND]
     if len(found) != 1:
         others = "" if found else _other_kinds(documents)
@@ -88,9 +88,13 @@ def _other_kinds(documents: list[object]) -> str:
 
 
 def _as_json(document: dict[str, object]) -> str:
-    """What the API server would get; YAML can say more than JSON."""
+    """What the API server makes of it: YAML can say more than JSON, and a field that is null is one that is absent."""
     try:
-        return json.dumps(document, default=str)
+        return json.dumps(json.loads(json.dumps(document, default=str), object_hook=_without_nulls))
     except (TypeError, ValueError) as error:
         fix = "write keys as plain words, and no alias inside of what it stands for"
         raise ManifestError([Problem("manifest", f"is YAML that JSON cannot say ({error}); {fix}")]) from error
+
+
+def _without_nulls(mapping: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in mapping.items() if value is not None}

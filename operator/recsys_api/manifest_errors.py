@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from recsys_api import patterns
+from recsys_api.field_types import AMOUNT
 from recsys_api.rule_types import Problem, shown
 
 
@@ -19,7 +20,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
 def _place(location: tuple[int | str, ...]) -> str:
     """('spec', 'steps', 0, 'weight') as kubectl writes it: spec.steps[0].weight."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location if part != "[key]")
-    return text.removeprefix(".")
+    return text.removeprefix(".") or "manifest"
 
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
@@ -47,6 +48,8 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "too_short": lambda ctx: f"has too few elements; give {ctx['min_length']} or more",
     "too_long": lambda ctx: f"has too many elements; give {ctx['max_length']} or fewer",
     "string_type": lambda _ctx: 'is not text; write it in quotes, as in "0.05"',
+    "json_invalid": lambda _ctx: "has text that is no UTF-8; write each character whole, not half of one as in \\ud800",
+    AMOUNT: lambda _ctx: 'is not a quantity; write a whole number, or text in quotes, as in cpu: "1.5" or memory: 4Gi',
     "int_type": lambda _ctx: "is not an integer; write digits without quotes",
     "int_from_float": lambda _ctx: "is not an integer; write it without a fraction",
     "float_type": lambda _ctx: "is not a number; write digits without quotes",

@@ -58,7 +58,7 @@ class RolloutSummary(Observed):
     verdict: Literal["", "Pass", "Fail", "Undecided", "NoData", "MetricsUnavailable"] = ""
     """Of the segment: the worst of its SLOs."""
     underpowered: bool = False
-    """The step cannot reach Pass with the traffic that is expected within its maxSeconds."""
+    """The step cannot reach Pass with the traffic that is expected within its maxSeconds, the last one within bakeSeconds."""
     bucket_offset: int = Field(0, ge=0, le=9999)
     """First of the candidate's user buckets."""
     started_at: str = ""

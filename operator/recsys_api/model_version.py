@@ -47,6 +47,8 @@ class ServingTemplate(Contract):
     """Labels, placement and pull secrets."""
     request_timeout_milliseconds: int
     """The gateway's, so that answers come before it gives up."""
+    credentials_secret: str | None = None
+    """Secret with the settings of the artifacts' store; empty: none. Absent in older records, where it is that of spec.source."""
 
 
 class Condition(Observed):

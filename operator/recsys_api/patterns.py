@@ -27,7 +27,7 @@ CRON = (
     f"^{_cron_field('[0-5]?[0-9]')} +{_cron_field('(1?[0-9]|2[0-3])')} +{_cron_field('([1-9]|[12][0-9]|3[01])')} "
     f"+{_cron_field('([1-9]|1[0-2])')} +{_cron_field('[0-7]')}$"
 )
-QUANTITY = r"^[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i|[eE][0-9]+)?$"
+QUANTITY = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+)?$"
 RESOURCE_NAME = (
     rf"^(cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i|{_SUBDOMAIN}/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)$"
 )

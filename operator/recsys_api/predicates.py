@@ -93,7 +93,7 @@ def resources_are_known(quantities: Mapping[str, str | int]) -> bool:
 
 def cpu_request_is_positive(quantities: Mapping[str, str | int]) -> bool:
     """The number of threads follows the CPU request."""
-    return not re.fullmatch(r"0+(\.0+)?[a-zA-Z]*", str(quantities.get("cpu", 1)))
+    return not re.match(r"[+]?(?=[0.])0*(\.0*)?([a-zA-Z]|$)", str(quantities.get("cpu", 1)))
 
 
 def metadata_is_labels_and_annotations(metadata: Mapping[str, object]) -> bool:

@@ -36,7 +36,8 @@ class RecommenderModelSpec(Contract):
     serving: Serving = Serving()
     rollout: Rollout
     history_limit: int = Field(10, ge=2, le=1000)
-    """ModelVersions that keep their artifact."""
+    """ModelVersions that are kept. Older ones that have ended are deleted, but never those that were rolled back; what lies in
+    the artifacts' store stays."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
     """Whether the ModelVersions stay when the model is deleted; a model of the same name adopts them again."""
     suspend: bool | None = None

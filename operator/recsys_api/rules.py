@@ -15,7 +15,8 @@ from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem, Rule, between, quote
 from recsys_api.table_rules import TABLE_RULES
 
-_METADATA = ("spec.training.podTemplate.metadata", "spec.serving.podTemplate.metadata")
+_POD_TEMPLATES = ("spec.training.podTemplate", "spec.serving.podTemplate")
+_METADATA = tuple(f"{path}.metadata" for path in _POD_TEMPLATES)
 _RESOURCES = ("spec.training.resources", "spec.serving.resources")
 _QUANTITIES = tuple(f"{path}.{kind}" for path in _RESOURCES for kind in ("requests", "limits"))
 _DECIMAL = quote(patterns.DECIMAL)
@@ -158,7 +159,13 @@ RULES: tuple[Rule, ...] = (
         ok.labels_are_labels,
     ),
     Rule(
-        ("spec.evaluation.gates", "spec.rollout.steps", "spec.rollout.slos"),
+        (
+            "spec.evaluation.gates",
+            "spec.rollout.steps",
+            "spec.rollout.slos",
+            "spec.rollout.windows",
+            *(f"{path}.imagePullSecrets" for path in _POD_TEMPLATES),
+        ),
         "",
         "a name occurs twice; give each element a name of its own",
         ok.names_differ,

@@ -4,6 +4,12 @@ from tests.manifests.case import ABSENT, GATE, POD_METADATA, SLO, STEPS, Case
 from tests.manifests.fragments import als, mf, parts
 
 ACCEPTED_CASES = (
+    Case(
+        "fields that are null, as where all below them is a comment",
+        {"spec.data.split": None, "spec.data.columns.rating": None, "spec.training.epochs": None},
+        (),
+    ),
+    Case("an integer with a point", {"spec.training.epochs": 4.0}, ()),
     Case("name of 40 characters", {"metadata.name": "m" * 40}, ()),
     Case("a claim", {"spec.data.source.uri": "pvc://claim/folder/x.parquet", "spec.artifacts.uri": "pvc://claim"}, ()),
     Case("other stores", {"spec.data.source.uri": "gs://bucket/x", "spec.artifacts.uri": "az://container/x"}, ()),
@@ -94,6 +100,7 @@ ACCEPTED_CASES = (
     ),
     Case("schedule with lists and steps", {"spec.training.schedule": "*/15 3-5,22 1,15 * 0-6/2"}, ()),
     Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi", "nvidia.com/gpu": "1"}}, ()),
+    Case("amounts as short as can be", {"spec.training.resources.requests": {"cpu": ".5", "memory": "1.e9"}}, ()),
     Case("amounts in other units", {"spec.serving.resources": {"limits": {"cpu": "1e1", "memory": 2000000000}}}, ()),
     Case(
         "labels and annotations of pods",

@@ -66,6 +66,14 @@ DATA_CASES = (
         ("spec.data.split.predefined", "set source.uri to the folder that holds train"),
     ),
     Case(
+        "parts above a folder that is written with two slashes",
+        {
+            "spec.data.source.uri": "s3://lake/x//",
+            "spec.data.split": {"strategy": "Predefined", "predefined": parts("s3://lake/x/")},
+        },
+        ("spec.data.split.predefined", "set source.uri to the folder that holds train"),
+    ),
+    Case(
         "part missing",
         {"spec.data.split": {"strategy": "Predefined", "predefined": {"train": "s3://lake/x/train"}}},
         ("spec.data.split.predefined.test", "Required|missing; add it"),

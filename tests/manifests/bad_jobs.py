@@ -20,6 +20,17 @@ JOB_CASES = (
         {"spec.training.refit": "All"},
         ("spec.training.refit", '"All"', "Never", "TrainPlusValidation"),
     ),
+    Case("a field as Python would write it", {"spec.training.batch_size": 5}, ("spec.training.batch_size",)),
+    Case(
+        "a quantity with a point and without quotes",
+        {"spec.training.resources": {"requests": {"cpu": 1.5}}},
+        ("spec.training.resources.requests",),
+    ),
+    Case(
+        "one pull secret twice",
+        {"spec.training.podTemplate.imagePullSecrets": [{"name": "a"}, {"name": "a"}]},
+        ("spec.training.podTemplate.imagePullSecrets", "Duplicate|name of its own"),
+    ),
     Case(
         "not a quantity",
         {"spec.training.resources.requests.memory": "4 GB"},
@@ -30,10 +41,13 @@ JOB_CASES = (
         {"spec.serving.resources": {"limits": {"cpu": -1}}},
         ("spec.serving.resources.limits", "not negative"),
     ),
-    Case(
-        "no CPU",
-        {"spec.serving.resources": {"requests": {"cpu": "0"}}},
-        ("spec.serving.resources.requests", "cpu is 0", "request some"),
+    *(
+        Case(
+            f"no CPU: {amount}",
+            {"spec.serving.resources": {"requests": {"cpu": amount}}},
+            ("spec.serving.resources.requests", "cpu is 0", "request some"),
+        )
+        for amount in ("0", "0m", ".0", "0e3")
     ),
     Case(
         "unknown resource",

@@ -11,6 +11,11 @@ ROLLOUT_CASES = (
         ("spec.rollout.windows", "seconds", "Required|missing; add it"),
     ),
     Case(
+        "two windows of one name",
+        {"spec.rollout.windows": [{"name": "a", "schedule": "0 1 * * *", "seconds": 60}] * 2},
+        ("spec.rollout.windows", "Duplicate|name of its own"),
+    ),
+    Case(
         "window of a year",
         {"spec.rollout.windows": [{"name": "freeze", "schedule": "0 16 * * 5", "seconds": 31536000}]},
         ("spec.rollout.windows", "2678400"),

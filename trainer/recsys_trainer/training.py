@@ -6,7 +6,7 @@ import torch
 
 from recsys_api.artifact import ArtifactManifest
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_api.spec.training import Training
+from recsys_api.spec.training import OPERATIONAL, Training
 from recsys_trainer import VERSION
 from recsys_trainer.checkpoints import Checkpoints, Identity, run_key
 from recsys_trainer.data import snapshot as snapshots
@@ -45,13 +45,6 @@ def fit_snapshot(
     refitted.history = fitted.history + refitted.history
     refitted.samples, refitted.seconds = refitted.samples + fitted.samples, refitted.seconds + fitted.seconds
     return everything, refitted
-
-
-OPERATIONAL = frozenset(
-    ("checkpoint_seconds", "nodes", "gpus_per_node", "tables", "compile", "resources", "pod_template", "schedule", "deadline_seconds",
-     "backoff_limit", "queue_name")
-)  # fmt: skip
-"""Fields of `training` that a checkpoint does not depend on."""
 
 
 def open_checkpoints(

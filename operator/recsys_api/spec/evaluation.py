@@ -50,7 +50,8 @@ class Evaluation(Contract):
     gates: tuple[Gate, ...] = Field((), max_length=16)
     """All must pass; without any, every trained version is rolled out."""
     on_undecided: Literal["Pass", "Hold", "Reject"] = "Hold"
-    """What happens when the test users are too few to tell. Hold waits for a Promote action, then rejects."""
+    """What happens when the test users are too few to tell. Hold waits for a Promote action, for
+    rollout.holdLimitSeconds, then rejects."""
     max_users: int | None = Field(None, ge=100, le=10**9)
     """Most test users who are asked, drawn at random by `data.split.seed`: the same for every training on the same
     data. Each is ranked over the whole catalogue: with millions of both that takes hours, while an interval over 20,000

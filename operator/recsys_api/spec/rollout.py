@@ -47,9 +47,9 @@ class Step(Contract):
     min_samples: int = Field(100, ge=1, le=10**9)
     """Requests that the candidate must have answered before the step can be left."""
     max_seconds: int = Field(600, ge=5, le=604800)
-    """When there is neither Pass nor Fail after this long, onUndecided decides."""
+    """When there is neither Pass nor Fail after this long, onUndecided decides. Not of the last step: bakeSeconds is its time."""
     approval: Literal["NotRequired", "Required"] = "NotRequired"
-    """Required: an Approve action must come before the next step."""
+    """Required: an Approve action must come before the next step; of the last one, before the version is stable."""
 
 
 class ServiceLevelIndicator(Contract):
@@ -90,7 +90,8 @@ class Rollback(Contract):
     """Who rolls back."""
 
     mode: Literal["Auto", "Manual", "Disabled"] = "Auto"
-    """Auto: a version that fails an SLO loses its traffic at once. Manual: status says so and waits for a Rollback or a Promote."""
+    """Auto: a version that fails an SLO loses its traffic at once. Manual: status and an event
+    say so, and it waits for a Rollback or a Promote. Disabled: the same without the event."""
 
 
 class Window(Contract):
@@ -130,13 +131,14 @@ class Rollout(Contract):
     stable_health_seconds: int = Field(300, ge=0, le=86400)
     """How long stable must have kept its objectives before a candidate gets its first users."""
     on_no_data: Literal["Hold", "Rollback", "Continue"] = "Hold"
-    """When the candidate gets no requests."""
+    """When the candidate gets no requests. Hold: the step's time stands still. Continue: it goes on. Neither leaves the step
+    meanwhile, and after holdLimitSeconds the version is rolled back."""
     on_metrics_unavailable: Literal["Hold", "Rollback", "Continue"] = "Hold"
-    """When a ready pod of the candidate cannot be read: the gateway tells nothing of latency and fallbacks."""
+    """When a ready pod of the candidate cannot be read: the gateway tells nothing of latency and fallbacks. Values as in onNoData."""
     hold_limit_seconds: int = Field(3600, ge=5, le=2592000)
     """Every Hold and every wait for an approval ends after this long, in onHoldLimit. Pauses and windows that keep it do not count."""
     on_hold_limit: Literal["Rollback", "Advance"] = "Rollback"
-    """How a Hold ends."""
+    """How a Hold ends. One on missing data or metrics always ends in Rollback."""
     when_stable_unhealthy: Literal["Wait", "Proceed"] = "Wait"
     """Proceed: the candidate need only be no worse than an unhealthy stable; at 100 percent, where no stable is left to compare
     with, it must keep the objectives itself."""

@@ -9,6 +9,12 @@ from recsys_api.base import Contract
 from recsys_api.field_types import ObjectName
 from recsys_api.spec.pods import PodTemplate, Resources
 
+OPERATIONAL = (
+    "nodes", "gpus_per_node", "tables", "compile", "resources", "pod_template", "schedule", "deadline_seconds", "backoff_limit",
+    "checkpoint_seconds", "queue_name",
+)  # fmt: skip
+"""Fields of `training` that say where, when and how long: no part of what a version is, so Jobs follow today's spec."""
+
 
 class Loss(Contract):
     """What training minimizes, in GMF, MLP, NeuMF and MatrixFactorization; the other families define theirs."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from recsys_api.exit_codes import USER_ERRORS
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import RunSpec, StableReference
-from recsys_api.spec.training import Training
+from recsys_api.spec.training import OPERATIONAL, Training
 from recsys_api.telemetry import METRICS_PORT_VARIABLE, TRAINING_METRICS_PORT, TRAINING_METRICS_PORT_NAME
 from recsys_operator.core import naming
 from recsys_operator.core.decision import StartJob
@@ -18,6 +18,7 @@ from recsys_operator.resources.pods import (
     build_env,
     build_pod_template,
     build_tmp,
+    secrets_of,
 )
 
 ANNOTATION_ATTEMPT = "recsys.dev/attempt"
@@ -46,9 +47,9 @@ def version_uri(version: VersionView) -> str:
 def build_run_spec(
     namespace: str, version: VersionView, current: RecommenderModelSpec | None, key: str, stable: VersionView | None
 ) -> RunSpec:
-    """What the Jobs of a version are told: its own spec, judged by the gates of today."""
+    """What the Jobs of a version are told: its own spec, judged by the gates of today, on the nodes of today."""
     source = version.spec.source
-    spec = source if current is None else source.model_copy(update={"evaluation": current.evaluation})
+    spec = source if current is None else _of_today(source, current)
     reference = None
     if stable is not None:
         reference = StableReference(name=stable.name, version_uri=version_uri(stable), digest=stable.status.digest)
@@ -59,11 +60,18 @@ def build_run_spec(
     )  # fmt: skip
 
 
+def _of_today(source: RecommenderModelSpec, current: RecommenderModelSpec) -> RecommenderModelSpec:
+    """A version's spec with what is no part of the version from today's: else a Job would be told of other nodes than it has."""
+    operational = {name: getattr(current.training, name) for name in OPERATIONAL}
+    training = source.training.model_copy(update=operational)
+    return source.model_copy(update={"evaluation": current.evaluation, "training": training})
+
+
 def build_job(
     namespace: str, version: VersionView, act: StartJob, current: RecommenderModelSpec | None, images: Images,
     stable: VersionView | None = None,
 ) -> Manifest:  # fmt: skip
-    """The Job of a stage. Operational settings (resources, deadline, queue) are those of today's spec.
+    """The Job of a stage. Operational settings (resources, deadline, queue, Secrets) are those of today's spec.
 
     Args:
         stable: for `evaluate`, the version to compare with; for `prepare`, that whose snapshot may be the same.
@@ -147,7 +155,7 @@ def _template(
     if act.stage == "train":
         port = {"name": TRAINING_METRICS_PORT_NAME, "containerPort": TRAINING_METRICS_PORT, "protocol": "TCP"}
         container["ports"] = [port]
-    if credentials := build_credentials(source, with_data=True):
+    if credentials := build_credentials(secrets_of(spec, with_data=True)):
         container["envFrom"] = credentials
     pod: Manifest = {"restartPolicy": "Never", "containers": [container], "volumes": [run_volume, tmp_volume, *volumes]}
     if nodes > 1:

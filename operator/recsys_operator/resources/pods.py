@@ -43,11 +43,15 @@ def build_env(values: Mapping[str, str]) -> list[Manifest]:
     ]
 
 
-def build_credentials(spec: RecommenderModelSpec, *, with_data: bool) -> list[Manifest]:
-    """envFrom of the Secrets with S3 settings: the data's own one first, so that the artifacts' one wins."""
+def secrets_of(spec: RecommenderModelSpec, *, with_data: bool) -> tuple[str, ...]:
+    """Names of the Secrets with S3 settings: the data's own one first, so that the artifacts' one wins."""
     references = (spec.data.source.credentials_secret_ref if with_data else None, spec.artifacts.credentials_secret_ref)
-    names = dict.fromkeys(reference.name for reference in references if reference is not None)
-    return [{"secretRef": {"name": name}} for name in names]
+    return tuple(dict.fromkeys(reference.name for reference in references if reference is not None))
+
+
+def build_credentials(secrets: Iterable[str]) -> list[Manifest]:
+    """envFrom of Secrets with S3 settings; of two with the same key the later one wins."""
+    return [{"secretRef": {"name": name}} for name in secrets]
 
 
 def build_claims(uris: Iterable[str], *, read_only: bool) -> tuple[list[Manifest], list[Manifest]]:

@@ -72,11 +72,11 @@ def settings_of_route(route: Manifest) -> RouteSettings | None:
     parents, rules = spec.get("parentRefs") or (), spec.get("rules") or ()
     if not owners or not parents or not rules:
         return None
-    timeout = re.fullmatch(r"(\d+)ms", (rules[-1].get("timeouts") or {}).get("request", ""))
+    timeout = _milliseconds((rules[-1].get("timeouts") or {}).get("request", ""))
     gateway = GatewayReference(
         name=parents[0]["name"], namespace=parents[0].get("namespace"), section_name=parents[0].get("sectionName"),
         hostname=next(iter(spec.get("hostnames") or ()), None), path_prefix=rules[-1]["matches"][0]["path"]["value"],
-        request_timeout_milliseconds=int(timeout[1]) if timeout else 1000,
+        request_timeout_milliseconds=timeout or 1000,
     )  # fmt: skip
     sticky = len(rules) > 1
     return RouteSettings(owners[0], gateway, sticky, not sticky or len(rules) == 2 or len(rules[-1]["backendRefs"]) > 1)
@@ -186,13 +186,25 @@ def _rule(settings: RouteSettings, pattern: str | None, backends: Mapping[str, i
         match["headers"] = [{"type": "RegularExpression", "name": BUCKET_HEADER, "value": pattern}]
     rule: Manifest = {
         "matches": [match],
-        "timeouts": {"request": f"{gateway.request_timeout_milliseconds}ms"},
+        "timeouts": {"request": _duration(gateway.request_timeout_milliseconds)},
         "backendRefs": [_backend(version, weight) for version, weight in backends.items()],
     }
     if gateway.path_prefix != "/":
         rewrite = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
         rule["filters"] = [{"type": "URLRewrite", "urlRewrite": {"path": rewrite}}]
     return rule
+
+
+def _duration(milliseconds: int) -> str:
+    """As the Gateway API writes it: five digits at most before a unit."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{milliseconds}ms" if seconds < 100 else f"{seconds}s" + (f"{rest}ms" if rest else "")
+
+
+def _milliseconds(duration: str) -> int:
+    """The inverse; 0 for what we do not write."""
+    found = re.fullmatch(r"(?:(\d+)s)?(?:(\d+)ms)?", duration)
+    return 1000 * int(found[1] or 0) + int(found[2] or 0) if found else 0
 
 
 def _backend(version: str, weight: int) -> Manifest:

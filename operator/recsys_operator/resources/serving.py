@@ -23,6 +23,7 @@ from recsys_operator.resources.pods import (
     build_env,
     build_pod_template,
     build_tmp,
+    secrets_of,
 )
 
 ANNOTATION_REVISION = "recsys.dev/template-revision"
@@ -188,9 +189,17 @@ def _fetch(version: VersionView, template: ServingTemplate, pull_policy: str, cl
     container = _container("fetch", "fetch", version, template, pull_policy)
     container["volumeMounts"] = container["volumeMounts"] + claim_mounts
     container["resources"] = _resources(template)
-    if credentials := build_credentials(version.spec.source, with_data=False):
+    if credentials := build_credentials(_secrets(version, template)):
         container["envFrom"] = credentials
     return container
+
+
+def _secrets(version: VersionView, template: ServingTemplate) -> tuple[str, ...]:
+    """Of the template; templates from before it recorded them have those of the version's spec."""
+    recorded = template.credentials_secret
+    if recorded is None:
+        return secrets_of(version.spec.source, with_data=False)
+    return (recorded,) if recorded else ()
 
 
 def _triton(version: VersionView, template: ServingTemplate, pull_policy: str) -> Manifest:

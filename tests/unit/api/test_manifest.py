@@ -11,6 +11,7 @@ from tests.manifests.good import good_model
 
 from recsys_api.manifest import ManifestError, parse_manifest
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.rule_types import values_at
 from recsys_api.rules import validate_spec
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -98,12 +99,67 @@ def test_one_model_is_found_among_other_documents() -> None:
         ("a: [", "is not YAML"),
         ("a: " + "[" * 3000, "is not YAML"),
         ("kind: RecommenderModel\n? [a]\n: x", "is not YAML"),
-        ("kind: RecommenderModel\n2026-01-01: x", "is YAML that JSON cannot say (keys must be str"),
+        ("kind: RecommenderModel\n2026-01-01: x", "2026-01-01: is not a field"),
+        ("kind: RecommenderModel\n? !!binary aGk=\n: x", "is YAML that JSON cannot say (keys must be str"),
         ("kind: RecommenderModel\nspec: &a {b: *a}", "is YAML that JSON cannot say (Circular reference"),
     ],
 )
 def test_text_without_exactly_one_model_is_refused(text: str, words: str) -> None:
     assert words in _refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind: RecommenderModel\n\tspec: x", "found character '\\t' that cannot start any token (line 2, column 1)"),
+        ("kind: RecommenderModel\nkind: x", "in this mapping, kind stands twice (line 2, column 1)"),
+        ("a: \x00", "unacceptable character #x0000"),
+    ],
+)
+def test_what_is_no_yaml_is_told_in_one_line(text: str, said: str) -> None:
+    assert said in _refusal(text)
+    assert "\n" not in _refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "written", "found"),
+    [
+        ("spec.training.epochs", "1e1", 10),
+        ("spec.training.epochs", "10.0", 10),
+        ("spec.rollout.pinnedVersion", "2026-02-30", "2026-02-30"),
+        ("spec.rollout.pinnedVersion", "2026-02-03T04:05:06Z", "2026-02-03T04:05:06Z"),
+        ("spec.rollout.pinnedVersion", "1:30", "1:30"),
+        ("spec.rollout.pinnedVersion", "0x_", "0x_"),
+        ("spec.rollout.paused", "y", True),
+    ],
+)
+def test_a_word_is_what_it_is_for_kubectl(path: str, written: str, found: object) -> None:
+    text = yaml.safe_dump(Case("", {path: "WORD"}, ()).apply(good_model())).replace("WORD", written)
+    assert list(values_at(parse_manifest(text), path)) == [(path, found)]
+
+
+@pytest.mark.parametrize(
+    ("path", "written", "said"),
+    [
+        ("spec.data.columns.user", "n", "spec.data.columns.user: false is not text"),
+        ("spec.training.epochs", "9" * 5000, "is not an integer"),
+        ("spec.data.columns.user", '"\\ud800"', "has text that is no UTF-8"),
+        (
+            "spec.training.resources.requests.cpu",
+            "1.5",
+            "requests.cpu: 1.5 is not a quantity; write a whole number, or text",
+        ),
+    ],
+)
+def test_a_word_that_kubectl_takes_for_something_else_is_refused(path: str, written: str, said: str) -> None:
+    text = yaml.safe_dump(Case("", {path: "WORD"}, ()).apply(good_model())).replace("WORD", written)
+    assert said in _refusal(text)
+    assert len(_refusal(text).splitlines()) == 1
+
+
+def test_a_name_of_python_is_answered_with_the_published_one() -> None:
+    manifest = Case("", {"spec.training.batch_size": 5}, ()).apply(good_model())
+    assert _refusal(json.dumps(manifest)) == "spec.training.batch_size: is not a field; did you mean batchSize?"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,10 @@ PATTERNS = {
         ("0 3 * * *", "*/5 0-6 1,15 1-12/3 7", "59 23 31 12 0"),
         ("0 3 * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "@daily", "* * * * MON"),
     ),
-    "QUANTITY": (("0", "1.5", "500m", "4Gi", "2e9", "1E3"), ("", "-1", "4 GB", "Gi", "1KiB")),
+    "QUANTITY": (
+        ("0", "1.5", "500m", "4Gi", "2e9", "1E3", ".5", "5.", "+1", "1e-3"),
+        ("", ".", "-1", "4 GB", "Gi", "1KiB", "1e"),
+    ),
     "RESOURCE_NAME": (("cpu", "hugepages-2Mi", "nvidia.com/gpu"), ("mem", "gpu", "CPU", "nvidia.com/")),
     "PATH_PREFIX": (("/", "/movies", "/a/b/"), ("", "movies", "//", "/a//b", "/a?b", "/a b")),
     "HOSTNAME": (("example.com", "*.example.com"), ("Example.com", "https://x", "x:80", "*")),

@@ -56,6 +56,19 @@ def test_the_template_is_recorded_before_the_first_pod() -> None:
     assert second.sample == (stable.name, version.name)
 
 
+@pytest.mark.parametrize(
+    ("artifacts", "secret"), [({"credentialsSecretRef": {"name": "rotated"}}, "rotated"), ({}, "")]
+)
+def test_the_secret_of_the_pods_is_todays(artifacts: dict[str, Any], secret: str) -> None:
+    """Its name makes no new version, so that who corrects it would have no other way."""
+    stable, version = build_version(1, "Stable"), build_version(2, "Warming")
+    world = build_world(
+        build_model(build_spec(artifacts=artifacts)), stable, version,
+        serving={stable.name: build_serving(stable, 4)}, pods=build_pods(stable, 4),
+    )  # fmt: skip
+    assert recorded(decide(world, NOW), version.name).template.credentials_secret == secret
+
+
 def test_the_first_version_takes_all_users_when_it_is_ready() -> None:
     version = build_version(1, "Warming")
     rollout = build_rollout(phase="Warming", step=-1, weight=0)
@@ -219,6 +232,16 @@ def test_a_parked_candidate_that_is_not_well_again_in_time_is_rolled_back() -> N
     rollout = parked(parked_since=NOW - 66)
     world = rollout.world(own={"gateway_bad": 15}, other={"gateway_bad": 15})
     assert recorded(decide(world, NOW, WATCHED), rollout.candidate.name).phase == "RolledBack"
+
+
+@pytest.mark.parametrize(("bake_seconds", "underpowered"), [(5, True), (604800, False)])
+def test_the_time_of_the_last_step_is_the_bake(bake_seconds: int, underpowered: bool) -> None:
+    """Its maxSeconds, 30 here, end nothing."""
+    spec = with_policy(bakeSeconds=bake_seconds)
+    rollout = build_rollout(spec, promoted=True, segment_at=NOW - 80, clock_start=NOW - 79)
+    decision = decide(rollout.world(seconds=70, model=build_model(spec)), NOW, WATCHED)
+    state = state_of(decision, rollout.candidate.name)
+    assert (state.weight, state.underpowered) == (100, underpowered)
 
 
 @pytest.mark.parametrize("answers", [SILENT, UNREAD], ids=["no data", "metrics unavailable"])

@@ -16,8 +16,12 @@ OBJECTIVES = resolve_objectives(SPEC.rollout.slos)
 ALPHAS = segment_alpha(FAIL_BUDGET, 1), segment_alpha(PASS_BUDGET, 1)
 
 
-def build_slo(kind: str, percent: str, **changes: Any) -> ServiceLevelObjective:
-    document = {"name": kind.lower(), "sli": {"type": kind, **changes}, "objectivePercent": percent}
+def build_slo(
+    kind: str, percent: str, *, name: str = "", tolerance: str = "2", **changes: Any
+) -> ServiceLevelObjective:
+    document = {
+        "name": name or kind.lower(), "sli": {"type": kind, **changes}, "objectivePercent": percent, "tolerance": tolerance
+    }  # fmt: skip
     return ServiceLevelObjective.model_validate(document)
 
 
@@ -43,6 +47,28 @@ SILENT = {"answers": 0, "model_latency": (0,) * 23, "gateway_requests": 0}
 GARBLED = {"errors": ("pod: NaN",), "bad_fallbacks": 20}
 BLIND = {"pods_scraped": 0, "answers": 0, "model_latency": (), "gateway_requests": 20}
 UNREAD = {"pods_scraped": 0, "gateway_requests": None, "gateway_bad": None, "answers": 0, "model_latency": ()}
+
+
+@pytest.mark.parametrize(
+    ("slo", "own", "length"),
+    [
+        (build_slo("Availability", "99.9", name="fallback"), DEAD_MODEL, 12),
+        (build_slo("Fallback", "99.5", tolerance="9", name="fallback"), {"bad_fallbacks": 1}, 60),
+        (build_slo("Availability", "99.9", name="unknown-users"), LOST_USERS, 60),
+    ],
+)
+def test_what_is_always_watched_is_watched_beside_an_objective_of_its_name(
+    slo: ServiceLevelObjective, own: dict[str, Any], length: int
+) -> None:
+    objectives = resolve_objectives([slo])
+    seconds = [
+        build_second(version, NOW + t, **changes)
+        for t in range(1, length + 1)
+        for version, changes in (("new", own), ("old", GOOD))
+    ]
+    verdict = judge(fold(seconds, objectives), objectives, *ALPHAS, NOW + length)
+    assert verdict.kind == "Fail"
+    assert len({line.name for line in verdict.lines}) == len(verdict.lines), "status lists them by name"
 
 
 @pytest.mark.parametrize(

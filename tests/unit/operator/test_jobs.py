@@ -125,6 +125,22 @@ def test_operational_settings_are_todays_and_the_data_is_the_versions() -> None:
     assert run.spec.data.source.uri == "s3://lake/interactions/"
 
 
+def test_a_secret_that_is_named_anew_is_that_of_the_next_attempt() -> None:
+    """Its name is no part of what a version is: a Retry is all that is left to who corrects it."""
+    today = model_spec(artifacts={"uri": "s3://models/", "credentialsSecretRef": {"name": "rotated"}})
+    made = build_job("shop", version_view(), StartJob("v", "train"), today, IMAGES)
+    assert container(made)["envFrom"] == [{"secretRef": {"name": "rotated"}}]
+
+
+def test_a_job_is_told_of_the_nodes_that_it_has() -> None:
+    today = model_spec(training={"nodes": 2, "tables": "Sharded", "checkpointSeconds": 30, "epochs": 99})
+    made = build_job("shop", version_view(), StartJob("v", "train"), today, IMAGES)
+    told = build_run_spec("shop", version_view(), today, "", None).spec.training
+    assert made["spec"]["completions"] == told.nodes == 2
+    assert (told.tables, told.checkpoint_seconds) == ("Sharded", 30)
+    assert told.epochs == 20, "that is the version's"
+
+
 def test_an_evaluation_is_told_todays_gates_and_the_stable_version() -> None:
     gates = {"gates": [{"name": "a", "metric": {"name": "NDCG", "k": 10}, "atLeast": "0.1"}]}
     run = build_run_spec("shop", version_view(), model_spec(evaluation=gates), "k1", version_view("movies-stable"))

@@ -118,6 +118,22 @@ def test_ranges_are_measured_by_trying_every_bucket(pattern: str, range_: tuple[
     assert measure_range(pattern) == range_
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "written"),
+    [(10, "10ms"), (1000, "1000ms"), (99999, "99999ms"), (100000, "100s"), (600000, "600s"), (123456, "123s456ms")],
+)
+def test_every_timeout_that_a_manifest_may_name_is_one_of_the_gateway_api_and_is_read_back(
+    milliseconds: int, written: str
+) -> None:
+    rollout = model_spec(rollout={"gateway": {"name": "g", "requestTimeoutMilliseconds": milliseconds}}).rollout
+    made = route(chosen=RouteSettings.of("m-uid", rollout))
+    assert {rule["timeouts"]["request"] for rule in made["spec"]["rules"]} == {written}
+    assert re.fullmatch(r"([0-9]{1,5}(h|m|s|ms)){1,4}", written), "the pattern of its CRD"
+    found = settings_of_route(made)
+    assert found is not None
+    assert found.gateway.request_timeout_milliseconds == milliseconds
+
+
 def test_a_changed_timeout_is_drift() -> None:
     made = route()
     made["spec"]["rules"][0]["timeouts"]["request"] = "9s"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.operator.views import model_spec, version_view
+from tests.unit.operator.views import TEMPLATE, model_spec, version_view
 
 from recsys_api.spec.serving import Autoscaling
 from recsys_operator.core.decision import EnsureServing
@@ -40,6 +40,18 @@ def test_the_environment_is_the_contracts() -> None:
     assert env["RECSYS_TOP_K"]["value"] == "50"
     key = env["RECSYS_BUCKET_KEY"]["valueFrom"]["secretKeyRef"]
     assert key == {"name": "movies-keys", "key": "bucket"}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "secrets"),
+    [(None, [{"secretRef": {"name": "s3"}}]), ("rotated", [{"secretRef": {"name": "rotated"}}]), ("", None)],
+)
+def test_the_secret_is_that_of_the_template_or_in_older_ones_of_the_spec(
+    recorded: str | None, secrets: list[Manifest] | None
+) -> None:
+    template = TEMPLATE.model_copy(update={"credentials_secret": recorded})
+    made = serving.build_deployment("shop", version_view(template=template), ACT, serving.ServingOptions())
+    assert containers(made)["fetch"].get("envFrom") == secrets
 
 
 def test_a_pod_is_replaced_before_it_goes() -> None:

@@ -1,6 +1,6 @@
 """From declared SLOs to bad events of valid events."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,11 +38,13 @@ class Objective:
 def resolve_objectives(slos: Sequence[ServiceLevelObjective]) -> tuple[Objective, ...]:
     """The declared SLOs, the Fallback SLI (declared values can only tighten it), and the unknown users."""
     declared = [_resolve(slo) for slo in slos]
-    floor = _objective("fallback", "Fallback", FALLBACK_PERCENT, 2.0)
+    taken = {found.name for found in declared}
+    floor = _objective(_free("fallback", taken), "Fallback", FALLBACK_PERCENT, 2.0)
     own = [found for found in declared if found.sli == "Fallback"]
     if not any(found.limit <= floor.limit for found in own):
         declared.append(floor)
-    unknown = Objective("unknown-users", "UnknownUsers", 0.0, 1.0, UNKNOWN_USERS_MARGIN, compares_only=True)
+    name = _free("unknown-users", taken)
+    unknown = Objective(name, "UnknownUsers", 0.0, 1.0, UNKNOWN_USERS_MARGIN, compares_only=True)
     return (*declared, unknown)
 
 
@@ -56,6 +58,11 @@ def count_events(objective: Objective, second: VersionSecond) -> tuple[int, int]
         return sum(second.model_latency), sum(second.model_latency[fast:])
     bad = second.bad_fallbacks if objective.sli == "Fallback" else second.unknown_users
     return second.answers, min(bad, second.answers)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """A name that no SLO has, since evidence is kept by name; with a space, which none of theirs can hold."""
+    return f"{name} (built in)" if name in taken else name
 
 
 def _availability(second: VersionSecond) -> tuple[int, int]:

@@ -118,12 +118,14 @@ def template_of(scene: Scene) -> dict[str, object]:
     """The serving template as of today, without its revision."""
     assert scene.spec is not None
     serving, gateway = scene.spec.serving, scene.spec.rollout.gateway
+    secret = scene.spec.artifacts.credentials_secret_ref
     return {
         "image": scene.world.serving_image,
         "resources": serving.resources.to_dict(),
         "top_k": serving.top_k,
         "pod_template": serving.pod_template.to_dict(),
         "request_timeout_milliseconds": gateway.request_timeout_milliseconds,
+        "credentials_secret": secret.name if secret is not None else "",
     }
 
 
@@ -139,12 +141,13 @@ def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int,
     spend = Spend(segment=segment, part=part, alpha=segment_alpha(FAIL_BUDGET, ordinal))
     pods = {pod.uid: pod.restarts for pod in scene.ready_pods(version.name)[:MAX_PODS]}
     seconds = expected_seconds(scene, state, step.weight)
+    time = state.policy.bake_seconds if step.weight == 100 else step.max_seconds
     return state.unheld(
         step=index, weight=step.weight, segment=segment, segment_at=scene.now, clock_start=None, held_seconds=0.0,
         ledger=(*state.ledger, spend), pods=pods, parked_since=None,
         banked=Evidence(version=version.name, segment=segment, since=scene.now + SETTLE_SECONDS), banked_at=scene.now,
         verdict="", verdict_message="", left=(*state.left, left) if left is not None else state.left,
-        underpowered=seconds is not None and seconds > step.max_seconds,
+        underpowered=seconds is not None and seconds > time,
     )  # fmt: skip
 
 
