@@ -20,7 +20,7 @@ from recsys_trainer.fit import fit, validation_on
 from recsys_trainer.fitting.best_epoch import NetworkScorer
 from recsys_trainer.fitting.losses import Batch, build_loss
 from recsys_trainer.fitting.optimizers import build_optimizer
-from recsys_trainer.fitting.row_wise import RowWiseAdagrad, summed_by_row
+from recsys_trainer.fitting.row_wise import RowWiseAdagrad, summed_by_row, write_rows
 from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.registry import FAMILIES
@@ -36,6 +36,21 @@ def test_gradients_of_the_same_row_are_summed(index: list[int], width: int) -> N
     row_U, sum_UD = summed_by_row(index_N, gradient_ND)
     assert row_U.tolist() == sorted(set(index))
     torch.testing.assert_close(sum_UD, torch.zeros(6, width).index_add_(0, index_N, gradient_ND)[row_U])
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(60_000, 8), (60_000,)])
+def test_rows_are_written_by_all_threads_and_the_mode_stays(mode: int, shape: tuple[int, ...]) -> None:
+    before, found = torch.get_deterministic_debug_mode(), torch.zeros(shape)
+    row_U = torch.randperm(60_000)[:40_000]
+    values = torch.randn(40_000, *shape[1:])
+    torch.set_deterministic_debug_mode(mode)
+    try:
+        write_rows(found, row_U, values)
+        assert torch.get_deterministic_debug_mode() == mode
+    finally:
+        torch.set_deterministic_debug_mode(before)
+    assert torch.equal(found, torch.zeros(shape).index_copy_(0, row_U, values))
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])

@@ -54,6 +54,19 @@ def summed_by_row(index_N: Tensor, gradient_ND: Tensor) -> tuple[Tensor, Tensor]
     return sorted_N[begin_U], functional.embedding_bag(order_N, gradient_ND, begin_U, mode="sum")
 
 
+def write_rows(table_RD: Tensor, row_U: Tensor, values_UD: Tensor) -> None:
+    """Write rows of which none is there twice, by all threads: what is left does not depend on who is first.
+
+    torch cannot know that, and with deterministic algorithms one thread would write them.
+    """
+    mode = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
+    try:
+        table_RD.index_put_((row_U,), values_UD)
+    finally:
+        torch.set_deterministic_debug_mode(mode)
+
+
 class RowWiseAdagrad:
     """Adagrad (Duchi et al. 2011) with one sum of squares for each row, of the mean over its factors, as in FBGEMM and TorchRec.
 
@@ -86,7 +99,7 @@ class RowWiseAdagrad:
         sums_U = sums_R[row_U] + torch.linalg.vecdot(gradient_UD, gradient_UD) / gradient_UD.shape[1]
         sums_R.index_copy_(0, row_U, sums_U)
         scale_U1 = (sums_U.sqrt_() + EPSILON).reciprocal_().unsqueeze(1)
-        values.index_copy_(0, row_U, rows_UD.addcmul_(gradient_UD, scale_U1, value=-self.rate))
+        write_rows(values, row_U, rows_UD.addcmul_(gradient_UD, scale_U1, value=-self.rate))
 
     def tensors(self) -> dict[str, Tensor]:
         """The sums [R] of every table."""
