@@ -82,6 +82,12 @@ def settings_of_route(route: Manifest) -> RouteSettings | None:
     return RouteSettings(owners[0], gateway, sticky, not sticky or len(rules) == 2 or len(rules[-1]["backendRefs"]) > 1)
 
 
+def request_seconds(route: Manifest) -> float:
+    """How long a request may take, by its rules; a second where they do not say."""
+    limits = [(rule.get("timeouts") or {}).get("request", "") for rule in route["spec"].get("rules") or ()]
+    return max((_milliseconds(limit) or 1000 for limit in limits), default=1000) / 1000
+
+
 def read_intent(route: Manifest) -> RouteIntent:
     """What the rules say, whoever wrote them. An unreadable route has an empty stable version."""
     rules = route["spec"].get("rules") or ()

@@ -10,7 +10,7 @@ from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.traffic.gateway_api import GatewayApiRouter
 from recsys_operator.core.world import RouteIntent
 from recsys_operator.errors import AlreadyOwned, Conflict, Unmanaged
-from recsys_operator.resources.kinds import Manifest
+from recsys_operator.resources.kinds import MANAGED_BY, Manifest, is_ours
 from recsys_operator.resources.route import ANNOTATION_DECISION, ANNOTATION_UNMANAGED, RouteSettings
 
 SETTINGS = RouteSettings.of("model-uid", objects.model_spec().rollout)
@@ -106,3 +106,14 @@ async def test_a_foreign_route_of_the_same_name_is_never_overwritten(bench: Benc
     await bench.cluster.apply(route, manager="somebody")
     with pytest.raises(AlreadyOwned):
         await ensure(bench, Cache(), CANARY, raises=True)
+
+
+async def test_weight_falls_on_a_route_whose_label_somebody_changed(bench: Bench) -> None:
+    """It is in no list of ours any more, and still the model's own."""
+    await ensure(bench, Cache(), CANARY, raises=True)
+    await edit(bench, labels={MANAGED_BY: "Helm"})
+    assert not is_ours(await live(bench))
+    await ensure(bench, Cache(), RouteIntent("movies-a"), raises=False)
+    route = await live(bench)
+    assert is_ours(route)
+    assert {backend["name"] for rule in route["spec"]["rules"] for backend in rule["backendRefs"]} == {"movies-a"}

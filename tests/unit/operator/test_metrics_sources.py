@@ -158,8 +158,19 @@ def test_a_position_that_changed_hands_says_nothing_until_the_proxies_surely_kno
     positions.observe(http_route(RouteIntent("v1", "v2", 5, 0)), 11.0)
     assert positions.count("v2", counts) is None
     assert positions.count("v1", counts) is None
-    positions.observe(http_route(RouteIntent("v1", "v2", 5, 0)), 11.0 + SETTLE_SECONDS)
+    positions.observe(http_route(RouteIntent("v1", "v2", 5, 0)), 11.0 + 1.0 + SETTLE_SECONDS)
     assert positions.count("v2", counts) == BackendCounts(50, 5)
+
+
+def test_a_position_that_changed_hands_waits_for_the_longest_request_of_the_route_before() -> None:
+    """Stable's requests that hang are answered 504 when their time is over, and counted where it was."""
+    slow = model_spec(rollout={"gateway": {"name": "public", "requestTimeoutMilliseconds": 30_000}})
+    positions = RoutePositions()
+    positions.observe(build_route("shop", "movies", RouteIntent("v1"), {}, RouteSettings.of("m", slow.rollout)), 10.0)
+    counts = {(0, 0): BackendCounts(50, 5)}
+    for now, expected in ((11.0, None), (40.0, None), (42.0, BackendCounts(50, 5))):
+        positions.observe(http_route(RouteIntent("v1", "v2", 5, 0)), now)
+        assert positions.count("v2", counts) == expected
 
 
 def test_a_weight_that_grows_leaves_the_positions_alone() -> None:

@@ -12,12 +12,12 @@ from functools import lru_cache
 
 from recsys_operator.adapters.metrics.prometheus_text import samples_of
 from recsys_operator.resources.kinds import Manifest
-from recsys_operator.resources.route import backend_versions
+from recsys_operator.resources.route import backend_versions, request_seconds
 
 __all__ = ["BackendCounts", "GatewayIncrements", "RoutePositions", "backends_of_page", "statistics_path"]
 
-SETTLE_SECONDS = 1.5
-"""Longest request in flight (1 s by default) and the time until a proxy has a new route (0.01 s measured)."""
+SETTLE_SECONDS = 0.5
+"""More than the time until a proxy has a new route (0.01 s measured); to it comes the longest request in flight."""
 _BY_CLASS = "envoy_cluster_upstream_rq_xx"
 _CLUSTER = re.compile(r"httproute/([^/]+)/([^/]+)/rule/(\d+)(?:/backend/(\d+))?$")
 MANY_ROUTES = 16
@@ -104,17 +104,22 @@ class RoutePositions:
         self._versions: dict[tuple[int, int], str] = {}
         self._unsure: dict[str, float] = {}
         """Version -> until when its counts mix with another version's."""
+        self._request_seconds = 0.0
+        """Of the route before: its requests are counted where they began, when they are answered or cut."""
 
     def observe(self, route: Manifest | None, now: float) -> None:
         """Take over the route as it is now."""
         current = backend_versions(route) if route is not None else {}
+        sure_at = now + SETTLE_SECONDS + self._request_seconds
         for position, version in current.items():
             before = self._versions.get(position, version)
             if before != version:
-                self._unsure |= {before: now + SETTLE_SECONDS, version: now + SETTLE_SECONDS}
+                self._unsure |= {before: sure_at, version: sure_at}
         self._versions |= current
         self._unsure = {version: until for version, until in self._unsure.items() if until > now}
         self._current = current
+        if route is not None:
+            self._request_seconds = request_seconds(route)
 
     def count(self, version: str, increments: Mapping[tuple[int, int], BackendCounts]) -> BackendCounts | None:
         """What a version got, or None while its positions are not surely its own."""

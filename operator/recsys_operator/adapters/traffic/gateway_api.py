@@ -96,13 +96,19 @@ class GatewayApiRouter:
         route = self._cache.get("HTTPRoute", namespace, name)
         if route is None:
             route = await self._cluster.read("HTTPRoute", namespace, name)
-            if route is not None and not is_ours(route):
+            if route is not None and not (is_ours(route) or _is_of(route, model)):
                 raise AlreadyOwned(f"HTTPRoute {namespace}/{name}", "it is not ours; rename or delete it")
         return route
 
     def _refresh(self, route: Manifest | None) -> None:
         if route is not None:
             self._cache.put(route)
+
+
+def _is_of(route: Manifest, model: str) -> bool:
+    """Whether it is the model's own though its label is gone: weight that falls is never blocked, and the write gives it back."""
+    owners = route["metadata"].get("ownerReferences") or ()
+    return any((owner["kind"], owner["name"]) == ("RecommenderModel", model) for owner in owners)
 
 
 def _says(route: Manifest, wanted: Manifest, decision: Mapping[str, object]) -> bool:
