@@ -14,6 +14,7 @@ from recsys_api.spec.serving import Autoscaling, Serving
 
 FALLBACK_OBJECTIVE_PERCENT = 99.5
 RESERVED_LABEL = "app.kubernetes.io/managed-by"
+GPU = "nvidia.com/gpu"
 
 
 class Named(Protocol):
@@ -89,6 +90,11 @@ def quantities_are_quantities(quantities: Mapping[str, str | int]) -> bool:
 def resources_are_known(quantities: Mapping[str, str | int]) -> bool:
     """Kubernetes knows each resource; a typo would only be found when the Job is created."""
     return all(re.fullmatch(patterns.RESOURCE_NAME, name) for name in quantities)
+
+
+def gpus_are_counted_elsewhere(quantities: Mapping[str, str | int]) -> bool:
+    """Whether the pods of a training name no GPUs beside `training.gpusPerNode`."""
+    return GPU not in quantities
 
 
 def cpu_request_is_positive(quantities: Mapping[str, str | int]) -> bool:

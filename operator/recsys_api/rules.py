@@ -133,6 +133,12 @@ RULES: tuple[Rule, ...] = (
         ok.resources_are_known,
     ),
     Rule(
+        ("spec.training.resources.requests", "spec.training.resources.limits"),
+        f"!('{ok.GPU}' in self)",
+        f"{ok.GPU} has no place here, because training.gpusPerNode says how many; set gpusPerNode, and remove it here",
+        ok.gpus_are_counted_elsewhere,
+    ),
+    Rule(
         tuple(f"{path}.requests" for path in _RESOURCES),
         "!('cpu' in self) || !isQuantity(string(self['cpu'])) || "
         "quantity(string(self['cpu'])).isGreaterThan(quantity('0'))",

@@ -99,7 +99,7 @@ ACCEPTED_CASES = (
         (),
     ),
     Case("schedule with lists and steps", {"spec.training.schedule": "*/15 3-5,22 1,15 * 0-6/2"}, ()),
-    Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi", "nvidia.com/gpu": "1"}}, ()),
+    Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi", "example.com/fpga": "1"}}, ()),
     Case("amounts as short as can be", {"spec.training.resources.requests": {"cpu": ".5", "memory": "1.e9"}}, ()),
     Case("amounts in other units", {"spec.serving.resources": {"limits": {"cpu": "1e1", "memory": 2000000000}}}, ()),
     Case(

@@ -31,6 +31,14 @@ JOB_CASES = (
         {"spec.training.podTemplate.imagePullSecrets": [{"name": "a"}, {"name": "a"}]},
         ("spec.training.podTemplate.imagePullSecrets", "Duplicate|name of its own"),
     ),
+    *(
+        Case(
+            f"GPUs among the {side}",
+            {"spec.training.resources": {side: {"nvidia.com/gpu": 1}}},
+            (f"spec.training.resources.{side}", "nvidia.com/gpu has no place here", "set gpusPerNode"),
+        )
+        for side in ("requests", "limits")
+    ),
     Case(
         "not a quantity",
         {"spec.training.resources.requests.memory": "4 GB"},

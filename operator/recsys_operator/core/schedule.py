@@ -1,6 +1,7 @@
 """Cron schedules (five fields, UTC), as pure arithmetic: the last time that is due, the next one that will be.
 
-As in cron, when both day of month and day of week are restricted, either of them is enough.
+As in cron, when both day of month and day of week are restricted, either of them is enough. A range may go over the end,
+as hours 22-6 or Friday to Monday in 5-1.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,9 @@ from functools import lru_cache
 HORIZON_DAYS = 1470
 """Four years and some days: 29 February is found."""
 
-_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_SUNDAY_TOO = 7
+"""Of weekdays 0 to 6."""
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, _SUNDAY_TOO))
 
 
 def last_time(schedule: str, now: float) -> float | None:
@@ -63,5 +66,7 @@ def _field(text: str, low: int, high: int) -> frozenset[int]:
         first, _, last = span.partition("-")
         start = low if first == "*" else int(first)
         end = high if first == "*" or (step and not last) else int(last or first)
-        values.update(range(start, end + 1, int(step or 1)))
+        turn = 6 if high == _SUNDAY_TOO else high
+        whole = range(start, end + 1) if start <= end else (*range(start, turn + 1), *range(low, end + 1))
+        values.update(whole[:: int(step or 1)])
     return frozenset(values)

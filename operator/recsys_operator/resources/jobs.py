@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from recsys_api.exit_codes import USER_ERRORS
+from recsys_api.predicates import GPU
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_api.spec.training import OPERATIONAL, Training
@@ -26,7 +27,6 @@ ANNOTATION_KEY = "recsys.dev/key"
 ANNOTATION_REPORTS = "recsys.dev/reports-stage"
 ANNOTATION_RUN = "recsys.dev/run"
 RUN_FOLDER, RUN_FILE = "/etc/recsys", "/etc/recsys/run.json"
-GPU = "nvidia.com/gpu"
 KILLED = 137
 """SIGKILL, mostly the memory limit: the operator decides about a second attempt, not the Job."""
 
@@ -176,7 +176,9 @@ def _arguments(act: StartJob) -> list[str]:
 def _resources(training: Training, act: StartJob) -> Manifest:
     gpus = training.gpus_per_node if act.stage == "train" else 0
     chosen = {
-        side: {name: str(amount) for name, amount in quantities.items() if name != GPU}
+        side: {
+            name: str(amount) for name, amount in quantities.items() if name != GPU
+        }  # a spec from before the rule may have it
         for side, quantities in (("requests", training.resources.requests), ("limits", training.resources.limits))
     }
     if gpus:

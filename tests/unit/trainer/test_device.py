@@ -148,3 +148,21 @@ def test_cpus_are_told_apart_by_what_the_machine_says_of_them(
         (tmp_path / "cpuinfo").write_text(cpuinfo)
     assert device.cpu_name(tmp_path / "cpuinfo") == name
     assert device.cpu_model(tmp_path / "cpuinfo") == model
+
+
+@pytest.mark.parametrize(
+    ("quantity", "expected"),
+    [
+        ("500m", 0.5),
+        ("2", 2.0),
+        (2, 2.0),
+        (".5", 0.5),
+        ("1e1", 10.0),
+        ("1k", 1000.0),
+        ("2500000u", 2.5),
+        ("3000000000n", 3.0),
+        ("1Ki", 1024.0),
+    ],
+)
+def test_cores_of_any_quantity_that_kubernetes_takes(quantity: str | int, expected: float) -> None:
+    assert device.cores(quantity) == pytest.approx(expected)
