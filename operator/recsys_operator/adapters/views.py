@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from recsys_api.manifest_errors import problems_of
 from recsys_api.model_action import ModelActionSpec, ModelActionStatus
 from recsys_api.model_status import RecommenderModelStatus
 from recsys_api.model_version import ModelVersionSpec, ModelVersionStatus
@@ -52,7 +53,7 @@ def view_of_model(manifest: Manifest) -> ModelView:
     try:
         spec = RecommenderModelSpec.model_validate(manifest.get("spec") or {})
     except ValidationError as error:
-        invalid = "; ".join(_sentence(part) for part in error.errors()[:5])
+        invalid = "; ".join(_sentences(error, RecommenderModelSpec, "spec")[:5])
     return ModelView(
         namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"],
         resource_version=metadata["resourceVersion"], generation=metadata.get("generation", 0),
@@ -68,7 +69,7 @@ def view_of_version(manifest: Manifest) -> VersionView | str:
     try:
         spec = ModelVersionSpec.model_validate(manifest.get("spec") or {})
     except ValidationError as error:
-        return _unreadable(manifest, "ModelVersion", "spec", error)
+        return _unreadable(manifest, "ModelVersion", _sentences(error, ModelVersionSpec, "spec"))
     status = _status(ModelVersionStatus, manifest)
     if isinstance(status, str):
         return status
@@ -204,15 +205,15 @@ def _status(kind: type[M], manifest: Manifest) -> M | str:
     try:
         return kind.model_validate(manifest.get("status") or {})
     except ValidationError as error:
-        return _unreadable(manifest, kind.__name__.removesuffix("Status"), "status", error)
+        return _unreadable(manifest, kind.__name__.removesuffix("Status"), _sentences(error, kind, "status"))
 
 
-def _unreadable(manifest: Manifest, kind: str, part: str, error: ValidationError) -> str:
-    return f"{kind} {manifest['metadata']['name']}: {_sentence(error.errors()[0], part)}"
+def _unreadable(manifest: Manifest, kind: str, sentences: list[str]) -> str:
+    return f"{kind} {manifest['metadata']['name']}: {sentences[0]}"
 
 
-def _sentence(found: Mapping[str, Any], part: str = "spec") -> str:
-    return f"{part}.{'.'.join(str(step) for step in found['loc'])}: {found['msg']} (is {found['input']!r:.80})"
+def _sentences(error: ValidationError, model: type[BaseModel], part: str) -> list[str]:
+    return [f"{part}.{problem.field}: {problem.message}" for problem in problems_of(error, model)]
 
 
 def _deleting(manifest: Manifest) -> bool:
