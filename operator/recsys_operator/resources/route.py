@@ -107,7 +107,10 @@ def read_intent(route: Manifest) -> RouteIntent:
             offset = hint
         return RouteIntent(stable, candidate, weight, offset)
     split = [version for version in last if version != stable and last[version] > 0]
-    return RouteIntent(stable, split[0], last[split[0]]) if split else RouteIntent(stable)
+    if not split:
+        return RouteIntent(stable)
+    # ours add up to 100, a person's may not
+    return RouteIntent(stable, split[0], max(1, round(100 * last[split[0]] / sum(last.values()))))
 
 
 def read_route(route: Manifest, gateway: Manifest | None, settings: RouteSettings | None) -> RouteView:

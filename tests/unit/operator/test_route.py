@@ -104,6 +104,14 @@ def test_every_intent_is_read_back_from_its_rules(weight: int, offset: int, chos
     assert not read_route(route(intent, chosen), None, chosen).drifted
 
 
+@pytest.mark.parametrize(("stable", "candidate", "percent"), [(1, 1, 50), (1, 0, 0), (999, 1, 1), (0, 3, 100)])
+def test_weights_that_a_person_wrote_are_shares(stable: int, candidate: int, percent: int) -> None:
+    made = route(RouteIntent("v1", "v2", 5, 0), NOT_STICKY)
+    for backend, weight in zip(made["spec"]["rules"][-1]["backendRefs"], (stable, candidate), strict=True):
+        backend["weight"] = weight
+    assert read_intent(made).of("v2") == percent
+
+
 def test_a_range_that_somebody_widened_is_seen_as_it_is() -> None:
     made = route()
     made["spec"]["rules"][0]["matches"][0]["headers"][0]["value"] = "[0-4][0-9][0-9][0-9]"
