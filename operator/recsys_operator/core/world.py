@@ -188,6 +188,8 @@ class VersionSecond:
     pods_expected: int
     """Ready pods at the start of the second."""
     pods_scraped: int
+    read_since: float = 0.0
+    """When the ready pod that was read least lately was read; 0 where one never was."""
     restarts: int = 0
     """Containers that restarted within the second."""
     answers: int = 0

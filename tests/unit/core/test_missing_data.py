@@ -26,7 +26,7 @@ from recsys_api.model_version import ModelVersionStatus
 from recsys_operator.core.analysis.evidence import Evidence
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.lifecycle import decide
-from recsys_operator.core.world import RouteIntent
+from recsys_operator.core.world import RouteIntent, World
 
 BLIND: dict[str, Any] = {"pods_scraped": 0, "answers": 0, "model_latency": (), "gateway_requests": 20}
 """The gateway can be read, the pods cannot."""
@@ -99,6 +99,32 @@ def test_no_step_is_left_on_pods_that_nobody_could_read(own: dict[str, Any], bef
         for name in (rollout.stable.name, rollout.candidate.name)
     )
     decision = decide(replace(world, seconds=good + world.seconds), NOW, WATCHED)
+    assert routes(decision) == []
+    assert recorded(decision, rollout.candidate.name).reason == "MetricsUnavailable"
+
+
+def flapping(rollout: Rollout, seconds: int, late: float) -> World:
+    """Of four pods one does not answer in any second, another one each time; the page that is oldest is so old."""
+    world = rollout.world(seconds=seconds)
+    own = [
+        replace(second, pods_scraped=3, read_since=second.at - late)
+        if second.version == rollout.candidate.name
+        else second
+        for second in world.seconds
+    ]
+    return replace(world, seconds=tuple(own))
+
+
+def test_pods_whose_pages_fail_now_and_then_are_read() -> None:
+    """Of a hundred pods one page is late in most seconds."""
+    rollout = build_rollout(segment_at=NOW - 102, clock_start=NOW - 101)
+    decision = decide(flapping(rollout, 100, 3.0), NOW, WATCHED)
+    assert [route.intent.weight for route in routes(decision)] == [100]
+
+
+def test_a_pod_whose_page_failed_for_long_is_not_read() -> None:
+    rollout = build_rollout(segment_at=NOW - 102, clock_start=NOW - 101)
+    decision = decide(flapping(rollout, 100, 11.0), NOW, WATCHED)
     assert routes(decision) == []
     assert recorded(decision, rollout.candidate.name).reason == "MetricsUnavailable"
 

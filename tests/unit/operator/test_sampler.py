@@ -125,6 +125,21 @@ async def test_a_pod_that_does_not_answer_is_expected_but_not_scraped(bench: Ben
     assert (await bench.second()).answers == 6
 
 
+async def test_it_is_told_when_the_pod_that_was_read_least_lately_was_read(bench: Bench) -> None:
+    whole = await bench.second()
+    assert whole.read_since == whole.at
+    bench.pages["b:8080"] = TimeoutError()
+    first, second = await bench.second(), await bench.second()
+    assert first.read_since == second.read_since == whole.at
+    bench.pages["b:8080"] = page(12)
+    assert (await bench.second()).read_since == bench.clock.now()
+    bench.pod("new", "v2")
+    bench.pages["new:8080"] = TimeoutError()
+    assert (await bench.second()).read_since == 0.0, "it was never read"
+    bench.pod("new", "v2", ready=False)
+    assert (await bench.second()).read_since == bench.clock.now(), "nobody expects its page"
+
+
 async def test_a_restart_counts_once_however_it_is_noticed(bench: Bench) -> None:
     await bench.second()
     bench.pages["b:8080"] = page(0, started=2.0)

@@ -72,6 +72,8 @@ class _Watched:
     """The route's counters were on the last page: what they grew by since then is known."""
     restarts: dict[str, int] = field(default_factory=dict)
     """Pod uid -> restarts that were counted."""
+    read: dict[str, float] = field(default_factory=dict)
+    """Pod uid -> when its page was read last."""
 
 
 class Sampler:
@@ -207,6 +209,7 @@ class Sampler:
         there = {pod.uid: pod for pod in pods}
         entry.increments.keep(there)
         entry.restarts = {uid: count for uid, count in entry.restarts.items() if uid in there}
+        entry.read = {uid: min(when, at) for uid, when in entry.read.items() if uid in there}
 
     def _second(
         self, entry: _Watched, at: float, version: str, pods: list[PodView], pages: Mapping[str, PodCounters | None],
@@ -214,11 +217,13 @@ class Sampler:
     ) -> VersionSecond:  # fmt: skip
         ready = [pod for pod in pods if pod.ready]
         scraped = [(pod, page) for pod in ready if (page := pages.get(pod.uid)) is not None]
+        entry.read |= {pod.uid: at for pod, _ in scraped}
         advanced = [(pod, *entry.increments.advance(pod.uid, page)) for pod, page in scraped]
         renewed = {pod.uid for pod, _, other in advanced if other}
         deltas = [delta for _, delta, _ in advanced]
         return VersionSecond(
             at=at, version=version, pods_expected=len(ready), pods_scraped=len(scraped),
+            read_since=min((entry.read.get(pod.uid, 0.0) for pod in ready), default=0.0),
             restarts=sum(_restarts(entry.restarts, pod, pod.uid in renewed) for pod in pods),
             answers=sum(delta.answers for delta in deltas), failures=sum(delta.failures for delta in deltas),
             model_latency=tuple(map(sum, zip(*(delta.latency for delta in deltas), strict=True))),

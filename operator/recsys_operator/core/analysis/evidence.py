@@ -20,6 +20,8 @@ STABLE_BREACH = 20.0
 """Evidence (an e-value) from which stable counts as outside its objective."""
 GAP_SECONDS = 15.0
 """Longer without a reading of stable: its health has to be shown anew."""
+UNREADABLE_SECONDS = 10.0
+"""Without a reading of every ready pod for this long the metrics are unavailable."""
 _LOG_BREACH = math.log(STABLE_BREACH)
 
 
@@ -162,9 +164,12 @@ def was_read(second: VersionSecond) -> bool:
     return not second.errors and (second.pods_scraped > 0 or second.gateway_requests is not None)
 
 
-def all_read(second: VersionSecond) -> bool:
-    """Whether it says all: latency and fallbacks are counted by pods alone, and the one that is not read may be the sick one."""
-    return not second.errors and second.pods_scraped >= second.pods_expected > 0
+def read_at(second: VersionSecond) -> float:
+    """Since when no ready pod was read; 0 where one never was: latency and fallbacks are counted by pods alone, and the
+    one that is not read may be the sick one. Of many pods one is late in most seconds, and says it all in the next."""
+    if second.errors or not second.pods_expected:
+        return 0.0
+    return second.at if second.pods_scraped >= second.pods_expected else second.read_since
 
 
 def _fold_second(
@@ -192,9 +197,13 @@ def _fold_second(
         "answers": evidence.answers + requests,
         "server_restarts": evidence.server_restarts + own.server_restarts,
     }
-    if all_read(own):
-        seen = {"seen_at": at, "quiet": 0} if requests else {"quiet": evidence.quiet + 1}
-        change |= {"read_at": at, **seen}
+    read = read_at(own)
+    if at - read <= UNREADABLE_SECONDS:
+        change["read_at"] = max(evidence.read_at, read)
+        if requests:
+            change |= {"seen_at": at, "quiet": 0}
+        elif read == at:
+            change["quiet"] = evidence.quiet + 1
     return evidence.model_copy(update=change)
 
 

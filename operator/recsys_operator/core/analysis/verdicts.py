@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recsys_operator.core.analysis import sequential
-from recsys_operator.core.analysis.evidence import Evidence, Line, stable_breach
+from recsys_operator.core.analysis.evidence import UNREADABLE_SECONDS, Evidence, Line, stable_breach
 from recsys_operator.core.analysis.objectives import Objective
 
 Kind = Literal["Pass", "Fail", "BothBreach", "Undecided", "NoData", "MetricsUnavailable"]
@@ -27,8 +27,6 @@ PASS_BUDGET = 0.05
 """Chance of a false Pass over a whole rollout, spent the same way."""
 NO_DATA_SECONDS = 60
 """Without a request in so many seconds that were read there is no data."""
-UNREADABLE_SECONDS = 10.0
-"""Without a reading of all pods for this long the metrics are unavailable."""
 
 
 @dataclass(frozen=True)
