@@ -11,14 +11,13 @@ from recsys_api import predicates as ok
 from recsys_api.compile_rules import COMPILE_RULES
 from recsys_api.data_rules import DATA_RULES
 from recsys_api.family_rules import FAMILY_RULES
+from recsys_api.pod_rules import POD_RULES, POD_TEMPLATES, RESOURCES
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Problem, Rule, between, quote
 from recsys_api.table_rules import TABLE_RULES
 
-_POD_TEMPLATES = ("spec.training.podTemplate", "spec.serving.podTemplate")
-_METADATA = tuple(f"{path}.metadata" for path in _POD_TEMPLATES)
-_RESOURCES = ("spec.training.resources", "spec.serving.resources")
-_QUANTITIES = tuple(f"{path}.{kind}" for path in _RESOURCES for kind in ("requests", "limits"))
+_METADATA = tuple(f"{path}.metadata" for path in POD_TEMPLATES)
+_QUANTITIES = tuple(f"{path}.{kind}" for path in RESOURCES for kind in ("requests", "limits"))
 _DECIMAL = quote(patterns.DECIMAL)
 
 
@@ -118,6 +117,7 @@ RULES: tuple[Rule, ...] = (
     *FAMILY_RULES,
     *TABLE_RULES,
     *COMPILE_RULES,
+    *POD_RULES,
     Rule(
         _QUANTITIES,
         "self.all(k, type(self[k]) == int ? self[k] >= 0 : (isQuantity(self[k]) && !self[k].startsWith('-')))",
@@ -139,7 +139,7 @@ RULES: tuple[Rule, ...] = (
         ok.gpus_are_counted_elsewhere,
     ),
     Rule(
-        tuple(f"{path}.requests" for path in _RESOURCES),
+        tuple(f"{path}.requests" for path in RESOURCES),
         "!('cpu' in self) || !isQuantity(string(self['cpu'])) || "
         "quantity(string(self['cpu'])).isGreaterThan(quantity('0'))",
         "cpu is 0, and the number of threads follows it; request some, as in cpu: 500m, or remove it",
@@ -170,7 +170,7 @@ RULES: tuple[Rule, ...] = (
             "spec.rollout.steps",
             "spec.rollout.slos",
             "spec.rollout.windows",
-            *(f"{path}.imagePullSecrets" for path in _POD_TEMPLATES),
+            *(f"{path}.imagePullSecrets" for path in POD_TEMPLATES),
         ),
         "",
         "a name occurs twice; give each element a name of its own",

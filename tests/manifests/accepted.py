@@ -99,6 +99,32 @@ ACCEPTED_CASES = (
         (),
     ),
     Case("schedule with lists and steps", {"spec.training.schedule": "*/15 3-5,22 1,15 * 0-6/2"}, ()),
+    *(
+        Case(
+            f"requests of {request} and limits of {limit}",
+            {"spec.training.resources": {"requests": {"cpu": request}, "limits": {"cpu": limit}}},
+            (),
+        )
+        for request, limit in ((2, "2000m"), ("500m", ".5"), ("1e3", "1k"), ("1", "1Ki"))
+    ),
+    Case(
+        "a request without its limit",
+        {"spec.serving.resources": {"requests": {"cpu": 1}, "limits": {"memory": "2Gi"}}},
+        (),
+    ),
+    Case(
+        "tolerations",
+        {
+            "spec.training.podTemplate.tolerations": [
+                {"operator": "Exists"},
+                {"key": "a", "value": "b"},
+                {"key": "a", "operator": "Equal", "value": ""},
+                {"key": "a", "effect": "NoExecute", "tolerationSeconds": 5},
+                {"key": "a", "operator": "Exists", "value": ""},
+            ]
+        },
+        (),
+    ),
     Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi", "example.com/fpga": "1"}}, ()),
     Case("amounts as short as can be", {"spec.training.resources.requests": {"cpu": ".5", "memory": "1.e9"}}, ()),
     Case("amounts in other units", {"spec.serving.resources": {"limits": {"cpu": "1e1", "memory": 2000000000}}}, ()),

@@ -82,6 +82,32 @@ JOB_CASES = (
         {POD_METADATA: {"labels": {"team": "my team"}}},
         ("spec.training.podTemplate.metadata", "use at most 63 letters, digits"),
     ),
+    *(
+        Case(
+            f"requests of {request} above {limit}",
+            {f"spec.{part}.resources": {"requests": {name: request}, "limits": {name: limit}}},
+            (f"spec.{part}.resources", f"requests.{name} is above limits.{name}", "raise the limit"),
+        )
+        for part, name, request, limit in (
+            ("training", "memory", "4Gi", "4G"),
+            ("serving", "cpu", 2, "1999m"),
+            ("training", "cpu", "1e3", "999"),
+            ("serving", "memory", "1", "500m"),
+        )
+    ),
+    *(
+        Case(
+            f"toleration that {why}",
+            {f"spec.{part}.podTemplate.tolerations": [{"key": "a", "operator": "Exists"}, toleration]},
+            (f"spec.{part}.podTemplate.tolerations[1]", *words),
+        )
+        for part, why, toleration, words in (
+            ("training", "compares nothing", {"effect": "NoSchedule"}, ("key is empty", "operator: Exists")),
+            ("serving", "compares an empty key", {"key": "", "operator": "Equal"}, ("key is empty",)),
+            ("serving", "has a value for nothing", {"key": "a", "operator": "Exists", "value": "b"}, ("remove value",)),
+            ("training", "ends nothing", {"key": "a", "tolerationSeconds": 5}, ("set effect to NoExecute",)),
+        )
+    ),
     Case(
         "toleration of an unknown effect",
         {"spec.training.podTemplate.tolerations": [{"key": "x", "effect": "Never"}]},
