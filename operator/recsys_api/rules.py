@@ -88,6 +88,14 @@ RULES: tuple[Rule, ...] = (
         field="objectivePercent",
     ),
     Rule(
+        ("spec.rollout.stickiness",),
+        "!has(self.type) || self.type != 'None' || !has(self.withoutBucket) || self.withoutBucket != 'Stable'",
+        "withoutBucket is Stable, and with type None no request has a bucket: the candidate would get nobody; set type to "
+        "UserBucket, or remove withoutBucket",
+        lambda stickiness: stickiness.type != "None" or stickiness.without_bucket != "Stable",
+        field="withoutBucket",
+    ),
+    Rule(
         ("spec.rollout.steps",),
         "self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(t, t.weight == s.weight))",
         "weight must rise from step to step; sort the steps and give each a weight of its own",

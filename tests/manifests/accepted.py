@@ -47,6 +47,14 @@ ACCEPTED_CASES = (
     ),
     Case("compiled steps", {"spec.training": {"compile": True, "gpusPerNode": 2, "optimizer": {"type": "SGD"}}}, ()),
     Case("steps of a CPU that are not compiled", {"spec.training.compile": False}, ()),
+    *(
+        Case(
+            f"stickiness {kind} and {without}",
+            {"spec.rollout.stickiness": {"type": kind, "withoutBucket": without}},
+            (),
+        )
+        for kind, without in (("None", "Weighted"), ("UserBucket", "Stable"))
+    ),
     Case("PureSVD", {"spec.model": {"architecture": "PureSVD"}}, ()),
     Case("sweeps", {"spec.model": als(), "spec.training": {"epochs": 10, "patience": 2}}, ()),
     Case(

@@ -83,6 +83,11 @@ ROLLOUT_CASES = (
         {STEPS: [{"name": "a", "weight": 5}]},
         ("spec.rollout.steps", "the last step's weight must be 100; add a step with weight: 100"),
     ),
+    Case(
+        "a candidate that nobody would reach",
+        {"spec.rollout.stickiness": {"type": "None", "withoutBucket": "Stable"}},
+        ("spec.rollout.stickiness.withoutBucket", "the candidate would get nobody", "set type to UserBucket"),
+    ),
     Case("no steps", {STEPS: []}, ("spec.rollout.steps", "1")),
     Case("weight of 101", {f"{STEPS}.1.weight": 101}, ("spec.rollout.steps[1].weight", "100")),
     Case("no samples", {f"{STEPS}.0.minSamples": 0}, ("spec.rollout.steps[0].minSamples", "1")),
