@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Protocol
 
 from recsys_api import patterns
+from recsys_api.quantities import amount_of
 from recsys_api.rule_types import between
 from recsys_api.spec.evaluation import Gate
 from recsys_api.spec.model import WITH_LAYERS, Model
@@ -17,7 +17,6 @@ from recsys_api.spec.serving import Autoscaling, Serving
 FALLBACK_OBJECTIVE_PERCENT = 99.5
 RESERVED_LABEL = "app.kubernetes.io/managed-by"
 GPU = "nvidia.com/gpu"
-_EXPONENTS = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 
 
 class Named(Protocol):
@@ -88,16 +87,6 @@ def others_have_no_layers(model: Model) -> bool:
 def quantities_are_quantities(quantities: Mapping[str, str | int]) -> bool:
     """Kubernetes will accept each amount."""
     return all(re.fullmatch(patterns.QUANTITY, str(amount)) for amount in quantities.values())
-
-
-def amount_of(quantity: str | int) -> Decimal:
-    """A quantity of Kubernetes that is one, as a number."""
-    number, unit = str(quantity).removeprefix("+"), ""
-    if found := re.fullmatch(r"([0-9.]+)([numkMGTPE]|[KMGTPE]i)", number):
-        number, unit = found[1], found[2]
-    if unit.endswith("i"):
-        return Decimal(number) * Decimal(1024) ** (1 + "KMGTPE".index(unit[0]))
-    return Decimal(number).scaleb(_EXPONENTS.get(unit, 0))
 
 
 def request_is_within_limit(resources: Resources, name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from recsys_api.quantities import amount_of
 from recsys_trainer.crowding import sharing_cpus
 from recsys_trainer.parallel import Place
 
@@ -29,7 +30,6 @@ _LIBRARY_SETTINGS = (
     "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE",
     "DNNL_DEFAULT_FPMATH_MODE",
 )  # fmt: skip
-_SCALES = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 NO_CUDA = "no CUDA device found: trained on the CPU"
 CUDA_NOT_ASKED_FOR = (
     "a CUDA device is there and training.gpusPerNode is 0: trained on the CPU; set gpusPerNode: 1 to use it"
@@ -115,11 +115,7 @@ def cpu_quota(cgroup: Path = _CGROUP) -> float | None:
 
 def cores(quantity: str | int) -> float:
     """A Kubernetes CPU quantity in cores: "500m", "2", 2, "1k"."""
-    number, unit = str(quantity), ""
-    if found := re.fullmatch(r"([^a-zA-Z]+)([numkMGTPE]|[KMGTPE]i)", number):
-        number, unit = found[1], found[2]
-    binary = 1024 ** "KMGTPE".index(unit[0]) * 1024 if unit.endswith("i") else 1
-    return float(number) * binary * _SCALES.get(unit, 1.0)
+    return float(amount_of(quantity))
 
 
 def thread_count(training: Training, cgroup: Path = _CGROUP) -> int:
