@@ -201,6 +201,16 @@ class Scene:
         """Jobs of a version."""
         return tuple(job for job in self.world.jobs if job.version == version)
 
+    def before_another(self, version: VersionView) -> RolloutState | None:
+        """The version's state before another rollout of it; None where there was none yet."""
+        state = self.state(version)
+        return state.to_begin() if state is not None else None
+
+    @property
+    def ready_deadline_seconds(self) -> int:
+        """How long pods may take to be ready."""
+        return self.spec.serving.ready_deadline_seconds if self.spec is not None else 600
+
     @cached_property
     def full_replicas(self) -> int:
         """Pods of a version at full weight; with an autoscaler as many as stable has now."""

@@ -175,10 +175,8 @@ def _arguments(act: StartJob) -> list[str]:
 
 def _resources(training: Training, act: StartJob) -> Manifest:
     gpus = training.gpus_per_node if act.stage == "train" else 0
-    chosen = {
-        side: {
-            name: str(amount) for name, amount in quantities.items() if name != GPU
-        }  # a spec from before the rule may have it
+    chosen = {  # without GPUs, which a spec from before the rule may name here
+        side: {name: str(amount) for name, amount in quantities.items() if name != GPU}
         for side, quantities in (("requests", training.resources.requests), ("limits", training.resources.limits))
     }
     if gpus:

@@ -187,7 +187,7 @@ def _fold_second(
     # an outage of reading takes both arms at once; a failed scrape of the candidate alone is harm
     if not was_read(own) and (other is None or not was_read(other)):
         return evidence.model_copy(update={"folded_until": at})
-    if own.errors and own.gateway_requests is None:
+    if own.errors:
         return evidence.model_copy(update={"folded_until": at})
     usable = other if other is not None and was_read(other) else None
     requests = max(own.answers, own.gateway_requests or 0)

@@ -92,8 +92,7 @@ def decide_pruning(scene: Scene) -> Step:
 
 
 def _warm_again(scene: Scene, version: VersionView) -> Step | None:
-    state = scene.state(version)
-    again = state.to_begin() if state is not None else None
+    again = scene.before_another(version)
     template = version.status.template if scene.serving(version.name) is not None else None
     done = move(scene, version, "Warming", reasons.REUSED, "its artifact is reused", state=again, template=template)
     return Step((done, announce(version, reasons.REUSED, "its artifact is reused")), 0.0)

@@ -69,8 +69,7 @@ def pass_gates(scene: Scene, version: VersionView, message: str, **changes: Any)
     conditions = with_condition(version.status.conditions, condition)
     if isinstance(extra, Condition):
         conditions = with_condition(conditions, extra)
-    state = scene.state(version)
-    begins = state.to_begin() if state is not None else None
+    begins = scene.before_another(version)
     done = move(
         scene, version, "Warming", reasons.GATES_PASSED, message, state=begins, conditions=conditions, **changes
     )

@@ -92,8 +92,7 @@ def wanted_again(scene: Scene, version: VersionView) -> Step | None:
 
 
 def _warm_again(scene: Scene, version: VersionView, message: str) -> Step:
-    state = scene.state(version)
-    again = state.to_begin() if state is not None else None
+    again = scene.before_another(version)
     enough = _scaled(scene, version, True)
     return Step((move(scene, version, "Warming", reasons.REUSED, message, state=again, condition=enough),), 0.0)
 
@@ -103,7 +102,7 @@ def _await_pods(scene: Scene, version: VersionView) -> Step:
 
     A pin has no steps, and waits while the person wants it: without its pods it would be Failed, and no way back any more.
     """
-    limit = scene.spec.serving.ready_deadline_seconds if scene.spec is not None else 600
+    limit = scene.ready_deadline_seconds
     known, needed = find_condition(version.status.conditions, SCALED), f"{scene.full_replicas} ready pods are needed"
     short = known is not None and known.status == "False"
     left = limit - (scene.now - clock.to_seconds(known.last_transition_time, scene.now) if known and short else 0.0)

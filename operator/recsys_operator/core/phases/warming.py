@@ -117,7 +117,7 @@ def not_ready(scene: Scene, version: VersionView) -> Step | None:
     if scene.is_ready(version.name, needed):
         return None
     words = _pod_words(scene, version)
-    limit = scene.spec.serving.ready_deadline_seconds if scene.spec is not None else 600
+    limit = scene.ready_deadline_seconds
     message = f"{needed} ready pods are needed{words}"
     if state.ready_at is not None:
         watched = waited(scene, state, _since(state))
