@@ -10,6 +10,7 @@ from recsys_operator.adapters.metrics.gateway import (
     SETTLE_SECONDS,
     BackendCounts,
     GatewayIncrements,
+    Page,
     RoutePositions,
     backends_of_page,
     statistics_path,
@@ -97,6 +98,7 @@ def test_labels_are_unescaped() -> None:
     assert math.isnan(found[1][2])
 
 
+MOVIES = ("shop", "movies")
 GATEWAY_PAGE = """# TYPE envoy_cluster_upstream_rq_xx counter
 NAME{envoy_response_code_class="2",envoy_cluster_name="httproute/shop/movies/rule/0/backend/0"} 90
 NAME{envoy_response_code_class="5",envoy_cluster_name="httproute/shop/movies/rule/0/backend/0"} 10
@@ -108,8 +110,7 @@ OTHER{envoy_response_code_class="2",envoy_cluster_name="httproute/shop/movies/ru
 
 def test_the_gateways_page_becomes_counts_by_position() -> None:
     assert backends_of_page(GATEWAY_PAGE) == {
-        ("shop", "movies", 0, 0): BackendCounts(100, 10),
-        ("shop", "movies", 2, 1): BackendCounts(7, 0),
+        MOVIES: {(0, 0): BackendCounts(100, 10), (2, 1): BackendCounts(7, 0)},
     }
 
 
@@ -124,25 +125,40 @@ def test_the_proxy_is_asked_for_the_watched_routes_alone() -> None:
     assert "shop" not in statistics_path([("shop", f"m{n}") for n in range(40)])
 
 
-KEY = ("shop", "movies", 0, 0)
+def counted(requests: int, bad: int = 0) -> Page:
+    """A page with one backend."""
+    return {MOVIES: {(0, 0): BackendCounts(requests, bad)}}
 
 
-def test_increments_add_up_over_proxies() -> None:
+def test_what_a_proxy_counted_since_its_last_page_is_known() -> None:
     increments = GatewayIncrements()
-    assert increments.advance({"a": {KEY: BackendCounts(5)}, "b": {}}) is None
-    found = increments.advance({"a": {KEY: BackendCounts(8, 1)}, "b": {KEY: BackendCounts(2)}})
-    assert found == {KEY: BackendCounts(5, 1)}
+    assert increments.advance({"a": counted(5), "b": {}}) == {"a": None, "b": None}
+    found = increments.advance({"a": counted(8, 1), "b": counted(2)})
+    assert found == {"a": counted(3, 1), "b": counted(2)}
 
 
 @pytest.mark.parametrize(
-    "then",
-    [{"a": {KEY: BackendCounts(3)}}, {"a": {KEY: BackendCounts(9)}, "new": {}}, {"other": {KEY: BackendCounts(9)}}, {}],
-    ids=["counter-fell", "proxy-came", "proxy-replaced", "proxy-gone"],
+    ("then", "known"),
+    [
+        ({"a": counted(3), "b": counted(2)}, {"a": None, "b": counted(1)}),
+        ({"a": None, "b": counted(2)}, {"a": None, "b": counted(1)}),
+        ({"a": counted(9), "b": counted(1), "new": {}}, {"a": counted(4), "b": counted(0), "new": None}),
+        ({"other": counted(9), "b": counted(1)}, {"other": None, "b": counted(0)}),
+    ],
+    ids=["counter-fell", "not-read", "proxy-came", "proxy-replaced"],
 )
-def test_a_proxy_that_came_went_or_was_reset_makes_the_second_unknown(then: dict[str, object]) -> None:
+def test_of_a_proxy_that_is_new_was_reset_or_not_read_nothing_is_known(
+    then: dict[str, Page | None], known: dict[str, Page | None]
+) -> None:
     increments = GatewayIncrements()
-    increments.advance({"a": {KEY: BackendCounts(5)}})
-    assert increments.advance(then) is None  # type: ignore[arg-type]
+    increments.advance({"a": counted(5), "b": counted(1)})
+    assert increments.advance(then) == known
+
+
+def test_a_proxy_that_was_not_read_starts_anew() -> None:
+    increments = GatewayIncrements()
+    pages = (counted(5), None, counted(9), counted(10))
+    assert [increments.advance({"a": told})["a"] for told in pages] == [None, None, None, counted(1)]
 
 
 def http_route(intent: RouteIntent) -> Manifest:
