@@ -23,7 +23,7 @@ from recsys_operator.resources.route import RouteSettings, build_route
 
 
 def test_a_page_becomes_counters() -> None:
-    counters = counters_of_page(page(10, deadline=2, unknown=3, slow=4, started=9.0))
+    counters = counters_of_page(page(10, deadline=2, unknown=3, slow=4, started=9.0), "v")
     assert (counters.started, counters.answers, counters.bad_fallbacks, counters.unknown_users) == (9.0, 15, 2, 3)
     assert counters.latency[0] == 6
     assert counters.latency[10] == 4
@@ -33,13 +33,13 @@ def test_a_page_becomes_counters() -> None:
 
 def test_requests_that_were_refused_are_no_answers_and_those_that_failed_are_told_apart() -> None:
     """Callers who send what is wrong would dilute the share of fallbacks."""
-    counters = counters_of_page(page(10, deadline=2, wrong=90, failed=3))
+    counters = counters_of_page(page(10, deadline=2, wrong=90, failed=3), "v")
     assert (counters.answers, counters.failures) == (12, 3)
     increments = PodIncrements()
     increments.advance("p", counters)
-    delta, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=5)))
+    delta, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=5), "v"))
     assert (delta.answers, delta.failures) == (1, 2)
-    fallen, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=4)))
+    fallen, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=4), "v"))
     assert fallen.errors
 
 
@@ -54,40 +54,50 @@ MODEL_SERIES = 'source="Model",version="v"}'
         (page() + page().splitlines()[2] + "\n", "twice"),
         (page().replace(" 10.0", " ten", 1), "unreadable"),
         ("", "no recsys metrics"),
+        (page().replace('version="v"', 'version="w"'), "the page is of version 'w', not of v"),
+        (page().replace('{version="v"}', ""), "the page is of version '', not of v"),
     ],
 )
 def test_what_is_not_a_count_is_an_error_and_no_number(spoilt: str, words: str) -> None:
-    assert any(words in error for error in counters_of_page(spoilt).errors)
+    assert any(words in error for error in counters_of_page(spoilt, "v").errors)
 
 
 def test_the_first_look_at_a_process_is_a_baseline() -> None:
     increments = PodIncrements()
-    assert increments.advance("p", counters_of_page(page(10)))[0].answers == 0
-    delta, renewed = increments.advance("p", counters_of_page(page(14, slow=1)))
+    assert increments.advance("p", counters_of_page(page(10), "v"))[0].answers == 0
+    delta, renewed = increments.advance("p", counters_of_page(page(14, slow=1), "v"))
     assert (delta.answers, delta.latency[10], sum(delta.latency), renewed) == (4, 1, 4, False)
 
 
 def test_a_restarted_process_is_a_new_baseline() -> None:
     increments = PodIncrements()
-    increments.advance("p", counters_of_page(page(10, started=1.0)))
-    delta, renewed = increments.advance("p", counters_of_page(page(3, started=2.0)))
+    increments.advance("p", counters_of_page(page(10, started=1.0), "v"))
+    delta, renewed = increments.advance("p", counters_of_page(page(3, started=2.0), "v"))
     assert (delta.answers, renewed) == (0, True)
-    assert increments.advance("p", counters_of_page(page(5, started=2.0)))[0].answers == 2
+    assert increments.advance("p", counters_of_page(page(5, started=2.0), "v"))[0].answers == 2
 
 
 def test_a_counter_that_falls_without_a_restart_is_an_error() -> None:
     increments = PodIncrements()
-    increments.advance("p", counters_of_page(page(10)))
-    delta, _ = increments.advance("p", counters_of_page(page(9)))
+    increments.advance("p", counters_of_page(page(10), "v"))
+    delta, _ = increments.advance("p", counters_of_page(page(9), "v"))
     assert delta.answers == 0
     assert "fell" in delta.errors[0]
 
 
 def test_a_bad_page_is_no_baseline() -> None:
     increments = PodIncrements()
-    increments.advance("p", counters_of_page(page(10)))
+    increments.advance("p", counters_of_page(page(10), "v"))
     assert increments.advance("p", PodCounters(errors=("x",)))[0].errors == ("x",)
-    assert increments.advance("p", counters_of_page(page(12)))[0].answers == 2
+    assert increments.advance("p", counters_of_page(page(12), "v"))[0].answers == 2
+
+
+def test_a_page_of_another_version_is_no_restart_and_no_baseline() -> None:
+    increments = PodIncrements()
+    increments.advance("p", counters_of_page(page(10), "v"))
+    other = page(500, started=9.0).replace('version="v"', 'version="w"')
+    assert increments.advance("p", counters_of_page(other, "v"))[1] is False
+    assert increments.advance("p", counters_of_page(page(11), "v"))[0].answers == 1
 
 
 def test_labels_are_unescaped() -> None:

@@ -32,15 +32,17 @@ class Bench:
         self.refused: ApiError | None = None
         """Instead of the list of proxies."""
         self.version = 0
+        self.versions: dict[str, str] = {}
         self.proxy_pods = {"proxy": Proxy("http://proxy:19001")}
         self.sampler = Sampler(self.cache, self.fetch, self.proxies, self.clock, self.ticks.append)
 
     async def fetch(self, url: str) -> str:
-        """The page of a URL's host."""
-        found = self.pages[url.split("/")[2]]
+        """The page of a URL's host, as the version that the pod has."""
+        host = url.split("/")[2]
+        found = self.pages[host]
         if isinstance(found, Exception):
             raise found
-        return found
+        return found.replace('version="v"', f'version="{self.versions.get(host, "")}"')
 
     async def proxies(self) -> Mapping[str, Proxy]:
         """Those that are there."""
@@ -51,6 +53,7 @@ class Bench:
     def pod(self, name: str, version: str, *, ready: bool = True, restarts: int = 0) -> None:
         """A pod in the cache."""
         self.version += 1
+        self.versions[f"{name}:8080"] = version
         labels = labels_of("movies", version, "serving")
         status = {
             "podIP": name, "conditions": [{"type": "Ready", "status": str(ready)}],
@@ -254,6 +257,15 @@ async def test_a_data_error_is_told_with_its_pod(bench: Bench) -> None:
     await bench.second()
     bench.pages["b:8080"] = page(9)
     assert "b: a counter fell" in (await bench.second()).errors[0]
+
+
+async def test_an_address_that_went_on_to_another_version_counts_for_nobody(bench: Bench) -> None:
+    await bench.second()
+    bench.versions["b:8080"] = "v1"
+    bench.pages["b:8080"] = page(900, started=9.0)
+    second = await bench.second()
+    assert (second.answers, second.restarts) == (0, 0)
+    assert second.errors == ("b: the page is of version 'v1', not of v2",)
 
 
 async def test_seconds_are_kept_for_two_minutes(bench: Bench) -> None:

@@ -129,7 +129,7 @@ class Sampler:
         at = self._clock.now()
         watched = dict(self._watched)
         pods = {key: self._pods(entry) for key, entry in watched.items()}
-        targets = {pod.uid: pod.ip for found in pods.values() for pod in found if pod.ready and pod.ip}
+        targets = {pod.uid: pod for found in pods.values() for pod in found if pod.ready and pod.ip}
         pages, gateway = await asyncio.gather(self._scrape(targets), self._read_gateway(watched))
         for key, entry in watched.items():
             self._record(entry, at, pods[key], pages, gateway)
@@ -144,16 +144,16 @@ class Sampler:
             if pod["metadata"]["labels"].get(LABEL_COMPONENT) == "serving"
         ]
 
-    async def _scrape(self, targets: Mapping[str, str]) -> dict[str, PodCounters | None]:
-        async def one(ip: str) -> PodCounters | None:
+    async def _scrape(self, targets: Mapping[str, PodView]) -> dict[str, PodCounters | None]:
+        async def one(pod: PodView) -> PodCounters | None:
             try:
-                host = f"[{ip}]" if ":" in ip else ip
-                return counters_of_page(await self._fetch(f"http://{host}:{PORT}/metrics"))
+                host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
+                return counters_of_page(await self._fetch(f"http://{host}:{PORT}/metrics"), pod.version)
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
-                log.debug("scrape of %s failed: %s", ip, error)
+                log.debug("scrape of %s failed: %s", pod.ip, error)
                 return None
 
-        pages = await asyncio.gather(*(one(ip) for ip in targets.values()))
+        pages = await asyncio.gather(*(one(pod) for pod in targets.values()))
         return dict(zip(targets, pages, strict=True))
 
     async def _read_gateway(self, watched: Mapping[str, _Watched]) -> GatewayReading | None:
