@@ -5,11 +5,7 @@ import asyncio
 import pytest
 from tests.unit.operator.reconciling import KEY, NAME, Bench, fail_on, prepared_bench, settle
 
-from recsys_operator.core.decision import (
-    Decision,
-    EnsureKeys,
-    EnsureServing,
-)
+from recsys_operator.core.decision import Decision, EnsureKeys, EnsureServing
 from recsys_operator.errors import AlreadyOwned, Forbidden, Unavailable
 from recsys_operator.resources.kinds import Manifest, labels_of
 
@@ -54,6 +50,26 @@ async def test_an_error_is_retried_after_a_growing_back_off_and_told(bench: Benc
     worker.cancel()
     assert b'recsys_operator_errors_total{reason="NameTaken"} 2.0' in bench.telemetry.page()
     assert any(key[0] == "Event" for key in bench.cluster.objects)
+
+
+async def test_an_api_server_that_says_how_long_to_wait_is_asked_again_after_that_and_not_before(bench: Bench) -> None:
+    def refuse(verb: str, manifest: Manifest) -> None:
+        raise Unavailable(f"{verb} {manifest['kind']}", "too many requests", 429, 7.0)
+
+    bench.cluster.before_write = refuse
+    bench.script = lambda world: Decision(acts=(EnsureServing(NAME, 1),))
+    worker = asyncio.create_task(bench.reconciler.work())
+    bench.queue.add(KEY)
+    await settle()
+    passes = []
+    for seconds in (6.9, 0.1):
+        bench.clock.advance(seconds)
+        # a worker that waits looks at the clock when it is woken
+        bench.queue.add("shop/other")
+        await settle()
+        passes.append(sum(world.name == "movies" for world in bench.worlds))
+    worker.cancel()
+    assert passes == [1, 2]
 
 
 async def test_what_the_api_server_refuses_stands_in_the_status_of_the_model_once(bench: Bench) -> None:
