@@ -101,11 +101,16 @@ class Operator:
         self._on_started()
 
     async def _lead(self) -> None:
-        """Read everything once, wait for the Lease, then act; never returns."""
+        """Read everything, wait for the Lease, then act; never returns."""
         await self._fill()
-        await self._leadership.acquire()
+        waited = await self._leadership.acquire()
         log.info("%s leads", self._settings.pod_name)
         self._spawn("lease", self._leadership.keep())
+        self._led.set()
+        if waited:
+            # what the streams did not tell meanwhile must not be acted upon
+            await _patiently(self._relister.compare)
+            await _patiently(self._switch.read)
         self._spawn("sampler", self._sampler.run())
         self._spawn("relist", self._relister.run())
         self._spawn("switch", self._switch.run())
