@@ -205,7 +205,9 @@ class ActExecutor:
         namespace = run.world.namespace
         await self._require_same_reasons(run, act)
         if act.kind == "Serving":
-            return await self._children.delete_serving(namespace, run.world.name, act)
+            version = run.versions.get(act.name)
+            uid = version.uid if version is not None else ""
+            return await self._children.delete_serving(namespace, run.world.name, act, uid)
         kind = OBJECT_KINDS[act.kind]
         live = await self._cluster.read(kind, namespace, act.name, metadata_only=True)
         if live is None or live["metadata"]["uid"] != act.uid:

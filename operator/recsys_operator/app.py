@@ -27,6 +27,7 @@ from recsys_operator.queue import WorkQueue
 from recsys_operator.reconciler import Decide, Reconciler, key_of
 from recsys_operator.resources.jobs import Images
 from recsys_operator.resources.kinds import Manifest
+from recsys_operator.resources.route_status import gateways_of
 from recsys_operator.server import start_server
 from recsys_operator.settings import Settings
 
@@ -100,11 +101,16 @@ class Operator:
         self._on_started()
 
     async def _lead(self) -> None:
-        """Read everything once, wait for the Lease, then act; never returns."""
+        """Read everything, wait for the Lease, then act; never returns."""
         await self._fill()
-        await self._leadership.acquire()
+        waited = await self._leadership.acquire()
         log.info("%s leads", self._settings.pod_name)
         self._spawn("lease", self._leadership.keep())
+        self._led.set()
+        if waited:
+            # what the streams did not tell meanwhile must not be acted upon
+            await _patiently(self._relister.compare)
+            await _patiently(self._switch.read)
         self._spawn("sampler", self._sampler.run())
         self._spawn("relist", self._relister.run())
         self._spawn("switch", self._switch.run())
@@ -190,10 +196,8 @@ class Operator:
 
     def _add_behind(self, gateway_namespace: str, gateway: str) -> None:
         for route in self._cache.of_kind("HTTPRoute"):
-            metadata = route["metadata"]
-            for parent in route["spec"].get("parentRefs") or ():
-                if (parent.get("namespace", metadata["namespace"]), parent["name"]) == (gateway_namespace, gateway):
-                    self._queue.add(key_of(metadata["namespace"], model_of(route)))
+            if (gateway_namespace, gateway) in gateways_of(route):
+                self._queue.add(key_of(route["metadata"]["namespace"], model_of(route)))
 
     def _add_all(self) -> None:
         for namespace, model in self._cache.models():

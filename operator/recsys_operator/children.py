@@ -54,27 +54,32 @@ class Children:
 
     async def delete(self, kind: str, namespace: str, name: str, owner: str) -> bool:
         """Delete what its owner has, after a live read; False where there is none of it."""
-        if self._cache.get(kind, namespace, name) is None:
+        if (known := self._cache.get(kind, namespace, name)) is None:
             return False
         live = await self._cluster.read(kind, namespace, name, metadata_only=True)
-        if live is None or owner_uid(live) != owner:
+        if live is None:
+            self._cache.drop(known["metadata"]["uid"])
+            return False
+        if not owner or owner_uid(live) != owner:
             return False
         self._applied.pop((kind, namespace, name), None)
         return await self._cluster.delete(kind, namespace, name, uid=live["metadata"]["uid"], resource_version="")
 
-    async def delete_serving(self, namespace: str, model: str, act: DeleteObject) -> bool:
+    async def delete_serving(self, namespace: str, model: str, act: DeleteObject, version_uid: str) -> bool:
         """Delete Deployment, Service and autoscaler of a version, unless the live route still gives it weight."""
         route = await self._cluster.read("HTTPRoute", namespace, naming.route_name(model))
         if route is not None and read_intent(route).of(act.name) > 0:
             raise Conflict(f"delete serving of {act.name}", "the live HTTPRoute still gives it weight")
         live = await self._cluster.read("Deployment", namespace, act.name, metadata_only=True)
-        if live is None or live["metadata"]["uid"] != act.uid:
+        if (live["metadata"]["uid"] if live is not None else "") != act.uid:
             self._cache.drop(act.uid)
             return False
-        owner = owner_uid(live)
+        owner = owner_uid(live) if live is not None else version_uid
         # the Deployment last: while it is there the next pass goes on with what this one could not do
         wrote = await self.delete("HorizontalPodAutoscaler", namespace, act.name, owner)
         wrote |= await self.delete("Service", namespace, act.name, owner)
+        if live is None:
+            return wrote
         self._applied.pop(("Deployment", namespace, act.name), None)
         gone = await self._cluster.delete(
             "Deployment", namespace, act.name, uid=act.uid, resource_version=act.resource_version

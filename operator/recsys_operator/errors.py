@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "AlreadyOwned", "ApiError", "Conflict", "Forbidden", "Invalid", "NotFound", "NotReady", "OperatorError", "Policy",
-    "SettingsError", "Unavailable", "Unmanaged", "error_of_status", "policy_of",
+    "SettingsError", "Unavailable", "Unmanaged", "asked_to_wait", "error_of_status", "policy_of",
 ]  # fmt: skip
 
 
@@ -28,9 +28,12 @@ class OperatorError(Exception):
 
 
 class ApiError(OperatorError):
-    """An answer of the API server. `what` names verb and object, `status` is the HTTP status (0: none came)."""
+    """An answer of the API server. `what` names verb and object, `status` is the HTTP status (0: none came).
 
-    def __init__(self, what: str, message: str, status: int = 0, retry_after: float | None = None) -> None:
+    `retry_after`: seconds that it asked to wait, 0 where it did not say.
+    """
+
+    def __init__(self, what: str, message: str, status: int = 0, retry_after: float = 0.0) -> None:
         super().__init__(f"{what}: {message}")
         self.what = what
         self.status = status
@@ -79,7 +82,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }  # fmt: skip
 
 
-def error_of_status(what: str, status: int, message: str, retry_after: float | None = None) -> ApiError:
+def error_of_status(what: str, status: int, message: str, retry_after: float = 0.0) -> ApiError:
     """The typed error of an HTTP status that is not a success."""
     kind = _BY_STATUS.get(status, Unavailable)
     return kind(what, message, status, retry_after)
@@ -87,7 +90,7 @@ def error_of_status(what: str, status: int, message: str, retry_after: float | N
 
 @dataclass(frozen=True)
 class Policy:
-    """What follows from an error: back-off from `first_seconds`, doubling to `limit_seconds`."""
+    """What follows from an error: back-off from `first_seconds`, doubling to `limit_seconds`, at least as long as was asked for."""
 
     reason: str
     """Condition and Event reason."""
@@ -108,6 +111,11 @@ _POLICIES: tuple[tuple[type[BaseException], Policy], ...] = (
     (NotReady, Policy("CandidateNotReady", 1.0, 5.0)),
     (Unmanaged, Policy("Unmanaged", 30.0, 300.0, tell=True)),
 )
+
+
+def asked_to_wait(error: BaseException) -> float:
+    """Seconds that the API server asked for; 0 where it did not."""
+    return error.retry_after if isinstance(error, ApiError) else 0.0
 
 
 def policy_of(error: BaseException) -> Policy:

@@ -2,19 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import kopf
 
 from recsys_operator.adapters.cache import Cache, version_number
 from recsys_operator.adapters.connection import Connection
+from recsys_operator.errors import OperatorError
 from recsys_operator.resources.kinds import WATCHED, Kind, Manifest
 
-__all__ = ["EventSource"]
+__all__ = ["EventSource", "StreamsEndedError"]
 
 log = logging.getLogger(__name__)
 LIST_CHUNK = 500
+STOP_SECONDS = 1.5
+"""Kopf waits half a second for events that are still handled."""
+WATCHER = "watcher for "
+"""Kopf's name of a task that watches a kind."""
+
+
+class StreamsEndedError(OperatorError):
+    """A kind is watched no more: the process ends, and starts again."""
 
 
 class EventSource:
@@ -30,13 +39,16 @@ class EventSource:
         self._stop = asyncio.Event()
 
     async def start(self) -> "asyncio.Task[None]":
-        """Spawn kopf's tasks; the task that ends when any of them does."""
+        """Spawn kopf's tasks; the task that ends with StreamsEndedError when any of them ends.
+
+        A stream that the API server ends is opened again by kopf, and after a 410 listed again. Any other ERROR event, and a
+        list that fails nine times, ends the stream for good.
+        """
         where: dict[str, Any] = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
-        before = asyncio.all_tasks()
         tasks = await kopf.spawn_tasks(
             registry=self._registry(), settings=_settings(), standalone=True, stop_flag=self._stop, **where
         )
-        return asyncio.create_task(kopf.run_tasks(tasks, ignored=before), name="kopf")
+        return asyncio.create_task(_guard(tasks), name="kopf")
 
     def take(self, kind: Kind, event: str | None, manifest: Manifest) -> None:
         """One event: None (listed), ADDED, MODIFIED or DELETED."""
@@ -73,6 +85,33 @@ class EventSource:
                 log.exception("event of %s was lost", kind.name)
 
         return handle
+
+
+async def _guard(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    """Until one of kopf's tasks ends, or until it is cancelled.
+
+    `kopf.run_tasks` would then cancel every task of the process, also those that write and the one that waits for the stop.
+
+    Raises:
+        StreamsEndedError: always, unless it was cancelled.
+    """
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # watchers first: cancelled together with what they wait for, kopf takes it for a pause, and lists again for ever
+        await _stop([task for task in asyncio.all_tasks() if task.get_name().startswith(WATCHER)])
+        await _stop(tasks)
+    errors = [error for task in ended if not task.cancelled() and (error := task.exception()) is not None]
+    first = errors[0] if errors else None
+    why = f"{type(first).__name__}: {first}" if first is not None else ", ".join(task.get_name() for task in ended)
+    raise StreamsEndedError(f"the watch streams ended ({why}); starting again to list and watch anew") from first
+
+
+async def _stop(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):

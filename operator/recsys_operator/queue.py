@@ -44,11 +44,17 @@ class KeyedQueue:
             self._due[key] = when
             heapq.heappush(self._heap, (when, key))
 
-    def add_failed(self, key: str, now: float, first_seconds: float, limit_seconds: float) -> float:
-        """Make a key due after its back-off, which doubles with each failure; the delay."""
+    def add_failed(
+        self, key: str, now: float, first_seconds: float, limit_seconds: float, asked_seconds: float = 0.0
+    ) -> float:
+        """Make a key due after its back-off, which doubles with each failure; the delay.
+
+        Args:
+            asked_seconds: what the other side asked to wait, taken up to the limit.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(limit_seconds, first_seconds * 2.0 ** min(failures, 30))
+        delay = min(limit_seconds, max(asked_seconds, first_seconds * 2.0 ** min(failures, 30)))
         self.add_at(key, now + delay)
         return delay
 
@@ -117,9 +123,9 @@ class WorkQueue:
         self._keys.add_at(key, self._clock() + max(0.0, seconds))
         self._wake()
 
-    def add_failed(self, key: str, first_seconds: float, limit_seconds: float) -> float:
-        """Make a key due after its back-off; the delay in seconds."""
-        delay = self._keys.add_failed(key, self._clock(), first_seconds, limit_seconds)
+    def add_failed(self, key: str, first_seconds: float, limit_seconds: float, asked_seconds: float = 0.0) -> float:
+        """Make a key due after its back-off, or what was asked for; the delay in seconds."""
+        delay = self._keys.add_failed(key, self._clock(), first_seconds, limit_seconds, asked_seconds)
         self._wake()
         return delay
 

@@ -13,7 +13,7 @@ from recsys_operator.adapters.observer import Observer
 from recsys_operator.core.decision import Announce, Decision, EnsureRoute, may_wait
 from recsys_operator.core.lifecycle import tell_trouble
 from recsys_operator.core.world import Trouble, World
-from recsys_operator.errors import Conflict, OperatorError, policy_of
+from recsys_operator.errors import Conflict, OperatorError, asked_to_wait, policy_of
 from recsys_operator.metrics import Telemetry
 from recsys_operator.ports import Clock
 from recsys_operator.queue import WorkQueue
@@ -103,7 +103,7 @@ class Reconciler:
 
     async def _fail(self, key: str, error: Exception) -> None:
         policy = policy_of(error)
-        delay = self._queue.add_failed(key, policy.first_seconds, policy.limit_seconds)
+        delay = self._queue.add_failed(key, policy.first_seconds, policy.limit_seconds, asked_to_wait(error))
         self._telemetry.observe_error(policy.reason)
         level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
         log.log(

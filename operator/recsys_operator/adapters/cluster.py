@@ -4,13 +4,14 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from recsys_operator.adapters.answers import error_of_answer, named, parsed
 from recsys_operator.adapters.connection import Connection
-from recsys_operator.errors import AlreadyOwned, ApiError, Conflict, NotFound, Unavailable, error_of_status
+from recsys_operator.errors import AlreadyOwned, Conflict, NotFound, Unavailable, error_of_status
 from recsys_operator.resources.kinds import KINDS, MANAGER, Kind, Manifest, is_ours, owner_uid
 
 __all__ = ["ApiCluster", "Listing"]
@@ -141,7 +142,7 @@ class ApiCluster:
         version = ""
         async for page in self._pages(kind, namespace, chosen, metadata_only):
             # an empty list of metadata comes as null
-            items += (_named(item, kind) for item in page.get("items") or ())
+            items += (named(item, kind) for item in page.get("items") or ())
             version = page["metadata"]["resourceVersion"]
         return Listing(tuple(items), version)
 
@@ -158,9 +159,9 @@ class ApiCluster:
                 allow_redirects=False,
             ) as response:  # fmt: skip
                 if response.status >= 300:
-                    raise _error(f"WATCH {path}", response.status, await response.read(), None)
+                    raise error_of_answer(f"WATCH {path}", response.status, await response.read(), None)
                 async for line in response.content:
-                    event = _parsed(f"WATCH {path}", line)
+                    event = parsed(f"WATCH {path}", line)
                     if event["type"] == "ERROR":
                         said = event["object"]
                         raise error_of_status(f"WATCH {path}", said.get("code", 0), said.get("message", ""))
@@ -220,40 +221,14 @@ class ApiCluster:
             ) as response:
                 raw = await response.read()
                 if response.status >= 300:
-                    raise _error(f"{verb} {path}", response.status, raw, response.headers.get("Retry-After"))
+                    raise error_of_answer(f"{verb} {path}", response.status, raw, response.headers.get("Retry-After"))
         except _CLOSED:
             raise
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(f"{verb} {path}", f"{type(error).__name__}: {error}") from error
-        return _parsed(f"{verb} {path}", raw)
+        return parsed(f"{verb} {path}", raw)
 
 
 def _target(manifest: Manifest) -> tuple[Kind, str]:
     kind = KINDS[manifest["kind"]]
     return kind, kind.path(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-
-
-def _parsed(what: str, raw: bytes) -> Manifest:
-    """The object of an answer: a proxy on the way may say 200 with a page of its own, or cut an answer short."""
-    try:
-        parsed = json.loads(raw)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise Unavailable(what, f"the answer is no JSON object: {raw[:80]!r}")
-    return parsed
-
-
-def _named(item: Manifest, kind: Kind) -> Manifest:
-    # items of a list carry neither apiVersion nor kind, items of a metadata list carry PartialObjectMetadata's
-    return item | {"apiVersion": kind.api_version, "kind": kind.name}
-
-
-def _error(what: str, status: int, raw: bytes, retry_after: str | None) -> ApiError:
-    try:
-        answer: Any = json.loads(raw)
-        message = str(answer.get("message") or answer)
-    except (ValueError, AttributeError):
-        message = raw[:200].decode(errors="replace")
-    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-    return error_of_status(what, status, message, seconds)

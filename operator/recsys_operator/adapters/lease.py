@@ -36,10 +36,13 @@ class Leadership:
         """When the request was sent that made it ours: what is answered late was written at any time since."""
         self._lease: Manifest | None = None
 
-    async def acquire(self) -> None:
-        """Wait until the Lease is ours."""
-        while not await self.try_acquire():  # noqa: ASYNC110 - the holder is another process
+    async def acquire(self) -> bool:
+        """Wait until the Lease is ours; False where it was at once."""
+        waited = False
+        while not await self.try_acquire():
+            waited = True
             await asyncio.sleep(1.0)
+        return waited
 
     async def try_acquire(self) -> bool:
         """One try; True where the Lease is ours now."""

@@ -18,7 +18,7 @@ from recsys_operator.core import naming
 from recsys_operator.core.world import JobView, ModelView, PodView, ServingView, World
 from recsys_operator.errors import ApiError
 from recsys_operator.ports import Clock, Cluster, TrafficRouter
-from recsys_operator.resources.kinds import LABEL_COMPONENT, Manifest, owner_uid
+from recsys_operator.resources.kinds import LABEL_COMPONENT, LABEL_VERSION, Manifest, owner_uid
 from recsys_operator.resources.route import RouteSettings
 
 __all__ = ["Observer"]
@@ -55,6 +55,7 @@ class Observer:
         versions = [self._cache.view(item, view_of_version) for item in of_model(namespace, name, "ModelVersion")]
         actions = (self._cache.view(item, view_of_action) for item in of_model(namespace, name, "ModelAction"))
         pods = of_model(namespace, name, "Pod")
+        serving, leftovers = self._observe_serving(namespace, name)
         key = f"{namespace}/{name}"
         if model is None:
             # its Secret goes with it: a model that is made again has none
@@ -65,7 +66,7 @@ class Observer:
             unreadable=tuple(version for version in versions if isinstance(version, str)),
             actions=tuple(action for action in actions if action is not None),
             jobs=self._observe_jobs(key, of_model(namespace, name, "Job"), pods),
-            serving=self._observe_serving(namespace, name),
+            serving=serving, leftovers=leftovers,
             pods=self._observe_pods(pods),
             route=await self._router.observe_route(namespace, name, _route_settings(model)),
             keys_secret=model is not None and await self._observe_keys(namespace, name),
@@ -105,14 +106,20 @@ class Observer:
             self._jobs[key] = seen
         return tuple(view for _, view in seen.values())
 
-    def _observe_serving(self, namespace: str, name: str) -> dict[str, ServingView]:
-        scalers = self._cache.of_model(namespace, name, "HorizontalPodAutoscaler")
-        by_name = {item["metadata"]["name"]: item for item in scalers}
+    def _observe_serving(self, namespace: str, name: str) -> tuple[dict[str, ServingView], frozenset[str]]:
+        """(by version, versions that have a Service or an autoscaler alone)."""
+        of_version = {
+            kind: {
+                item["metadata"]["name"]: item for item in self._cache.of_model(namespace, name, kind) if _serves(item)
+            }
+            for kind in ("Deployment", "HorizontalPodAutoscaler", "Service")
+        }
+        deployments, scalers, services = of_version.values()
         views = [
-            view_of_serving(item, by_name.get(item["metadata"]["name"]))
-            for item in self._cache.of_model(namespace, name, "Deployment")
+            view_of_serving(item, scalers.get(version), has_service=version in services)
+            for version, item in deployments.items()
         ]
-        return {view.version: view for view in views}
+        return {view.version: view for view in views}, frozenset({*scalers, *services} - deployments.keys())
 
     def _observe_pods(self, pods: list[Manifest]) -> tuple[PodView, ...]:
         return tuple(
@@ -126,6 +133,12 @@ def _seen_job(known: SeenJob | None, job: Manifest, pods: list[Manifest]) -> See
     """The view, made anew where the Job or one of its pods has changed."""
     state = tuple(str(item["metadata"]["resourceVersion"]) for item in (job, *pods))
     return known if known is not None and known[0] == state else (state, view_of_job(job, pods))
+
+
+def _serves(manifest: Manifest) -> bool:
+    """Whether it is a version's own: the model's Service and those of Jobs have other names."""
+    metadata = manifest["metadata"]
+    return bool((metadata.get("labels") or {}).get(LABEL_VERSION) == metadata["name"])
 
 
 def _route_settings(model: ModelView | None) -> RouteSettings | None:

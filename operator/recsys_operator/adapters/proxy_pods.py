@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from recsys_operator.adapters.cluster import ApiCluster
 from recsys_operator.adapters.views import view_of_pod
+from recsys_operator.core.world import PodView
 from recsys_operator.errors import ApiError
 from recsys_operator.ports import Clock
 from recsys_operator.resources.kinds import KINDS
 
-__all__ = ["ProxyPods"]
+__all__ = ["Proxy", "ProxyPods"]
 
 log = logging.getLogger(__name__)
 REFRESH_SECONDS = 5.0
@@ -18,8 +20,33 @@ WAIT_SECONDS = 0.3
 """So long a round of sampling waits for the list; a later answer is taken by a later round."""
 
 
+_OWNER = "gateway.envoyproxy.io/owning-gateway-name", "gateway.envoyproxy.io/owning-gateway-namespace"
+_CLASS = "gateway.envoyproxy.io/owning-gatewayclass"
+"""Instead of the others on proxies that serve all Gateways of a class (mergeGateways)."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One process of a proxy."""
+
+    url: str
+    """Base of its statistics."""
+    gateway: tuple[str, str] | None = None
+    """(namespace, name) of the Gateway that it serves alone; None where its labels name none."""
+    gateway_class: str = ""
+    """The GatewayClass that it serves; empty where its labels name none."""
+    ready: bool = True
+    """False: it starts or ends. Nobody new is sent there, and who is connected still is served."""
+
+    def serves(self, gateway: tuple[str, str], gateway_class: str) -> bool:
+        """Whether it may have requests of a Gateway: one whose labels say nothing may have anybody's."""
+        if self.gateway is not None:
+            return self.gateway == gateway
+        return not (self.gateway_class and gateway_class) or self.gateway_class == gateway_class
+
+
 class ProxyPods:
-    """{uid and restarts: base URL}, listed again every few seconds."""
+    """{uid and restarts: proxy}, listed again every few seconds."""
 
     def __init__(self, cluster: ApiCluster, clock: Clock, *, namespace: str, selector: str, port: int) -> None:
         self._cluster = cluster
@@ -27,12 +54,12 @@ class ProxyPods:
         self._namespace = namespace
         self._selector = selector
         self._port = port
-        self._known: dict[str, str] = {}
+        self._known: dict[str, Proxy] = {}
         self._listed_at = float("-inf")
-        self._listing: asyncio.Task[dict[str, str]] | None = None
+        self._listing: asyncio.Task[dict[str, Proxy]] | None = None
 
-    async def __call__(self) -> Mapping[str, str]:
-        """The running proxies, as they were listed last: a slow API server delays no page.
+    async def __call__(self) -> Mapping[str, Proxy]:
+        """The proxies that are there, as they were listed last: a slow API server delays no page.
 
         Raises:
             LookupError: there is none, or none is known yet.
@@ -40,7 +67,7 @@ class ProxyPods:
         """
         await self._refresh()
         if not self._known:
-            raise LookupError(f"no ready pod {self._selector} in namespace {self._namespace}")
+            raise LookupError(f"no pod {self._selector} in namespace {self._namespace}")
         return self._known
 
     async def _refresh(self) -> None:
@@ -60,10 +87,15 @@ class ProxyPods:
                 raise
             log.debug("proxies cannot be listed, those that are known are read on: %s", error)
 
-    async def _list(self) -> dict[str, str]:
+    async def _list(self) -> dict[str, Proxy]:
         listing = await self._cluster.list(KINDS["Pod"], self._namespace, selector=self._selector)
-        pods = [view_of_pod(item) for item in listing.items]
-        return {f"{pod.uid}/{pod.restarts}": self._url(pod.ip) for pod in pods if pod.ready and pod.ip}
+        pods = [(view_of_pod(item), item["metadata"].get("labels") or {}) for item in listing.items]
+        return {f"{pod.uid}/{pod.restarts}": self._proxy(pod, labels) for pod, labels in pods if pod.ip}
 
-    def _url(self, ip: str) -> str:
-        return f"http://[{ip}]:{self._port}" if ":" in ip else f"http://{ip}:{self._port}"
+    def _proxy(self, pod: PodView, labels: Mapping[str, str]) -> Proxy:
+        host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
+        name, namespace = (labels.get(label, "") for label in _OWNER)
+        return Proxy(
+            f"http://{host}:{self._port}", (namespace, name) if name and namespace else None, labels.get(_CLASS, ""),
+            ready=pod.ready,
+        )  # fmt: skip

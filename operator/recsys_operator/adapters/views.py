@@ -135,7 +135,9 @@ def view_of_pod(manifest: Manifest) -> PodView:
     )  # fmt: skip
 
 
-def view_of_serving(deployment: Manifest, autoscaler: Manifest | None = None) -> ServingView:
+def view_of_serving(
+    deployment: Manifest, autoscaler: Manifest | None = None, *, has_service: bool = True
+) -> ServingView:
     """Deployment of a version, and its HorizontalPodAutoscaler where it has one."""
     metadata, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status") or {}
     return ServingView(
@@ -144,7 +146,7 @@ def view_of_serving(deployment: Manifest, autoscaler: Manifest | None = None) ->
         replicas=spec.get("replicas", 1), ready=status.get("readyReplicas", 0),
         revision=(metadata.get("annotations") or {}).get(ANNOTATION_REVISION, ""),
         settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
-        deleting=_deleting(deployment),
+        deleting=_deleting(deployment), has_service=has_service,
         autoscaler=_autoscaler(autoscaler["spec"]) if autoscaler is not None else None,
     )  # fmt: skip
 

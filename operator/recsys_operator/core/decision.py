@@ -101,6 +101,7 @@ class DeleteObject:
     kind: Literal["Job", "Serving", "ModelVersion", "ModelAction", "Route", "Keys"]
     name: str
     uid: str
+    """For Serving: the Deployment's; empty where it is gone and only the others are left."""
     resource_version: str
     version_resource_version: str = ""
     """For Serving: the ModelVersion's resourceVersion that was decided upon; another one live refuses the deletion."""

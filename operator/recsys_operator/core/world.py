@@ -137,6 +137,8 @@ class ServingView:
     """The Deployment controller has seen the newest generation."""
     autoscaler: AutoscalerView | None = None
     deleting: bool = False
+    has_service: bool = True
+    """Its Service is there: without it nobody reaches its pods."""
 
     @property
     def has_autoscaler(self) -> bool:
@@ -230,6 +232,8 @@ class World:
     actions: tuple[ActionView, ...] = ()
     jobs: tuple[JobView, ...] = ()
     serving: Mapping[str, ServingView] = field(default_factory=dict)
+    leftovers: frozenset[str] = frozenset()
+    """Versions whose Service or autoscaler is there without a Deployment: somebody deleted that alone."""
     pods: tuple[PodView, ...] = ()
     route: RouteView | None = None
     keys_secret: bool = False

@@ -10,6 +10,14 @@ def parent_of(route: Manifest) -> Manifest | None:
     return next(iter(route["spec"].get("parentRefs") or ()), None)
 
 
+def gateways_of(route: Manifest) -> tuple[tuple[str, str], ...]:
+    """(namespace, name) of the Gateways that it hangs on."""
+    return tuple(
+        (parent.get("namespace", route["metadata"]["namespace"]), parent["name"])
+        for parent in route["spec"].get("parentRefs") or ()
+    )
+
+
 def is_accepted(route: Manifest, gateway: Manifest | None) -> tuple[bool, str]:
     """Whether our parentRef has Accepted and ResolvedRefs at this generation and its listener is Programmed; else why not.
 

@@ -83,6 +83,43 @@ def test_a_restart_in_an_outage_leaves_no_step(phase: str, promising: bool, seco
     assert "RecordVersion" not in kinds(decision)
 
 
+@pytest.mark.parametrize(("what", "own", "within"), [("NoData", SILENT, 300), ("MetricsUnavailable", UNREAD, 60)])
+def test_an_operator_that_lives_for_seconds_finds_data_missing_all_the_same(
+    what: str, own: dict[str, Any], within: int
+) -> None:
+    """It crash-loops: each life begins with what the one before has written down."""
+    rollout = build_rollout(segment_at=NOW - 2, clock_start=None, banked_at=NOW - 2)
+    name, written = rollout.candidate.name, 0
+    for begun in range(0, within, 8):
+        memory: object = None
+        for second in range(1, 9):
+            seen = tuple(
+                build_second(arm, NOW + begun + t, **own)
+                for t in range(1, second + 1)
+                for arm in (rollout.stable.name, name)
+            )
+            decision = decide(replace(rollout.world(), seconds=seen), NOW + begun + second, memory)
+            memory = decision.memory
+            if "RecordVersion" not in kinds(decision):
+                continue
+            if recorded(decision, name).reason == what:
+                assert written <= within / 15 + 1, "the evidence is written down every 15 s at most"
+                return
+            rollout, written = replace(rollout, state=state_of(decision, name)), written + 1
+    pytest.fail(f"{what} was never told")
+
+
+@pytest.mark.parametrize("own", [SILENT, UNREAD])
+def test_a_hold_on_missing_data_writes_nothing_while_nothing_changes(own: dict[str, Any]) -> None:
+    rollout = build_rollout(segment_at=NOW - 402, clock_start=None, banked_at=NOW - 300)
+    quiet = {"quiet": 300} if own is SILENT else {"unread": 300}
+    known = Evidence(version=rollout.candidate.name, segment=1, since=NOW - 401, folded_until=NOW - 10, **quiet)
+    held = rollout.changed(
+        banked=known, hold_reason="NoData" if own is SILENT else "MetricsUnavailable", hold_since=NOW - 9
+    )
+    assert kinds(decide(held.world(own=own, other=own), NOW, WATCHED)) == ["RecordModel"]
+
+
 # -- pods that cannot be read
 
 

@@ -60,6 +60,21 @@ async def test_a_status_becomes_its_error_with_the_servers_words(
         await cluster.apply(objects.config("shop"))
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"), [("7", 7.0), (None, 0.0), ("\xb2", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0)]
+)
+async def test_how_long_to_wait_is_read_where_it_is_said_in_seconds(
+    serve: Serve, told: str | None, seconds: float
+) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": told} if told else {})
+
+    cluster = await serve(refuse)
+    with pytest.raises(Unavailable) as caught:
+        await cluster.apply(objects.config("shop"))
+    assert caught.value.retry_after == seconds
+
+
 async def test_a_write_on_a_connection_that_was_closed_is_sent_again(serve: Serve) -> None:
     seen = []
 

@@ -10,6 +10,7 @@ from recsys_operator.adapters.metrics.gateway import (
     SETTLE_SECONDS,
     BackendCounts,
     GatewayIncrements,
+    Page,
     RoutePositions,
     backends_of_page,
     statistics_path,
@@ -22,7 +23,7 @@ from recsys_operator.resources.route import RouteSettings, build_route
 
 
 def test_a_page_becomes_counters() -> None:
-    counters = counters_of_page(page(10, deadline=2, unknown=3, slow=4, started=9.0))
+    counters = counters_of_page(page(10, deadline=2, unknown=3, slow=4, started=9.0), "v")
     assert (counters.started, counters.answers, counters.bad_fallbacks, counters.unknown_users) == (9.0, 15, 2, 3)
     assert counters.latency[0] == 6
     assert counters.latency[10] == 4
@@ -32,13 +33,13 @@ def test_a_page_becomes_counters() -> None:
 
 def test_requests_that_were_refused_are_no_answers_and_those_that_failed_are_told_apart() -> None:
     """Callers who send what is wrong would dilute the share of fallbacks."""
-    counters = counters_of_page(page(10, deadline=2, wrong=90, failed=3))
+    counters = counters_of_page(page(10, deadline=2, wrong=90, failed=3), "v")
     assert (counters.answers, counters.failures) == (12, 3)
     increments = PodIncrements()
     increments.advance("p", counters)
-    delta, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=5)))
+    delta, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=5), "v"))
     assert (delta.answers, delta.failures) == (1, 2)
-    fallen, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=4)))
+    fallen, _ = increments.advance("p", counters_of_page(page(11, deadline=2, wrong=100, failed=4), "v"))
     assert fallen.errors
 
 
@@ -53,40 +54,50 @@ MODEL_SERIES = 'source="Model",version="v"}'
         (page() + page().splitlines()[2] + "\n", "twice"),
         (page().replace(" 10.0", " ten", 1), "unreadable"),
         ("", "no recsys metrics"),
+        (page().replace('version="v"', 'version="w"'), "the page is of version 'w', not of v"),
+        (page().replace('{version="v"}', ""), "the page is of version '', not of v"),
     ],
 )
 def test_what_is_not_a_count_is_an_error_and_no_number(spoilt: str, words: str) -> None:
-    assert any(words in error for error in counters_of_page(spoilt).errors)
+    assert any(words in error for error in counters_of_page(spoilt, "v").errors)
 
 
 def test_the_first_look_at_a_process_is_a_baseline() -> None:
     increments = PodIncrements()
-    assert increments.advance("p", counters_of_page(page(10)))[0].answers == 0
-    delta, renewed = increments.advance("p", counters_of_page(page(14, slow=1)))
+    assert increments.advance("p", counters_of_page(page(10), "v"))[0].answers == 0
+    delta, renewed = increments.advance("p", counters_of_page(page(14, slow=1), "v"))
     assert (delta.answers, delta.latency[10], sum(delta.latency), renewed) == (4, 1, 4, False)
 
 
 def test_a_restarted_process_is_a_new_baseline() -> None:
     increments = PodIncrements()
-    increments.advance("p", counters_of_page(page(10, started=1.0)))
-    delta, renewed = increments.advance("p", counters_of_page(page(3, started=2.0)))
+    increments.advance("p", counters_of_page(page(10, started=1.0), "v"))
+    delta, renewed = increments.advance("p", counters_of_page(page(3, started=2.0), "v"))
     assert (delta.answers, renewed) == (0, True)
-    assert increments.advance("p", counters_of_page(page(5, started=2.0)))[0].answers == 2
+    assert increments.advance("p", counters_of_page(page(5, started=2.0), "v"))[0].answers == 2
 
 
 def test_a_counter_that_falls_without_a_restart_is_an_error() -> None:
     increments = PodIncrements()
-    increments.advance("p", counters_of_page(page(10)))
-    delta, _ = increments.advance("p", counters_of_page(page(9)))
+    increments.advance("p", counters_of_page(page(10), "v"))
+    delta, _ = increments.advance("p", counters_of_page(page(9), "v"))
     assert delta.answers == 0
     assert "fell" in delta.errors[0]
 
 
 def test_a_bad_page_is_no_baseline() -> None:
     increments = PodIncrements()
-    increments.advance("p", counters_of_page(page(10)))
+    increments.advance("p", counters_of_page(page(10), "v"))
     assert increments.advance("p", PodCounters(errors=("x",)))[0].errors == ("x",)
-    assert increments.advance("p", counters_of_page(page(12)))[0].answers == 2
+    assert increments.advance("p", counters_of_page(page(12), "v"))[0].answers == 2
+
+
+def test_a_page_of_another_version_is_no_restart_and_no_baseline() -> None:
+    increments = PodIncrements()
+    increments.advance("p", counters_of_page(page(10), "v"))
+    other = page(500, started=9.0).replace('version="v"', 'version="w"')
+    assert increments.advance("p", counters_of_page(other, "v"))[1] is False
+    assert increments.advance("p", counters_of_page(page(11), "v"))[0].answers == 1
 
 
 def test_labels_are_unescaped() -> None:
@@ -97,6 +108,7 @@ def test_labels_are_unescaped() -> None:
     assert math.isnan(found[1][2])
 
 
+MOVIES = ("shop", "movies")
 GATEWAY_PAGE = """# TYPE envoy_cluster_upstream_rq_xx counter
 NAME{envoy_response_code_class="2",envoy_cluster_name="httproute/shop/movies/rule/0/backend/0"} 90
 NAME{envoy_response_code_class="5",envoy_cluster_name="httproute/shop/movies/rule/0/backend/0"} 10
@@ -108,8 +120,7 @@ OTHER{envoy_response_code_class="2",envoy_cluster_name="httproute/shop/movies/ru
 
 def test_the_gateways_page_becomes_counts_by_position() -> None:
     assert backends_of_page(GATEWAY_PAGE) == {
-        ("shop", "movies", 0, 0): BackendCounts(100, 10),
-        ("shop", "movies", 2, 1): BackendCounts(7, 0),
+        MOVIES: {(0, 0): BackendCounts(100, 10), (2, 1): BackendCounts(7, 0)},
     }
 
 
@@ -124,25 +135,40 @@ def test_the_proxy_is_asked_for_the_watched_routes_alone() -> None:
     assert "shop" not in statistics_path([("shop", f"m{n}") for n in range(40)])
 
 
-KEY = ("shop", "movies", 0, 0)
+def counted(requests: int, bad: int = 0) -> Page:
+    """A page with one backend."""
+    return {MOVIES: {(0, 0): BackendCounts(requests, bad)}}
 
 
-def test_increments_add_up_over_proxies() -> None:
+def test_what_a_proxy_counted_since_its_last_page_is_known() -> None:
     increments = GatewayIncrements()
-    assert increments.advance({"a": {KEY: BackendCounts(5)}, "b": {}}) is None
-    found = increments.advance({"a": {KEY: BackendCounts(8, 1)}, "b": {KEY: BackendCounts(2)}})
-    assert found == {KEY: BackendCounts(5, 1)}
+    assert increments.advance({"a": counted(5), "b": {}}) == {"a": None, "b": None}
+    found = increments.advance({"a": counted(8, 1), "b": counted(2)})
+    assert found == {"a": counted(3, 1), "b": counted(2)}
 
 
 @pytest.mark.parametrize(
-    "then",
-    [{"a": {KEY: BackendCounts(3)}}, {"a": {KEY: BackendCounts(9)}, "new": {}}, {"other": {KEY: BackendCounts(9)}}, {}],
-    ids=["counter-fell", "proxy-came", "proxy-replaced", "proxy-gone"],
+    ("then", "known"),
+    [
+        ({"a": counted(3), "b": counted(2)}, {"a": None, "b": counted(1)}),
+        ({"a": None, "b": counted(2)}, {"a": None, "b": counted(1)}),
+        ({"a": counted(9), "b": counted(1), "new": {}}, {"a": counted(4), "b": counted(0), "new": None}),
+        ({"other": counted(9), "b": counted(1)}, {"other": None, "b": counted(0)}),
+    ],
+    ids=["counter-fell", "not-read", "proxy-came", "proxy-replaced"],
 )
-def test_a_proxy_that_came_went_or_was_reset_makes_the_second_unknown(then: dict[str, object]) -> None:
+def test_of_a_proxy_that_is_new_was_reset_or_not_read_nothing_is_known(
+    then: dict[str, Page | None], known: dict[str, Page | None]
+) -> None:
     increments = GatewayIncrements()
-    increments.advance({"a": {KEY: BackendCounts(5)}})
-    assert increments.advance(then) is None  # type: ignore[arg-type]
+    increments.advance({"a": counted(5), "b": counted(1)})
+    assert increments.advance(then) == known
+
+
+def test_a_proxy_that_was_not_read_starts_anew() -> None:
+    increments = GatewayIncrements()
+    pages = (counted(5), None, counted(9), counted(10))
+    assert [increments.advance({"a": told})["a"] for told in pages] == [None, None, None, counted(1)]
 
 
 def http_route(intent: RouteIntent) -> Manifest:

@@ -1,13 +1,14 @@
 """Which proxies are read, while the API server is slow or away."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from tests.contract.operator.fake_cluster import FakeCluster, FakeListing
 from tests.unit.operator.clocks import FakeClock
 
-from recsys_operator.adapters.proxy_pods import REFRESH_SECONDS, ProxyPods
+from recsys_operator.adapters.proxy_pods import REFRESH_SECONDS, Proxy, ProxyPods
 from recsys_operator.errors import ApiError, Unavailable
 from recsys_operator.resources.kinds import Kind, Manifest
 
@@ -30,10 +31,11 @@ class Gateways(FakeCluster):
         return await super().list(kind, namespace, **more)
 
 
-def proxy(name: str, ip: str) -> Manifest:
-    """A proxy that is ready."""
-    metadata = {"name": name, "namespace": "gateways", "labels": {"app": "proxy"}}
-    status = {"podIP": ip, "conditions": [{"type": "Ready", "status": "True"}]}
+def proxy(name: str, ip: str, *, ready: bool = True, **labels: str) -> Manifest:
+    """A proxy; labels are Envoy Gateway's."""
+    owner = {f"gateway.envoyproxy.io/{key.replace('_', '-')}": value for key, value in labels.items()}
+    metadata = {"name": name, "namespace": "gateways", "labels": {"app": "proxy"} | owner}
+    status = {"podIP": ip, "conditions": [{"type": "Ready", "status": str(ready)}]}
     return {"kind": "Pod", "metadata": metadata, "status": status}
 
 
@@ -44,13 +46,18 @@ def bench() -> tuple[Gateways, FakeClock, ProxyPods]:
     return cluster, clock, ProxyPods(cluster, clock, namespace="gateways", selector="app=proxy", port=19001)  # type: ignore[arg-type]
 
 
+def urls(proxies: Mapping[str, Proxy]) -> list[str]:
+    """Where their statistics are."""
+    return [proxy.url for proxy in proxies.values()]
+
+
 async def test_proxies_are_listed_again_after_some_seconds() -> None:
     cluster, clock, proxies = bench()
-    assert list((await proxies()).values()) == ["http://10.0.0.1:19001"]
+    assert urls(await proxies()) == ["http://10.0.0.1:19001"]
     cluster.put_raw(proxy("b", "fd00::2"))
     assert len(await proxies()) == 1
     clock.advance(REFRESH_SECONDS)
-    assert "http://[fd00::2]:19001" in (await proxies()).values()
+    assert "http://[fd00::2]:19001" in urls(await proxies())
 
 
 async def test_an_api_server_that_is_away_takes_no_known_proxy() -> None:
@@ -80,5 +87,39 @@ async def test_without_any_known_proxy_the_error_is_told() -> None:
         await proxies()
     cluster.error = None
     cluster.objects.clear()
-    with pytest.raises(LookupError, match="no ready pod app=proxy in namespace gateways"):
+    with pytest.raises(LookupError, match="no pod app=proxy in namespace gateways"):
         await proxies()
+
+
+async def test_proxies_that_start_or_end_are_told_as_such_and_those_without_an_address_are_not_there() -> None:
+    cluster, _, proxies = bench()
+    cluster.put_raw(proxy("starts", "10.0.0.2", ready=False))
+    ending = proxy("ends", "10.0.0.3")
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.put_raw(ending)
+    cluster.put_raw(proxy("waits", ""))
+    found = {proxy.url: proxy.ready for proxy in (await proxies()).values()}
+    assert found == {"http://10.0.0.1:19001": True, "http://10.0.0.2:19001": False, "http://10.0.0.3:19001": False}
+
+
+@pytest.mark.parametrize(
+    ("labels", "gateway_class", "serves"),
+    [
+        ({"owning_gateway_name": "public", "owning_gateway_namespace": "infra"}, "eg", True),
+        ({"owning_gateway_name": "public", "owning_gateway_namespace": "other"}, "eg", False),
+        ({"owning_gateway_name": "internal", "owning_gateway_namespace": "infra"}, "eg", False),
+        ({"owning_gatewayclass": "eg"}, "eg", True),
+        ({"owning_gatewayclass": "merged"}, "eg", False),
+        ({"owning_gatewayclass": "merged"}, "", True),
+        ({}, "eg", True),
+    ],
+    ids=["own", "other-namespace", "other-name", "merged", "other-class", "class-not-known", "no-labels"],
+)
+async def test_a_proxy_serves_the_gateways_that_its_labels_name(
+    labels: dict[str, str], gateway_class: str, serves: bool
+) -> None:
+    cluster, _, proxies = bench()
+    cluster.objects.clear()
+    cluster.put_raw(proxy("a", "10.0.0.1", **labels))
+    (found,) = (await proxies()).values()
+    assert found.serves(("infra", "public"), gateway_class) is serves

@@ -88,6 +88,11 @@ def test_back_off_doubles_up_to_its_limit_and_is_forgiven() -> None:
     assert queue.add_failed("a", 0.0, 0.5, 3.0) == 0.5
 
 
+def test_a_back_off_is_as_long_as_was_asked_for_but_not_beyond_its_limit() -> None:
+    queue = KeyedQueue()
+    assert [queue.add_failed("a", 0.0, 0.5, 3.0, asked) for asked in (2.0, 0.0, 2.5, 3600.0)] == [2.0, 1.0, 2.5, 3.0]
+
+
 def test_an_event_ends_a_back_off_at_once() -> None:
     queue = KeyedQueue()
     queue.add_failed("a", 0.0, 100.0, 100.0)

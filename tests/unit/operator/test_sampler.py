@@ -1,6 +1,7 @@
 """The sampler over a cache, with pages from memory."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ from tests.unit.operator.views import model_spec
 
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, PAGE_BYTES, READABLE_SECONDS, Sampler, fetch_with
+from recsys_operator.adapters.proxy_pods import Proxy
 from recsys_operator.core.world import RouteIntent, VersionSecond
 from recsys_operator.errors import ApiError, Forbidden, Unavailable
 from recsys_operator.resources.kinds import Manifest, labels_of
@@ -30,24 +32,28 @@ class Bench:
         self.refused: ApiError | None = None
         """Instead of the list of proxies."""
         self.version = 0
+        self.versions: dict[str, str] = {}
+        self.proxy_pods = {"proxy": Proxy("http://proxy:19001")}
         self.sampler = Sampler(self.cache, self.fetch, self.proxies, self.clock, self.ticks.append)
 
     async def fetch(self, url: str) -> str:
-        """The page of a URL's host."""
-        found = self.pages[url.split("/")[2]]
+        """The page of a URL's host, as the version that the pod has."""
+        host = url.split("/")[2]
+        found = self.pages[host]
         if isinstance(found, Exception):
             raise found
-        return found
+        return found.replace('version="v"', f'version="{self.versions.get(host, "")}"')
 
-    async def proxies(self) -> Mapping[str, str]:
-        """One proxy."""
+    async def proxies(self) -> Mapping[str, Proxy]:
+        """Those that are there."""
         if self.refused is not None:
             raise self.refused
-        return {"proxy": "http://proxy:19001"}
+        return dict(self.proxy_pods)
 
     def pod(self, name: str, version: str, *, ready: bool = True, restarts: int = 0) -> None:
         """A pod in the cache."""
         self.version += 1
+        self.versions[f"{name}:8080"] = version
         labels = labels_of("movies", version, "serving")
         status = {
             "podIP": name, "conditions": [{"type": "Ready", "status": str(ready)}],
@@ -193,10 +199,73 @@ async def test_after_a_gap_the_gateways_counts_start_anew(bench: Bench) -> None:
     assert (await bench.second()).gateway_bad == 0
 
 
+OTHER = Proxy("http://other:19001", ("infra", "internal"))
+"""Of a Gateway that is not the model's."""
+
+
+async def test_a_proxy_of_another_gateway_that_cannot_be_read_blinds_nobody(bench: Bench) -> None:
+    bench.proxy_pods = {"proxy": Proxy("http://proxy:19001", ("shop", "public")), "other": OTHER}
+    bench.pages["other:19001"] = TimeoutError()
+    await bench.second()
+    bench.pages["proxy:19001"] = gateway_line(2, 0, 14)
+    assert (await bench.second()).gateway_requests == 4
+
+
+async def test_without_a_proxy_of_its_gateway_nothing_is_known_whatever_others_say(bench: Bench) -> None:
+    bench.proxy_pods = {"other": OTHER}
+    bench.pages["other:19001"] = gateway_line(2, 0, 10)
+    assert [(await bench.second()).gateway_requests for _ in range(2)] == [None, None]
+
+
+async def test_merged_gateways_are_told_by_their_class(bench: Bench) -> None:
+    metadata = {"name": "public", "namespace": "shop", "uid": "g", "resourceVersion": "1"}
+    bench.cache.put({"kind": "Gateway", "metadata": metadata, "spec": {"gatewayClassName": "merged"}})
+    bench.proxy_pods = {
+        "proxy": Proxy("http://proxy:19001", gateway_class="merged"),
+        "other": Proxy("http://other:19001", gateway_class="others"),
+    }
+    bench.pages["other:19001"] = TimeoutError()
+    await bench.second()
+    assert (await bench.second()).gateway_requests == 0
+
+
+async def test_one_of_several_proxies_of_its_gateway_that_cannot_be_read_blinds_the_model(bench: Bench) -> None:
+    bench.proxy_pods["second"] = Proxy("http://second:19001")
+    bench.pages["second:19001"] = gateway_line(2, 0, 0)
+    await bench.second()
+    assert (await bench.second()).gateway_requests == 0
+    bench.pages["second:19001"] = TimeoutError()
+    assert [(await bench.second()).gateway_requests for _ in range(3)] == [None, None, None]
+
+
+async def test_a_proxy_that_ends_is_read_as_long_as_it_answers(bench: Bench) -> None:
+    """Who is connected to it still is served; one that has ended keeps nobody waiting."""
+    bench.proxy_pods["old"] = Proxy("http://old:19001")
+    bench.pages["old:19001"] = gateway_line(2, 0, 100)
+    await bench.second()
+    bench.proxy_pods["old"] = replace(bench.proxy_pods["old"], ready=False)
+    bench.pages["old:19001"] = gateway_line(2, 0, 103) + gateway_line(5, 0, 1)
+    second = await bench.second()
+    assert (second.gateway_requests, second.gateway_bad) == (4, 1)
+    bench.pages["old:19001"] = TimeoutError()
+    assert (await bench.second()).gateway_requests is None, "what it counted last is not known"
+    bench.pages["old:19001"] = gateway_line(2, 0, 999)
+    assert (await bench.second()).gateway_requests == 0, "it is not asked again"
+
+
 async def test_a_data_error_is_told_with_its_pod(bench: Bench) -> None:
     await bench.second()
     bench.pages["b:8080"] = page(9)
     assert "b: a counter fell" in (await bench.second()).errors[0]
+
+
+async def test_an_address_that_went_on_to_another_version_counts_for_nobody(bench: Bench) -> None:
+    await bench.second()
+    bench.versions["b:8080"] = "v1"
+    bench.pages["b:8080"] = page(900, started=9.0)
+    second = await bench.second()
+    assert (second.answers, second.restarts) == (0, 0)
+    assert second.errors == ("b: the page is of version 'v1', not of v2",)
 
 
 async def test_seconds_are_kept_for_two_minutes(bench: Bench) -> None:

@@ -63,7 +63,8 @@ def test_views_share_the_parts_of_their_specs_and_still_say_which_fields_were_gi
     def spec(**model: Any) -> RecommenderModelSpec:
         return RecommenderModelSpec.model_validate(objects.MODEL_SPEC | {"model": model})
 
-    first = View("a", spec(embeddingDim=8))
+    # as what is kept: its texts are those that everybody has
+    first = shared(View("a", spec(embeddingDim=8)), None)
     second = shared(View("b", spec(embeddingDim=16)), first)
     assert (second.name, second.spec) == ("b", spec(embeddingDim=16))
     assert second.spec.rollout is first.spec.rollout

@@ -14,7 +14,10 @@ from recsys_operator.adapters.metrics.prometheus_text import samples_of
 from recsys_operator.resources.kinds import Manifest
 from recsys_operator.resources.route import backend_versions, request_seconds
 
-__all__ = ["BackendCounts", "GatewayIncrements", "RoutePositions", "backends_of_page", "statistics_path"]
+__all__ = [
+    "BackendCounts", "GatewayIncrements", "Page", "Position", "Route", "RoutePositions", "backends_of_page",
+    "statistics_path",
+]  # fmt: skip
 
 SETTLE_SECONDS = 0.5
 """More than the time until a proxy has a new route (0.01 s measured); to it comes the longest request in flight."""
@@ -22,8 +25,10 @@ _BY_CLASS = "envoy_cluster_upstream_rq_xx"
 _CLUSTER = re.compile(r"httproute/([^/]+)/([^/]+)/rule/(\d+)(?:/backend/(\d+))?$")
 MANY_ROUTES = 16
 
-Backend = tuple[str, str, int, int]
-"""(namespace, route, rule, backend)."""
+Route = tuple[str, str]
+"""(namespace, name)."""
+Position = tuple[int, int]
+"""(rule, backend)."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,15 @@ class BackendCounts:
     def __add__(self, other: "BackendCounts") -> "BackendCounts":
         return BackendCounts(self.requests + other.requests, self.bad + other.bad)
 
+    def __sub__(self, other: "BackendCounts") -> "BackendCounts":
+        return BackendCounts(self.requests - other.requests, self.bad - other.bad)
 
-def statistics_path(routes: Iterable[tuple[str, str]]) -> str:
+
+Page = dict[Route, dict[Position, BackendCounts]]
+"""What one proxy counted, or what that grew by."""
+
+
+def statistics_path(routes: Iterable[Route]) -> str:
     """Path and query of the statistics of some routes: the proxy filters, so that little is sent and parsed."""
     names = sorted({re.escape(f"{namespace}/{route}") for namespace, route in routes})
     chosen = "[^.]*" if len(names) > MANY_ROUTES else "(" + "|".join(names) + ")/[^.]*"
@@ -45,63 +57,70 @@ def statistics_path(routes: Iterable[tuple[str, str]]) -> str:
     return "/stats/prometheus?usedonly&filter=" + re.sub(r"[^A-Za-z0-9._/-]", lambda m: f"%{ord(m[0]):02X}", query)
 
 
-def backends_of_page(text: str) -> dict[Backend, BackendCounts]:
-    """Counts by position.
+def backends_of_page(text: str) -> Page:
+    """Counts by route and position.
 
     Raises:
         ValueError: a value is not a count.
     """
-    requests: dict[Backend, int] = {}
-    bad: dict[Backend, int] = {}
+    page: Page = {}
     for _, labels, value in samples_of(text, (_BY_CLASS,)):
         key = _position(labels.get("envoy_cluster_name", ""))
         if key is None:
             continue
         if not 0 <= value < 2**63:
             raise ValueError(f"{_BY_CLASS}{labels} is {value}, which is not a count")
-        requests[key] = requests.get(key, 0) + int(value)
-        if labels.get("envoy_response_code_class") == "5":
-            bad[key] = bad.get(key, 0) + int(value)
-    return {key: BackendCounts(count, bad.get(key, 0)) for key, count in requests.items()}
+        route, position = key
+        bad = int(value) if labels.get("envoy_response_code_class") == "5" else 0
+        backends = page.setdefault(route, {})
+        backends[position] = backends.get(position, BackendCounts()) + BackendCounts(int(value), bad)
+    return page
 
 
 @lru_cache(maxsize=16384)
-def _position(cluster: str) -> Backend | None:
+def _position(cluster: str) -> tuple[Route, Position] | None:
     match = _CLUSTER.match(cluster)
-    return (match[1], match[2], int(match[3]), int(match[4] or 0)) if match else None
+    return ((match[1], match[2]), (int(match[3]), int(match[4] or 0))) if match else None
 
 
 class GatewayIncrements:
-    """Increments over all proxies, each proxy with a baseline of its own."""
+    """What each proxy counted since its last page. A proxy that is seen for the first time is a baseline."""
 
     def __init__(self) -> None:
-        self._last: dict[str, dict[Backend, BackendCounts]] = {}
+        self._last: dict[str, Page] = {}
 
-    def advance(self, pages: Mapping[str, dict[Backend, BackendCounts]]) -> dict[Backend, BackendCounts] | None:
-        """Increments since the last call; None where a proxy is new, was reset or went away: nothing is known then.
+    def advance(self, pages: Mapping[str, Page | None]) -> dict[str, Page | None]:
+        """Increments by proxy; None where one is new, was reset or could not be read: nothing is known of it then.
 
         Args:
-            pages: by uid of the proxy's pod (and restarts), every proxy that is there.
+            pages: by uid of the proxy's pod (and restarts), every proxy that is there; None: it was not read, and what
+                it counts meanwhile cannot be told from what the route sent elsewhere before.
         """
-        known = self._last.keys() == pages.keys() and bool(pages)
-        total: dict[Backend, BackendCounts] = {}
-        for uid, page in pages.items():
-            before = self._last.get(uid, {})
-            for key, count in page.items():
-                # a series is absent until its first use, so an unknown one started at 0
-                last = before.get(key, BackendCounts())
-                delta = BackendCounts(count.requests - last.requests, count.bad - last.bad)
-                known = known and delta.requests >= 0 and delta.bad >= 0
-                total[key] = total.get(key, BackendCounts()) + delta
-        self._last = dict(pages)
-        return total if known else None
+        found = {uid: self._advance(uid, page) for uid, page in pages.items()}
+        self._last = {uid: page for uid, page in pages.items() if page is not None}
+        return found
+
+    def _advance(self, uid: str, page: Page | None) -> Page | None:
+        before = self._last.get(uid)
+        if page is None or before is None:
+            return None
+        # a series is absent until its first use, so an unknown one started at 0
+        grown = {
+            route: {
+                position: count - before.get(route, {}).get(position, BackendCounts())
+                for position, count in backends.items()
+            }
+            for route, backends in page.items()
+        }
+        deltas = [delta for backends in grown.values() for delta in backends.values()]
+        return grown if all(delta.requests >= 0 and delta.bad >= 0 for delta in deltas) else None
 
 
 class RoutePositions:
     """Which version each position of one route is, and which positions changed hands a moment ago."""
 
     def __init__(self) -> None:
-        self._versions: dict[tuple[int, int], str] = {}
+        self._versions: dict[Position, str] = {}
         self._unsure: dict[str, float] = {}
         """Version -> until when its counts mix with another version's."""
         self._request_seconds = 0.0
@@ -121,7 +140,7 @@ class RoutePositions:
         if route is not None:
             self._request_seconds = request_seconds(route)
 
-    def count(self, version: str, increments: Mapping[tuple[int, int], BackendCounts]) -> BackendCounts | None:
+    def count(self, version: str, increments: Mapping[Position, BackendCounts]) -> BackendCounts | None:
         """What a version got, or None while its positions are not surely its own."""
         if version in self._unsure:
             return None

@@ -37,17 +37,23 @@ class PodCounters:
     errors: tuple[str, ...] = ()
 
 
-def counters_of_page(text: str) -> PodCounters:
-    """The counters of a page. What is not a count (NaN, negative, twice) becomes `errors`, never a number."""
+def counters_of_page(text: str, version: str) -> PodCounters:
+    """The counters of a page. What is not a count (NaN, negative, twice) becomes `errors`, never a number.
+
+    Args:
+        version: whose page it is to be: an address goes on to another pod before the cache knows.
+    """
     answers, failures, bad, unknown, server_restarts, started = 0, 0, 0, 0, 0, 0.0
     cumulative = [0] * (BOUNDS + 1)
     seen: set[tuple[object, ...]] = set()
+    others: set[str] = set()
     errors: list[str] = []
     try:
         for name, labels, value in samples_of(text, _NAMES):
             series = (name, frozenset(labels.items()))
             problem = _problem(value, series in seen)
             seen.add(series)
+            others |= {labels.get("version", "")} - {version}
             if problem:
                 errors.append(f"{name}{labels}: {problem}")
             elif name == telemetry.PROCESS_START_SECONDS:
@@ -65,6 +71,8 @@ def counters_of_page(text: str) -> PodCounters:
                 unknown += int(value) if labels.get("fallback_reason") == UNKNOWN else 0
     except (ValueError, KeyError) as error:
         errors.append(f"unreadable metrics: {error}")
+    if others:
+        errors.insert(0, f"the page is of version {', '.join(map(repr, sorted(others)))}, not of {version}")
     if not seen:
         errors.append("no recsys metrics on the page")
     latency = tuple(b - a for a, b in zip([0, *cumulative], cumulative, strict=False))

@@ -3,30 +3,24 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
 
 from recsys_operator.adapters.cache import Cache
-from recsys_operator.adapters.metrics.gateway import (
-    Backend,
-    BackendCounts,
-    GatewayIncrements,
-    RoutePositions,
-    backends_of_page,
-    statistics_path,
-)
+from recsys_operator.adapters.metrics.gateway import BackendCounts, Position, RoutePositions
+from recsys_operator.adapters.metrics.gateway_reader import Fetch, GatewayPods, GatewayReader, GatewayReading
 from recsys_operator.adapters.metrics.pods import PodCounters, PodIncrements, counters_of_page
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core import naming
 from recsys_operator.core.world import PodView, VersionSecond
-from recsys_operator.errors import ApiError
 from recsys_operator.ports import Clock
-from recsys_operator.resources.kinds import LABEL_COMPONENT
+from recsys_operator.resources.kinds import LABEL_COMPONENT, Manifest
+from recsys_operator.resources.route_status import gateways_of
 from recsys_operator.resources.serving import PORT
 
-__all__ = ["GatewayPods", "Sampler", "fetch_with"]
+__all__ = ["Sampler", "fetch_with"]
 
 log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 0.8
@@ -35,10 +29,6 @@ PAGE_BYTES = 16 * 2**20
 KEEP_SECONDS = 120.0
 READABLE_SECONDS = 10.0
 """After this long without the gateway's counters they count as not readable at all."""
-
-Fetch = Callable[[str], Awaitable[str]]
-GatewayPods = Callable[[], Awaitable[Mapping[str, str]]]
-"""{identity of a proxy process: base URL of its statistics}."""
 
 
 def fetch_with(session: aiohttp.ClientSession) -> Fetch:
@@ -68,8 +58,8 @@ class _Watched:
     seconds: deque[VersionSecond] = field(default_factory=deque)
     positions: RoutePositions = field(default_factory=RoutePositions)
     increments: PodIncrements = field(default_factory=PodIncrements)
-    gateway_known: bool = False
-    """The route's counters were on the last page: what they grew by since then is known."""
+    proxies: frozenset[str] = frozenset()
+    """Those of its Gateway at the last reading: what the same ones counted since then is known."""
     restarts: dict[str, int] = field(default_factory=dict)
     """Pod uid -> restarts that were counted."""
     read: dict[str, float] = field(default_factory=dict)
@@ -84,12 +74,10 @@ class Sampler:
     ) -> None:
         self._cache = cache
         self._fetch = fetch
-        self._gateway_pods = gateway_pods
+        self._gateway = GatewayReader(fetch, gateway_pods) if gateway_pods is not None else None
         self._clock = clock
         self._on_tick = on_tick
         self._watched: dict[str, _Watched] = {}
-        self._gateway = GatewayIncrements()
-        self._gateway_paged = False
         self._gateway_read_at = clock.now()
         self._woken = asyncio.Event()
         self.last_tick_seconds = 0.0
@@ -121,7 +109,7 @@ class Sampler:
 
     def gateway_readable(self) -> bool:
         """Whether the gateway's counters can be read at all."""
-        return self._gateway_pods is not None and self._clock.now() - self._gateway_read_at < READABLE_SECONDS
+        return self._gateway is not None and self._clock.now() - self._gateway_read_at < READABLE_SECONDS
 
     async def run(self) -> None:
         """Tick every second while something is watched."""
@@ -141,7 +129,7 @@ class Sampler:
         at = self._clock.now()
         watched = dict(self._watched)
         pods = {key: self._pods(entry) for key, entry in watched.items()}
-        targets = {pod.uid: pod.ip for found in pods.values() for pod in found if pod.ready and pod.ip}
+        targets = {pod.uid: pod for found in pods.values() for pod in found if pod.ready and pod.ip}
         pages, gateway = await asyncio.gather(self._scrape(targets), self._read_gateway(watched))
         for key, entry in watched.items():
             self._record(entry, at, pods[key], pages, gateway)
@@ -156,47 +144,52 @@ class Sampler:
             if pod["metadata"]["labels"].get(LABEL_COMPONENT) == "serving"
         ]
 
-    async def _scrape(self, targets: Mapping[str, str]) -> dict[str, PodCounters | None]:
-        async def one(ip: str) -> PodCounters | None:
+    async def _scrape(self, targets: Mapping[str, PodView]) -> dict[str, PodCounters | None]:
+        async def one(pod: PodView) -> PodCounters | None:
             try:
-                host = f"[{ip}]" if ":" in ip else ip
-                return counters_of_page(await self._fetch(f"http://{host}:{PORT}/metrics"))
+                host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
+                return counters_of_page(await self._fetch(f"http://{host}:{PORT}/metrics"), pod.version)
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
-                log.debug("scrape of %s failed: %s", ip, error)
+                log.debug("scrape of %s failed: %s", pod.ip, error)
                 return None
 
-        pages = await asyncio.gather(*(one(ip) for ip in targets.values()))
+        pages = await asyncio.gather(*(one(pod) for pod in targets.values()))
         return dict(zip(targets, pages, strict=True))
 
-    async def _read_gateway(self, watched: Mapping[str, _Watched]) -> dict[Backend, BackendCounts] | None:
-        self._gateway_paged = False
-        if self._gateway_pods is None:
+    async def _read_gateway(self, watched: Mapping[str, _Watched]) -> GatewayReading | None:
+        if self._gateway is None:
             return None
-        path = statistics_path((entry.namespace, naming.route_name(entry.model)) for entry in watched.values())
-        try:
-            proxies = await self._gateway_pods()
-            texts = await asyncio.gather(*(self._fetch(base + path) for base in proxies.values()))
-            pages = {uid: backends_of_page(text) for uid, text in zip(proxies, texts, strict=True)}
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError) as error:
-            log.debug("statistics of the gateway cannot be read: %s", error)
-            # what was counted during the gap cannot be told from what the route sent elsewhere before
-            self._gateway = GatewayIncrements()
-            return None
-        if pages:
-            self._gateway_paged = True
+        reading = await self._gateway.read(
+            (entry.namespace, naming.route_name(entry.model)) for entry in watched.values()
+        )
+        if reading is not None and reading.paged:
             self._gateway_read_at = self._clock.now()
-        return self._gateway.advance(pages)
+        return reading
+
+    def _gateway_counts(
+        self, entry: _Watched, route: Manifest | None, reading: GatewayReading | None
+    ) -> Mapping[Position, BackendCounts] | None:
+        """What the proxies of the route's Gateway counted; None where they are others than before, or one is not known."""
+        before, entry.proxies = entry.proxies, frozenset()
+        if reading is None or route is None:
+            return None
+        entry.proxies = reading.serving(self._gateways(route))
+        if not entry.proxies or entry.proxies != before:
+            return None
+        return reading.counts(entry.proxies, (entry.namespace, route["metadata"]["name"]))
+
+    def _gateways(self, route: Manifest) -> Iterator[tuple[str, str, str]]:
+        for namespace, name in gateways_of(route):
+            gateway = self._cache.get("Gateway", namespace, name)
+            yield namespace, name, gateway["spec"].get("gatewayClassName", "") if gateway is not None else ""
 
     def _record(
         self, entry: _Watched, at: float, pods: list[PodView], pages: Mapping[str, PodCounters | None],
-        gateway: dict[Backend, BackendCounts] | None,
+        gateway: GatewayReading | None,
     ) -> None:  # fmt: skip
-        route_name = naming.route_name(entry.model)
-        entry.positions.observe(self._cache.get("HTTPRoute", entry.namespace, route_name), at)
-        mine = None
-        if gateway is not None and entry.gateway_known:
-            mine = {key[2:]: count for key, count in gateway.items() if key[:2] == (entry.namespace, route_name)}
-        entry.gateway_known = self._gateway_paged
+        route = self._cache.get("HTTPRoute", entry.namespace, naming.route_name(entry.model))
+        entry.positions.observe(route, at)
+        mine = self._gateway_counts(entry, route, gateway)
         while entry.seconds and entry.seconds[-1].at >= at:
             # the clock was set back: they would be counted once more when it has caught up
             entry.seconds.pop()

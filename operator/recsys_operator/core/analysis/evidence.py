@@ -75,6 +75,8 @@ class Evidence(Observed):
     """The last of these in which the candidate had requests."""
     quiet: int = 0
     """How many of these there were since then: a second that nobody could read is not one without requests."""
+    unread: int = Field(0, ge=0)
+    """How many seconds were looked at since `read_at`: those in which no operator ran are none."""
     server_restarts: int = 0
     """Restarts of tritonserver in the candidate's pods."""
     errors: int = Field(0, ge=0)
@@ -138,7 +140,9 @@ def fold_evidence(
     new = [second for second in seconds if second.at > max(evidence.folded_until, evidence.since)]
     for at, group in groupby(sorted(new, key=lambda second: second.at), key=lambda second: second.at):
         arms = {second.version: second for second in group}
-        evidence = _fold_second(evidence, at, arms.get(evidence.version), arms.get(stable), objectives)
+        folded = _fold_second(evidence, at, arms.get(evidence.version), arms.get(stable), objectives)
+        unread = 0 if folded.read_at > evidence.read_at else evidence.unread + (evidence.version in arms)
+        evidence = folded.model_copy(update={"unread": unread}) if unread != folded.unread else folded
     return evidence
 
 

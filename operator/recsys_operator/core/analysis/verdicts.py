@@ -27,6 +27,8 @@ PASS_BUDGET = 0.05
 """Chance of a false Pass over a whole rollout, spent the same way."""
 NO_DATA_SECONDS = 60
 """Without a request in so many seconds that were read there is no data."""
+WORTH_SECONDS = 5
+"""So many seconds of missing data are worth a line in status: an operator that lives for less finds none missing."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,21 @@ def judge(
     return Verdict("Undecided", f"{weakest.name}: {weakest.message}", lines, detectable)
 
 
+def is_further(evidence: Evidence, known: Evidence | None) -> bool:
+    """Whether it says more than what is written down: answers, or some seconds without any or unread, as far as they count."""
+    if known is None:
+        known = Evidence(version=evidence.version, segment=evidence.segment, since=evidence.since)
+    quiet = _grown(evidence.quiet, known.quiet, NO_DATA_SECONDS)
+    return (
+        evidence.answers != known.answers
+        or max(quiet, _grown(evidence.unread, known.unread, UNREADABLE_SECONDS)) >= WORTH_SECONDS
+    )
+
+
+def _grown(now: float, before: float, limit: float) -> float:
+    return abs(min(now, limit + 1) - min(before, limit + 1))
+
+
 def is_fresh(evidence: Evidence, now: float) -> bool:
     """Whether pods and requests were seen lately, by whichever process: nothing is left on older evidence."""
     return now - evidence.read_at <= UNREADABLE_SECONDS and now - evidence.seen_at <= NO_DATA_SECONDS
@@ -141,7 +158,9 @@ def _not_worse(line: Line, objective: Objective, alpha: float) -> bool:
 
 
 def _missing(evidence: Evidence, now: float, watched_since: float) -> tuple[Kind, str] | None:
-    if now - max(evidence.read_at, evidence.since, watched_since) > UNREADABLE_SECONDS:
+    blind = now - max(evidence.read_at, evidence.since, watched_since)
+    # an operator that lives for seconds has not been blind for long, but those before it were
+    if max(blind, evidence.unread) > UNREADABLE_SECONDS:
         return "MetricsUnavailable", f"no reading of all ready pods for more than {UNREADABLE_SECONDS:.0f} s"
     if evidence.quiet > NO_DATA_SECONDS:
         return "NoData", f"no request for more than {NO_DATA_SECONDS} s"

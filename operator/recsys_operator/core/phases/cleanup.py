@@ -23,6 +23,7 @@ def decide_model_gone(world: World, now: float) -> Step:
             for name, view in sorted(world.serving.items())
             if not view.deleting
         ]
+        acts += [DeleteObject("Serving", name, "", "", known.get(name, "")) for name in sorted(world.leftovers)]
     return Step(tuple(acts), 10.0 if world.route is not None else None)
 
 

@@ -1,7 +1,7 @@
 """Keep the weight and wait: for data, for the gateway, for people; and write down the evidence meanwhile."""
 
 from recsys_operator.core import reasons
-from recsys_operator.core.analysis.verdicts import Verdict, is_fresh
+from recsys_operator.core.analysis.verdicts import Verdict, is_fresh, is_further
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.standstill import ABSENT, WAITS, began, held_for
@@ -68,8 +68,7 @@ def bank(scene: Scene, version: VersionView) -> Step | None:
     if evidence is None or evidence.segment != state.segment or state.weight == 0:
         return None
     pods = _watched(scene, version, state)
-    known = state.banked.answers if state.banked is not None else 0
-    due = evidence.answers != known and not state.banked_at <= scene.now < state.banked_at + BANK_SECONDS
+    due = is_further(evidence, state.banked) and not state.banked_at <= scene.now < state.banked_at + BANK_SECONDS
     if not due and pods == state.pods:
         return None
     written = with_evidence(scene, state, verdict_of(scene, version)).changed(pods=pods)

@@ -9,7 +9,7 @@ from recsys_operator.core.decision import Act, DeleteObject, EnsureKeys, EnsureS
 from recsys_operator.core.phases import warming
 from recsys_operator.core.records import Step
 from recsys_operator.core.scene import LOADED, Scene
-from recsys_operator.core.world import AutoscalerView, VersionView
+from recsys_operator.core.world import AutoscalerView, ServingView, VersionView
 
 
 def decide_keys(scene: Scene) -> Step:
@@ -31,7 +31,7 @@ def decide_serving(scene: Scene, version: VersionView) -> Step:
     if serving is not None and scene.model.spec is None and (serving.has_autoscaler or serving.replicas >= replicas):
         # sizes and autoscaling of the newest version's spec are those of another day
         return Step()
-    if serving is not None and serving.revision == template.revision and _fits(scene, version, replicas, minimum):
+    if serving is not None and _is_whole(serving, template.revision) and _fits(scene, version, replicas, minimum):
         return Step()
     return Step((EnsureServing(version.name, replicas, minimum),), 5.0)
 
@@ -77,6 +77,10 @@ def _minimum(scene: Scene, version: VersionView, replicas: int) -> int | None:
     return scene.spec.serving.autoscaling.min_replicas if version.status.phase == "Stable" else replicas
 
 
+def _is_whole(serving: ServingView, revision: str) -> bool:
+    return serving.has_service and serving.revision == revision
+
+
 def _fits(scene: Scene, version: VersionView, replicas: int, minimum: int | None) -> bool:
     serving = scene.serving(version.name)
     assert serving is not None
@@ -91,10 +95,13 @@ def _without(scene: Scene, version: VersionView) -> Step:
     """Delete what an ended version leaves, once its record was read back and no user can reach it."""
     serving = scene.serving(version.name)
     ended = version.status.phase not in LOADED
-    if serving is None or serving.deleting or not ended:
+    if not ended or (serving is None and version.name not in scene.world.leftovers):
+        return Step()
+    if serving is not None and serving.deleting:
         return Step()
     route = scene.world.route
     if scene.weight_of(version.name) > 0 or (route is not None and version.name == route.intent.stable):
         return Step((), 5.0)
-    act: Act = DeleteObject("Serving", version.name, serving.uid, serving.resource_version, version.resource_version)
+    uid, seen = (serving.uid, serving.resource_version) if serving is not None else ("", "")
+    act: Act = DeleteObject("Serving", version.name, uid, seen, version.resource_version)
     return Step((act,), 5.0)
