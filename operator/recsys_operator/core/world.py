@@ -242,8 +242,6 @@ class World:
     """The operator-wide switch."""
     serving_image: str = ""
     """Image that a version entering Warming records."""
-    gateway_metrics: bool = True
-    """The gateway's counters can be read at all."""
     unreadable: tuple[str, ...] = ()
     """What of the model's versions does not parse: another release has written it, and these are not in `versions`."""
     trouble: Trouble | None = None

@@ -10,7 +10,7 @@ from tests.unit.operator.pages import gateway_line, page
 from tests.unit.operator.views import model_spec
 
 from recsys_operator.adapters.cache import Cache
-from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, PAGE_BYTES, READABLE_SECONDS, Sampler, fetch_with
+from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, PAGE_BYTES, Sampler, fetch_with
 from recsys_operator.core.world import RouteIntent, VersionSecond
 from recsys_operator.errors import ApiError, Forbidden, Unavailable
 from recsys_operator.resources.kinds import Manifest, labels_of
@@ -163,14 +163,10 @@ async def test_a_container_that_restarts_unready_counts(bench: Bench) -> None:
     assert (second.pods_expected, second.restarts) == (0, 1)
 
 
-async def test_an_unreadable_gateway_is_no_data_and_after_a_while_says_so(bench: Bench) -> None:
+async def test_an_unreadable_gateway_is_no_data(bench: Bench) -> None:
     await bench.second()
     bench.pages["proxy:19001"] = aiohttp.ClientConnectionError()
     assert (await bench.second()).gateway_requests is None
-    assert bench.sampler.gateway_readable()
-    bench.clock.advance(READABLE_SECONDS)
-    await bench.second()
-    assert not bench.sampler.gateway_readable()
 
 
 @pytest.mark.parametrize("kind", [Unavailable, Forbidden])

@@ -33,8 +33,6 @@ TIMEOUT_SECONDS = 0.8
 PAGE_BYTES = 16 * 2**20
 """A thousand routes at a proxy make some MiB; more than this would hold up everything else."""
 KEEP_SECONDS = 120.0
-READABLE_SECONDS = 10.0
-"""After this long without the gateway's counters they count as not readable at all."""
 
 Fetch = Callable[[str], Awaitable[str]]
 GatewayPods = Callable[[], Awaitable[Mapping[str, str]]]
@@ -90,7 +88,6 @@ class Sampler:
         self._watched: dict[str, _Watched] = {}
         self._gateway = GatewayIncrements()
         self._gateway_paged = False
-        self._gateway_read_at = clock.now()
         self._woken = asyncio.Event()
         self.last_tick_seconds = 0.0
 
@@ -101,9 +98,6 @@ class Sampler:
         if not versions:
             self._watched.pop(key, None)
         elif known is None:
-            if not self._watched:
-                # nobody read the gateway while nothing was watched: that is no sign of trouble
-                self._gateway_read_at = self._clock.now()
             self._watched[key] = _Watched(namespace, model, versions, self._clock.now())
             self._woken.set()
         else:
@@ -118,10 +112,6 @@ class Sampler:
         """Since when a model is watched; None while it is not."""
         watched = self._watched.get(key)
         return watched.since if watched else None
-
-    def gateway_readable(self) -> bool:
-        """Whether the gateway's counters can be read at all."""
-        return self._gateway_pods is not None and self._clock.now() - self._gateway_read_at < READABLE_SECONDS
 
     async def run(self) -> None:
         """Tick every second while something is watched."""
@@ -182,9 +172,7 @@ class Sampler:
             # what was counted during the gap cannot be told from what the route sent elsewhere before
             self._gateway = GatewayIncrements()
             return None
-        if pages:
-            self._gateway_paged = True
-            self._gateway_read_at = self._clock.now()
+        self._gateway_paged = bool(pages)
         return self._gateway.advance(pages)
 
     def _record(
