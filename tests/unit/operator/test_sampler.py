@@ -148,6 +148,27 @@ async def test_a_restart_counts_once_however_it_is_noticed(bench: Bench) -> None
     assert (await bench.second()).restarts == 0
 
 
+async def test_what_a_pod_counted_before_it_went_unread_is_told_as_lost(bench: Bench) -> None:
+    for count in range(10, 60, 5):
+        bench.pages["b:8080"] = page(count)
+        assert (await bench.second()).lost == 0.0
+    bench.pages["b:8080"] = TimeoutError()
+    assert (await bench.second()).lost == 0.0, "its next page may still tell"
+    bench.cache.drop("b")
+    assert (await bench.second()).lost == pytest.approx(10.0)
+    assert (await bench.second()).lost == 0.0
+    assert [second.lost for second in bench.sampler.seconds(KEY) if second.version == "v1"] == [0.0] * 13
+
+
+async def test_what_a_process_counted_around_its_restart_is_told_as_lost(bench: Bench) -> None:
+    for count in range(10, 60, 5):
+        bench.pages["b:8080"] = page(count)
+        await bench.second()
+    bench.pages["b:8080"] = page(3, started=2.0, failed=1)
+    second = await bench.second()
+    assert (second.lost, second.answers) == (pytest.approx(9.0), 0)
+
+
 async def test_a_server_that_restarts_inside_its_pod_counts_once(bench: Bench) -> None:
     bench.pages["b:8080"] = page(10, server_restarts=3)
     assert (await bench.second()).server_restarts == 0, "what was before is no evidence"

@@ -18,6 +18,7 @@ from recsys_operator.adapters.metrics.gateway import (
     statistics_path,
 )
 from recsys_operator.adapters.metrics.pods import PodCounters, PodIncrements, counters_of_page
+from recsys_operator.adapters.metrics.unread import UnreadPods
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core import naming
 from recsys_operator.core.world import PodView, VersionSecond
@@ -72,6 +73,8 @@ class _Watched:
     """Pod uid -> restarts that were counted."""
     read: dict[str, float] = field(default_factory=dict)
     """Pod uid -> when its page was read last."""
+    unread: dict[str, UnreadPods] = field(default_factory=dict)
+    """By version."""
 
 
 class Sampler:
@@ -197,6 +200,7 @@ class Sampler:
         there = {pod.uid: pod for pod in pods}
         entry.increments.keep(there)
         entry.restarts = {uid: count for uid, count in entry.restarts.items() if uid in there}
+        entry.unread = {version: entry.unread[version] for version in entry.versions}
         entry.read = {uid: min(when, at) for uid, when in entry.read.items() if uid in there}
 
     def _second(
@@ -208,6 +212,11 @@ class Sampler:
         entry.read |= {pod.uid: at for pod, _ in scraped}
         advanced = [(pod, *entry.increments.advance(pod.uid, page)) for pod, page in scraped]
         renewed = {pod.uid for pod, _, other in advanced if other}
+        lost = entry.unread.setdefault(version, UnreadPods()).advance(
+            at, {pod.uid: pod.ready for pod in pods},
+            {pod.uid: delta.requests for pod, delta, other in advanced if not other and not delta.errors},
+            {pod.uid: page.requests for pod, page in scraped if pod.uid in renewed},
+        )  # fmt: skip
         deltas = [delta for _, delta, _ in advanced]
         return VersionSecond(
             at=at, version=version, pods_expected=len(ready), pods_scraped=len(scraped),
@@ -218,7 +227,7 @@ class Sampler:
             bad_fallbacks=sum(delta.bad_fallbacks for delta in deltas),
             unknown_users=sum(delta.unknown_users for delta in deltas),
             server_restarts=sum(delta.server_restarts for delta in deltas),
-            gateway_requests=None if gateway is None else gateway.requests,
+            lost=lost, gateway_requests=None if gateway is None else gateway.requests,
             gateway_bad=None if gateway is None else gateway.bad,
             errors=tuple(f"{pod.name}: {text}" for pod, delta, _ in advanced for text in delta.errors),
         )  # fmt: skip
