@@ -53,6 +53,9 @@ class RolloutSummary(Observed):
     """Valid events of the candidate in this segment, over the SLO that is furthest from a verdict."""
     bad: int = 0
     """Bad events among them."""
+    lost_events: int = 0
+    """About how many requests of candidate and stable nobody read in this segment, because a pod, its process or the operator
+    went: they are in no n. Above 5 % of a version's requests the evidence for a Pass begins anew, that for a Fail goes on."""
     needed: int = 0
     """Events that Pass still needs for that SLO."""
     verdict: Literal["", "Pass", "Fail", "Undecided", "NoData", "MetricsUnavailable"] = ""

@@ -22,7 +22,7 @@ MODEL = RecommenderModelStatus(
     replicas=3, selector="recsys.dev/model=movies", conditions=(READY,), last_action="rollback#1", action_count=1,
     spec_hash="h1:00", paused_by="action",
     rollout=RolloutSummary(
-        step="first", segment=1, n=100, bad=1, needed=900, verdict="Undecided", underpowered=True, bucket_offset=9999,
+        step="first", segment=1, n=100, bad=1, lost_events=7, needed=900, verdict="Undecided", underpowered=True, bucket_offset=9999,
         started_at=NOW, slos=(SloSummary(name="fast", n=100, bad=1, needed=900, verdict="Undecided"),),
         events=(RolloutEvent(at=NOW, reason="StepStarted", message="m", weight=5),),
     ),

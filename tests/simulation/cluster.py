@@ -75,6 +75,8 @@ class Cluster:
     outage: bool = False
     blind: set[str] = field(default_factory=set)
     """Versions whose pods cannot be scraped."""
+    unread: dict[str, float] = field(default_factory=dict)
+    """Version -> requests of its pods that nobody will read."""
     gateway: bool = True
     """Its statistics can be read."""
     rate: float = 40.0
@@ -120,9 +122,12 @@ class Cluster:
         self.actions[uid] = ActionView(uid, uid, self._rv(), self.now, spec, ModelActionStatus())
         return uid
 
-    def kill_pod(self, name: str) -> None:
-        """A node dies."""
-        self.pods.pop(name, None)
+    def kill_pod(self, name: str, unread_seconds: float = 1.0) -> None:
+        """A node dies, and with it what its pod counted in so many seconds."""
+        pod = self.pods.pop(name, None)
+        if pod is not None and pod.ready:
+            share = self.weight(pod.version) / 100 / (self.ready(pod.version) + 1)
+            self.unread[pod.version] = self.unread.get(pod.version, 0.0) + self.rate * share * unread_seconds
 
     def blink(self, name: str, seconds: float) -> None:
         """A pod is not ready for some seconds."""
@@ -339,9 +344,9 @@ class Cluster:
         return EvaluateResult(gates=(gate,))
 
     def _second(self, version: str) -> VersionSecond:
-        ready = self.ready(version)
+        ready, lost = self.ready(version), self.unread.pop(version, 0.0)
         if self.outage:
-            return VersionSecond(self.now, version, ready, 0)
+            return VersionSecond(self.now, version, ready, 0, lost=lost)
         quality, share = self.quality(version), self.weight(version) / 100
         n = self._draw(self.rate * share)
         good = n if ready else 0
@@ -355,7 +360,7 @@ class Cluster:
         }  # fmt: skip
         blind = version in self.blind
         return VersionSecond(
-            self.now, version, ready, 0 if blind else ready, **({} if blind else counts),
+            self.now, version, ready, 0 if blind else ready, **({} if blind else counts), lost=lost,
             gateway_requests=n if self.gateway else None, gateway_bad=bad if self.gateway else None,
         )  # fmt: skip
 

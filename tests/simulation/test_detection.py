@@ -8,6 +8,8 @@ from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operator
 from tests.unit.core.factories import build_spec
 
+from recsys_operator.core.rollout_state import read_state
+
 FAULTS = {
     "errors": Quality(bad=0.9),
     "slow": Quality(slow=0.9),
@@ -131,3 +133,46 @@ def test_metrics_that_return_let_the_rollout_go_on() -> None:
         operator.run()
     cluster.outage = False
     assert cluster.weight(run_until(cluster, operator, "Stable", 300)) == 100
+
+
+def lose_a_pod(cluster: Cluster, name: str) -> None:
+    """One of several dies, and nobody had read it for a while."""
+    pods = [pod for pod in cluster.pods.values() if pod.version == name and pod.ready]
+    if len(pods) > 2:
+        cluster.kill_pod(pods[0].name, 9.0)
+
+
+@pytest.mark.parametrize("fault", ["errors", "slow", "dead model"])
+def test_a_bad_candidate_that_loses_its_own_evidence_loses_its_users_as_fast(fault: str) -> None:
+    cluster, operator = build_cluster(FAULTS[fault])
+    name = next(v.name for v in cluster.versions.values() if v.spec.number == 2)
+    began = cluster.now
+    while cluster.weight(name) > 0:
+        assert cluster.now - began <= LONGEST_SECONDS, f"{fault}: it still has its users"
+        lose_a_pod(cluster, name)
+        cluster.tick()
+        operator.run()
+    assert cluster.versions[name].status.phase == "RolledBack"
+    assert cluster.versions[name].status.reason == "SloFailed"
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_dies_unseen_is_no_ground_for_a_pass(dies: bool) -> None:
+    steps = [
+        {"name": "first", "weight": 25, "minSamples": 5, "maxSeconds": 300},
+        {"name": "all", "weight": 100, "minSamples": 5, "maxSeconds": 300},
+    ]
+    cluster, operator = build_cluster(Quality(), steps=steps)
+    cluster.rate = 60.0
+    name = next(v.name for v in cluster.versions.values() if v.spec.number == 2)
+    for second in range(200):
+        if dies and second % 10 == 0:
+            lose_a_pod(cluster, name)
+        cluster.tick()
+        operator.run()
+    state = read_state(cluster.versions[name].status)
+    assert state is not None
+    assert [left.by for left in state.left if left.step == "first"] == ([] if dies else ["Pass"])
+    status = cluster.model.status.rollout if cluster.model is not None else None
+    assert status is not None
+    assert (status.lost_events > 300) == dies

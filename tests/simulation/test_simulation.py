@@ -236,7 +236,8 @@ class Life:
 
     def _kill_pod(self) -> None:
         if self.cluster.pods:
-            self.cluster.kill_pod(self.random.choice(sorted(self.cluster.pods)))
+            name = self.random.choice(sorted(self.cluster.pods))
+            self.cluster.kill_pod(name, self.random.choice([1.0, 9.0]))
 
     def _blink(self) -> None:
         if self.cluster.pods:

@@ -72,7 +72,6 @@ class Observer:
             keys_secret=model is not None and await self._observe_keys(namespace, name),
             seconds=self._sampler.seconds(key), samples_since=self._sampler.since(key),
             rollouts_paused=self._paused(), serving_image=self._serving_image,
-            gateway_metrics=self._sampler.gateway_readable(),
         )  # fmt: skip
 
     def know_keys(self, namespace: str, name: str) -> None:

@@ -182,7 +182,8 @@ def _fold(scene: Scene, memory: Memory) -> Memory:
     evidence = None
     if candidate is not None and state is not None and state.weight > 0:
         known = _known_evidence(scene, memory.evidence, candidate, state)
-        evidence = fold_evidence(known, state.stable, objectives_of(state), _until(scene))
+        since = scene.world.samples_since or 0.0
+        evidence = fold_evidence(known, state.stable, objectives_of(state), _until(scene), since)
     return Memory(memory.since, evidence, _fold_health(scene, memory.health, state))
 
 

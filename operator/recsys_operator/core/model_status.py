@@ -1,5 +1,7 @@
 """RecommenderModel.status: derived from the versions, the route and the pods; nothing here is a truth of its own."""
 
+import math
+
 from recsys_api.model_status import PinnedState, RecommenderModelStatus, RolloutSummary, SloSummary
 from recsys_api.model_version import Condition
 from recsys_operator.core import clock, reasons
@@ -78,7 +80,8 @@ def summarize(scene: Scene) -> RolloutSummary | None:
     worst = max(slos, key=lambda slo: slo.needed, default=SloSummary(name=""))
     return RolloutSummary(
         step=state.current.name if state.current else "", segment=state.segment, n=worst.n, bad=worst.bad,
-        needed=worst.needed, verdict=state.verdict if state.verdict != "BothBreach" else "Fail",
+        needed=worst.needed, lost_events=math.ceil(state.banked.lost) if state.banked is not None else 0,
+        verdict=state.verdict if state.verdict != "BothBreach" else "Fail",
         underpowered=state.underpowered, bucket_offset=state.bucket_offset,
         started_at=clock.to_text(state.started_at), slos=slos, events=state.events,
     )  # fmt: skip

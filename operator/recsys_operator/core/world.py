@@ -208,6 +208,8 @@ class VersionSecond:
     """None where the gateway could not be read in this second: no data is not zero."""
     gateway_bad: int | None = None
     """5xx, resets and timeouts seen by the gateway."""
+    lost: float = 0.0
+    """About how many requests of its pods nobody will read: the pods, or their processes, are gone."""
     errors: tuple[str, ...] = ()
     """Data errors (NaN, negative without reset, duplicate series): never a pass."""
 
@@ -241,13 +243,11 @@ class World:
     seconds: tuple[VersionSecond, ...] = ()
     """The last two minutes of samples, oldest first; the fold skips what it has seen."""
     samples_since: float | None = None
-    """When the sampler began to watch this model; None while it does not."""
+    """When the sampler began to watch this model: what was counted before, nobody has read. None while it does not."""
     rollouts_paused: bool = False
     """The operator-wide switch."""
     serving_image: str = ""
     """Image that a version entering Warming records."""
-    gateway_metrics: bool = True
-    """The gateway's counters can be read at all."""
     unreadable: tuple[str, ...] = ()
     """What of the model's versions does not parse: another release has written it, and these are not in `versions`."""
     trouble: Trouble | None = None

@@ -85,7 +85,7 @@ def test_a_rollback_takes_the_canarys_users_first_and_then_records() -> None:
         {"model": build_model(build_spec(suspend=True))},
         {"model": build_model(None, invalid="spec.rollout.steps: …")},
         {"rollouts_paused": True},
-        {"gateway_metrics": False, "seconds": 0},
+        {"seconds": 0},
     ],
 )
 def test_nothing_keeps_a_rollback_from_happening(obstacle: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from tests.unit.operator.pages import gateway_line, page
 from tests.unit.operator.views import model_spec
 
 from recsys_operator.adapters.cache import Cache
-from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, PAGE_BYTES, READABLE_SECONDS, Sampler, fetch_with
+from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, PAGE_BYTES, Sampler, fetch_with
 from recsys_operator.adapters.proxy_pods import Proxy
 from recsys_operator.core.world import RouteIntent, VersionSecond
 from recsys_operator.errors import ApiError, Forbidden, Unavailable
@@ -154,6 +154,27 @@ async def test_a_restart_counts_once_however_it_is_noticed(bench: Bench) -> None
     assert (await bench.second()).restarts == 0
 
 
+async def test_what_a_pod_counted_before_it_went_unread_is_told_as_lost(bench: Bench) -> None:
+    for count in range(10, 60, 5):
+        bench.pages["b:8080"] = page(count)
+        assert (await bench.second()).lost == 0.0
+    bench.pages["b:8080"] = TimeoutError()
+    assert (await bench.second()).lost == 0.0, "its next page may still tell"
+    bench.cache.drop("b")
+    assert (await bench.second()).lost == pytest.approx(10.0)
+    assert (await bench.second()).lost == 0.0
+    assert [second.lost for second in bench.sampler.seconds(KEY) if second.version == "v1"] == [0.0] * 13
+
+
+async def test_what_a_process_counted_around_its_restart_is_told_as_lost(bench: Bench) -> None:
+    for count in range(10, 60, 5):
+        bench.pages["b:8080"] = page(count)
+        await bench.second()
+    bench.pages["b:8080"] = page(3, started=2.0, failed=1)
+    second = await bench.second()
+    assert (second.lost, second.answers) == (pytest.approx(9.0), 0)
+
+
 async def test_a_server_that_restarts_inside_its_pod_counts_once(bench: Bench) -> None:
     bench.pages["b:8080"] = page(10, server_restarts=3)
     assert (await bench.second()).server_restarts == 0, "what was before is no evidence"
@@ -169,14 +190,10 @@ async def test_a_container_that_restarts_unready_counts(bench: Bench) -> None:
     assert (second.pods_expected, second.restarts) == (0, 1)
 
 
-async def test_an_unreadable_gateway_is_no_data_and_after_a_while_says_so(bench: Bench) -> None:
+async def test_an_unreadable_gateway_is_no_data(bench: Bench) -> None:
     await bench.second()
     bench.pages["proxy:19001"] = aiohttp.ClientConnectionError()
     assert (await bench.second()).gateway_requests is None
-    assert bench.sampler.gateway_readable()
-    bench.clock.advance(READABLE_SECONDS)
-    await bench.second()
-    assert not bench.sampler.gateway_readable()
 
 
 @pytest.mark.parametrize("kind", [Unavailable, Forbidden])

@@ -34,8 +34,6 @@ class GatewayReading:
     proxies: Mapping[str, Proxy]
     increments: Mapping[str, Page | None]
     """By proxy; None where nothing is known of it."""
-    paged: bool
-    """A page was read."""
 
     def serving(self, gateways: Iterable[tuple[str, str, str]]) -> frozenset[str]:
         """Proxies of Gateways, each as (namespace, name, GatewayClass or empty)."""
@@ -85,10 +83,7 @@ class GatewayReader:
         silent = frozenset(uid for uid, page in pages.items() if page is None and not asked[uid].ready)
         self._left = (self._left & proxies.keys() - asked.keys()) | silent
         there = {uid: proxy for uid, proxy in asked.items() if uid not in silent}
-        return GatewayReading(
-            there, self._increments.advance({uid: pages[uid] for uid in there}),
-            paged=any(page is not None for page in pages.values()),
-        )  # fmt: skip
+        return GatewayReading(there, self._increments.advance({uid: pages[uid] for uid in there}))
 
     async def _page(self, proxy: Proxy, path: str) -> Page | None:
         try:

@@ -36,6 +36,11 @@ class PodCounters:
     """Of tritonserver under its supervisor: the container's own restart count does not tell."""
     errors: tuple[str, ...] = ()
 
+    @property
+    def requests(self) -> int:
+        """All that were judged, whatever came of them."""
+        return self.answers + self.failures
+
 
 def counters_of_page(text: str, version: str) -> PodCounters:
     """The counters of a page. What is not a count (NaN, negative, twice) becomes `errors`, never a number.

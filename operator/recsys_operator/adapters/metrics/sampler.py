@@ -12,6 +12,7 @@ from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.metrics.gateway import BackendCounts, Position, RoutePositions
 from recsys_operator.adapters.metrics.gateway_reader import Fetch, GatewayPods, GatewayReader, GatewayReading
 from recsys_operator.adapters.metrics.pods import PodCounters, PodIncrements, counters_of_page
+from recsys_operator.adapters.metrics.unread import UnreadPods
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core import naming
 from recsys_operator.core.world import PodView, VersionSecond
@@ -27,8 +28,6 @@ TIMEOUT_SECONDS = 0.8
 PAGE_BYTES = 16 * 2**20
 """A thousand routes at a proxy make some MiB; more than this would hold up everything else."""
 KEEP_SECONDS = 120.0
-READABLE_SECONDS = 10.0
-"""After this long without the gateway's counters they count as not readable at all."""
 
 
 def fetch_with(session: aiohttp.ClientSession) -> Fetch:
@@ -64,6 +63,8 @@ class _Watched:
     """Pod uid -> restarts that were counted."""
     read: dict[str, float] = field(default_factory=dict)
     """Pod uid -> when its page was read last."""
+    unread: dict[str, UnreadPods] = field(default_factory=dict)
+    """By version."""
 
 
 class Sampler:
@@ -78,7 +79,6 @@ class Sampler:
         self._clock = clock
         self._on_tick = on_tick
         self._watched: dict[str, _Watched] = {}
-        self._gateway_read_at = clock.now()
         self._woken = asyncio.Event()
         self.last_tick_seconds = 0.0
 
@@ -89,9 +89,6 @@ class Sampler:
         if not versions:
             self._watched.pop(key, None)
         elif known is None:
-            if not self._watched:
-                # nobody read the gateway while nothing was watched: that is no sign of trouble
-                self._gateway_read_at = self._clock.now()
             self._watched[key] = _Watched(namespace, model, versions, self._clock.now())
             self._woken.set()
         else:
@@ -106,10 +103,6 @@ class Sampler:
         """Since when a model is watched; None while it is not."""
         watched = self._watched.get(key)
         return watched.since if watched else None
-
-    def gateway_readable(self) -> bool:
-        """Whether the gateway's counters can be read at all."""
-        return self._gateway is not None and self._clock.now() - self._gateway_read_at < READABLE_SECONDS
 
     async def run(self) -> None:
         """Tick every second while something is watched."""
@@ -159,12 +152,7 @@ class Sampler:
     async def _read_gateway(self, watched: Mapping[str, _Watched]) -> GatewayReading | None:
         if self._gateway is None:
             return None
-        reading = await self._gateway.read(
-            (entry.namespace, naming.route_name(entry.model)) for entry in watched.values()
-        )
-        if reading is not None and reading.paged:
-            self._gateway_read_at = self._clock.now()
-        return reading
+        return await self._gateway.read((entry.namespace, naming.route_name(entry.model)) for entry in watched.values())
 
     def _gateway_counts(
         self, entry: _Watched, route: Manifest | None, reading: GatewayReading | None
@@ -202,6 +190,7 @@ class Sampler:
         there = {pod.uid: pod for pod in pods}
         entry.increments.keep(there)
         entry.restarts = {uid: count for uid, count in entry.restarts.items() if uid in there}
+        entry.unread = {version: entry.unread[version] for version in entry.versions}
         entry.read = {uid: min(when, at) for uid, when in entry.read.items() if uid in there}
 
     def _second(
@@ -213,6 +202,11 @@ class Sampler:
         entry.read |= {pod.uid: at for pod, _ in scraped}
         advanced = [(pod, *entry.increments.advance(pod.uid, page)) for pod, page in scraped]
         renewed = {pod.uid for pod, _, other in advanced if other}
+        lost = entry.unread.setdefault(version, UnreadPods()).advance(
+            at, {pod.uid: pod.ready for pod in pods},
+            {pod.uid: delta.requests for pod, delta, other in advanced if not other and not delta.errors},
+            {pod.uid: page.requests for pod, page in scraped if pod.uid in renewed},
+        )  # fmt: skip
         deltas = [delta for _, delta, _ in advanced]
         return VersionSecond(
             at=at, version=version, pods_expected=len(ready), pods_scraped=len(scraped),
@@ -223,7 +217,7 @@ class Sampler:
             bad_fallbacks=sum(delta.bad_fallbacks for delta in deltas),
             unknown_users=sum(delta.unknown_users for delta in deltas),
             server_restarts=sum(delta.server_restarts for delta in deltas),
-            gateway_requests=None if gateway is None else gateway.requests,
+            lost=lost, gateway_requests=None if gateway is None else gateway.requests,
             gateway_bad=None if gateway is None else gateway.bad,
             errors=tuple(f"{pod.name}: {text}" for pod, delta, _ in advanced for text in delta.errors),
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """The fold over seconds: what is known about a candidate in its segment, and how healthy stable is.
 
 Evidence starts anew at every weight change (a segment). A second is folded once: `folded_until` remembers. What is lost
-with the process is at most what was not yet banked into the version's status: fewer events, never wrong ones.
+with the process is at most what was not yet banked into the version's status: fewer events, never wrong ones, and declared
+(losses.py). Where too much is lost, what a Pass needs begins anew within the segment; what speaks for a Fail goes on.
 """
 
 import math
@@ -13,6 +14,8 @@ from pydantic import Field
 
 from recsys_api.base import Observed
 from recsys_operator.core.analysis import sequential
+from recsys_operator.core.analysis.lines import Line, fold_line
+from recsys_operator.core.analysis.losses import Tally
 from recsys_operator.core.analysis.objectives import Objective, count_events
 from recsys_operator.core.world import VersionSecond
 
@@ -23,39 +26,6 @@ GAP_SECONDS = 15.0
 UNREADABLE_SECONDS = 10.0
 """Without a reading of every ready pod for this long the metrics are unavailable."""
 _LOG_BREACH = math.log(STABLE_BREACH)
-
-
-class Counts(Observed):
-    """Bad events of valid events."""
-
-    n: int = 0
-    bad: int = 0
-
-    def plus(self, n: int, bad: int) -> "Counts":
-        """With the events of one more second."""
-        return self if n == 0 else Counts(n=self.n + n, bad=self.bad + bad)
-
-
-class Line(Observed):
-    """One objective in one segment."""
-
-    name: str
-    candidate: Counts = Counts()
-    stable: Counts = Counts()
-    seconds: int = 0
-    """Seconds in which the candidate had valid events."""
-    paired: int = 0
-    """Seconds in which both arms had."""
-    stable_seconds: int = 0
-    objective: tuple[float, ...] = ()
-    """ln M of the test against the limit, per rate."""
-    difference: tuple[float, ...] = ()
-    """ln M of the comparison with stable, per bet."""
-    stable_objective: tuple[float, ...] = ()
-    """ln M of stable's own test against the limit."""
-    worst_objective: float = sequential.NOTHING
-    """Most evidence that there ever was: a Fail once shown stays shown."""
-    worst_difference: float = sequential.NOTHING
 
 
 class Evidence(Observed):
@@ -81,6 +51,12 @@ class Evidence(Observed):
     """Restarts of tritonserver in the candidate's pods."""
     errors: int = Field(0, ge=0)
     """Seconds with data errors: what the pods said is in no count."""
+    candidate_tally: Tally = Tally()
+    stable_tally: Tally = Tally()
+    lost: float = 0.0
+    """About how many requests of both arms nobody read, in the whole segment."""
+    begun_anew: int = 0
+    """How often too many were lost, so that the evidence for a Pass began anew."""
 
     def line(self, name: str) -> Line:
         """The objective's line; an empty one before its first event."""
@@ -134,13 +110,20 @@ def before(evidence: Evidence, now: float, latest: float) -> Evidence:
 
 
 def fold_evidence(
-    evidence: Evidence, stable: str, objectives: Sequence[Objective], seconds: Iterable[VersionSecond]
-) -> Evidence:
-    """Add the seconds that were not yet folded."""
+    evidence: Evidence, stable: str, objectives: Sequence[Objective], seconds: Iterable[VersionSecond],
+    watched_since: float = 0.0,
+) -> Evidence:  # fmt: skip
+    """Add the seconds that were not yet folded.
+
+    Args:
+        watched_since: what was counted between the last folded second and this moment is lost.
+    """
     new = [second for second in seconds if second.at > max(evidence.folded_until, evidence.since)]
     for at, group in groupby(sorted(new, key=lambda second: second.at), key=lambda second: second.at):
         arms = {second.version: second for second in group}
-        folded = _fold_second(evidence, at, arms.get(evidence.version), arms.get(stable), objectives)
+        known = max(evidence.folded_until, evidence.since)
+        unwatched = at - known if known < watched_since <= at else 0.0
+        folded = _fold_second(evidence, at, arms.get(evidence.version), arms.get(stable), objectives, unwatched)
         unread = 0 if folded.read_at > evidence.read_at else evidence.unread + (evidence.version in arms)
         evidence = folded.model_copy(update={"unread": unread}) if unread != folded.unread else folded
     return evidence
@@ -182,7 +165,9 @@ def _fold_second(
     own: VersionSecond | None,
     other: VersionSecond | None,
     objectives: Sequence[Objective],
+    unwatched: float,
 ) -> Evidence:
+    evidence = _tallied(evidence, own, other, unwatched)
     if own is None:
         return evidence.model_copy(update={"folded_until": at})
     if own.errors:
@@ -197,7 +182,7 @@ def _fold_second(
     requests = max(own.answers, own.gateway_requests or 0)
     change: dict[str, object] = {
         "folded_until": at,
-        "lines": tuple(_fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
+        "lines": tuple(fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
         "answers": evidence.answers + requests,
         "server_restarts": evidence.server_restarts + own.server_restarts,
     }
@@ -211,6 +196,33 @@ def _fold_second(
     return evidence.model_copy(update=change)
 
 
+def _tallied(evidence: Evidence, own: VersionSecond | None, other: VersionSecond | None, unwatched: float) -> Evidence:
+    """With what was seen and lost in this second and in those before it that nobody watched."""
+    # a candidate that cannot be believed takes stable's second with it: nothing is compared in it
+    spoilt = own is not None and bool(own.errors) and own.gateway_requests is None
+    tallies = {"candidate_tally": own, "stable_tally": other}
+    change: dict[str, object] = {}
+    lost = evidence.lost
+    for name, second in tallies.items():
+        before: Tally = getattr(evidence, name)
+        tally = before.unwatched(unwatched)
+        if second is not None:
+            tally = tally.with_second(second, believed=not second.errors and not spoilt)
+        change[name], lost = tally, lost + tally.lost - before.lost
+    evidence = evidence.model_copy(update={**change, "lost": round(lost, 2)})
+    return _begun_anew(evidence) if evidence.candidate_tally.is_broken or evidence.stable_tally.is_broken else evidence
+
+
+def _begun_anew(evidence: Evidence) -> Evidence:
+    """Only what a Pass needs: whoever loses their own evidence must not lose what speaks against them."""
+    return evidence.model_copy(
+        update={
+            "lines": tuple(line.marked() for line in evidence.lines), "candidate_tally": Tally(),
+            "stable_tally": Tally(), "begun_anew": evidence.begun_anew + 1,
+        }
+    )  # fmt: skip
+
+
 def _without_errors(second: VersionSecond) -> VersionSecond:
     """With data errors only the gateway is believed: the candidate that garbles its metrics may fail its users as well."""
     if not second.errors or second.gateway_requests is None:
@@ -219,39 +231,6 @@ def _without_errors(second: VersionSecond) -> VersionSecond:
         second, errors=(), pods_scraped=0, answers=0, model_latency=(), bad_fallbacks=0, unknown_users=0,
         server_restarts=0,
     )  # fmt: skip
-
-
-def _fold_line(line: Line, objective: Objective, own: VersionSecond, other: VersionSecond | None) -> Line:
-    n, bad = count_events(objective, own)
-    stable_n, stable_bad = count_events(objective, other) if other is not None else (0, 0)
-    change: dict[str, object] = {}
-    if n:
-        change |= {"candidate": line.candidate.plus(n, bad), "seconds": line.seconds + 1}
-    if stable_n:
-        change |= {"stable": line.stable.plus(stable_n, stable_bad), "stable_seconds": line.stable_seconds + 1}
-    if not objective.compares_only:
-        change |= _objective_change(line, objective, (n, bad), (stable_n, stable_bad))
-    if n and stable_n:
-        logs = sequential.update_difference(
-            line.difference, line.paired + 1, bad / n, stable_bad / stable_n, objective.margin
-        )
-        worst = max(line.worst_difference, sequential.log_evidence(logs))
-        change |= {"difference": _rounded(logs), "paired": line.paired + 1, "worst_difference": round(worst, 4)}
-    return line.model_copy(update=change) if change else line
-
-
-def _objective_change(
-    line: Line, objective: Objective, own: tuple[int, int], other: tuple[int, int]
-) -> dict[str, object]:
-    change: dict[str, object] = {}
-    if own[0]:
-        logs = sequential.update_objective(line.objective, line.seconds + 1, *own, objective.limit)
-        worst = max(line.worst_objective, sequential.log_evidence(logs))
-        change |= {"objective": _rounded(logs), "worst_objective": round(worst, 4)}
-    if other[0]:
-        stable = sequential.update_objective(line.stable_objective, line.stable_seconds + 1, *other, objective.limit)
-        change |= {"stable_objective": _rounded(stable)}
-    return change
 
 
 def _fold_health(health: Health | None, second: VersionSecond, objectives: Sequence[Objective]) -> Health | None:
@@ -283,7 +262,3 @@ def _health_line(
     logs = sequential.update_objective(known[1], known[0] + 1, n, bad, objective.limit)
     # a long breach must not take as long to be forgotten
     return known[0] + 1, tuple(min(log, _LOG_BREACH + 2 * sequential.LOG_CAP) for log in logs)
-
-
-def _rounded(logs: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(round(log, 4) for log in logs)

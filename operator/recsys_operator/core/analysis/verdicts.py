@@ -4,7 +4,7 @@
     BothBreach           above the limit, stable too, and no difference shown
     MetricsUnavailable   a ready pod of the candidate cannot be read
     NoData               all can be read and get no requests
-    Pass                 every objective's upper bounds are inside
+    Pass                 every objective's upper bounds are inside, also without what came before too much was lost
     Undecided            none of these yet
 
 Both Fail and Pass cannot be true; if both were shown by chance, Fail wins. Time never makes a Pass.
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recsys_operator.core.analysis import sequential
-from recsys_operator.core.analysis.evidence import UNREADABLE_SECONDS, Evidence, Line, stable_breach
+from recsys_operator.core.analysis.evidence import UNREADABLE_SECONDS, Evidence, stable_breach
+from recsys_operator.core.analysis.lines import Line
 from recsys_operator.core.analysis.objectives import Objective
 
 Kind = Literal["Pass", "Fail", "BothBreach", "Undecided", "NoData", "MetricsUnavailable"]
@@ -89,7 +90,7 @@ def judge(
         return Verdict("Pass", "every objective is met beyond chance", lines)
     weakest = max(required, key=lambda line: line.needed)
     detectable = _detectable(evidence, objectives, share)
-    return Verdict("Undecided", f"{weakest.name}: {weakest.message}", lines, detectable)
+    return Verdict("Undecided", f"{weakest.name}: {weakest.message}{_lost(evidence)}", lines, detectable)
 
 
 def is_further(evidence: Evidence, known: Evidence | None) -> bool:
@@ -137,7 +138,16 @@ def _judge_line(
 
 
 def _pass(line: Line, objective: Objective, alpha: float, alone: bool, against_stable_only: bool) -> tuple[bool, int]:
-    """Whether the upper bounds are inside, and how many events are missing about."""
+    """Whether the upper bounds are inside, and how many events are missing about.
+
+    Both of the whole segment and since its evidence began anew: who loses bad events is not rid of those that were seen.
+    """
+    whole = _inside(line, objective, alpha, alone, against_stable_only)
+    anew = _inside(line.since_mark(), objective, alpha, alone, against_stable_only)
+    return whole[0] and anew[0], max(whole[1], anew[1])
+
+
+def _inside(line: Line, objective: Objective, alpha: float, alone: bool, against_stable_only: bool) -> tuple[bool, int]:
     counts = line.candidate
     limit = objective.limit if alone else min(objective.limit, objective.margin)
     if objective.compares_only:
@@ -165,6 +175,12 @@ def _missing(evidence: Evidence, now: float, watched_since: float) -> tuple[Kind
     if evidence.quiet > NO_DATA_SECONDS:
         return "NoData", f"no request for more than {NO_DATA_SECONDS} s"
     return None
+
+
+def _lost(evidence: Evidence) -> str:
+    if not evidence.begun_anew:
+        return ""
+    return f"; about {math.ceil(evidence.lost)} events were lost, too many for what was seen before to count"
 
 
 def _detectable(evidence: Evidence, objectives: Sequence[Objective], alpha: float) -> float:

@@ -11,9 +11,9 @@ from recsys_api.model_version import ServingTemplate
 from recsys_operator.core import reasons, weights
 from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
-from recsys_operator.core.phases.rollback import is_stale
 from recsys_operator.core.phases.standstill import asked_for, go_on, waited
 from recsys_operator.core.phases.subject import state_of
+from recsys_operator.core.phases.watch import stale
 from recsys_operator.core.records import Step, announce, first, keep, move, wait
 from recsys_operator.core.rollout_state import Leave, RolloutState
 from recsys_operator.core.scene import Scene
@@ -45,11 +45,6 @@ def begun(scene: Scene, version: VersionView) -> bool:
 def first_weight(scene: Scene, state: RolloutState) -> int:
     """The weight that its first pods are for."""
     return 100 if scene.stable is None or scene.pin is not None else state.steps[_first_step(state)].weight
-
-
-def stale(scene: Scene, version: VersionView) -> Step | None:
-    """The route knows of a later segment: the record that was read is old."""
-    return Step((), 1.0) if is_stale(scene, version, scene.state(version)) else None
 
 
 def not_target(scene: Scene, version: VersionView) -> Step | None:

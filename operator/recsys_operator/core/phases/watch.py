@@ -30,7 +30,7 @@ def unreadable(scene: Scene, version: VersionView) -> Step | None:
 
 
 def stale(scene: Scene, version: VersionView) -> Step | None:
-    """The cache lags behind our own writes: nothing is decided on an old record."""
+    """The route knows of a later segment than the record: the cache lags, and nothing is decided on an old record."""
     return Step((), 1.0) if is_stale(scene, version, scene.state(version)) else None
 
 
