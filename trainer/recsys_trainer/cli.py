@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from recsys_api.listening import EVERYWHERE
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
@@ -46,7 +47,7 @@ from recsys_trainer.stopping import Interrupted, end_by_next, terminate
 from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render, would_go_on
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
-from recsys_trainer.training_metrics import EVERYWHERE, LOOPBACK, port_of_pod, published
+from recsys_trainer.training_metrics import LOOPBACK, port_of_pod, published
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from recsys_api.listening import in_url
 from recsys_operator.adapters.cluster import ApiCluster
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.errors import ApiError
@@ -63,7 +64,5 @@ class ProxyPods:
     async def _list(self) -> dict[str, str]:
         listing = await self._cluster.list(KINDS["Pod"], self._namespace, selector=self._selector)
         pods = [view_of_pod(item) for item in listing.items]
-        return {f"{pod.uid}/{pod.restarts}": self._url(pod.ip) for pod in pods if pod.ready and pod.ip}
-
-    def _url(self, ip: str) -> str:
-        return f"http://[{ip}]:{self._port}" if ":" in ip else f"http://{ip}:{self._port}"
+        ready = [pod for pod in pods if pod.ready and pod.ip]
+        return {f"{pod.uid}/{pod.restarts}": f"http://{in_url(pod.ip)}:{self._port}" for pod in ready}

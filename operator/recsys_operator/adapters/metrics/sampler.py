@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from recsys_api.listening import in_url
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.metrics.gateway import (
     Backend,
@@ -159,8 +160,7 @@ class Sampler:
     async def _scrape(self, targets: Mapping[str, str]) -> dict[str, PodCounters | None]:
         async def one(ip: str) -> PodCounters | None:
             try:
-                host = f"[{ip}]" if ":" in ip else ip
-                return counters_of_page(await self._fetch(f"http://{host}:{PORT}/metrics"))
+                return counters_of_page(await self._fetch(f"http://{in_url(ip)}:{PORT}/metrics"))
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
                 log.debug("scrape of %s failed: %s", ip, error)
                 return None
