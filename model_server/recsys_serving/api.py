@@ -133,6 +133,7 @@ def build_server(api: Api, settings: ApiSettings) -> DrainingServer:
     config = uvicorn.Config(
         build_app(api),
         http=BoundedProtocol,
+        ws="none",
         log_level="warning",
         access_log=False,
         lifespan="off",
