@@ -48,6 +48,7 @@ from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render, would_go_on
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
 from recsys_trainer.training_metrics import LOOPBACK, port_of_pod, published
+from recsys_trainer.writable import refuse_unwritable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -105,6 +106,7 @@ def _failed(line: str, code: int, tell: Callable[[str], None], *others: str) -> 
 def run_fit(arguments: argparse.Namespace) -> int:
     """The three functions of a version in one process, then the report."""
     output: Path = arguments.output
+    refuse_unwritable("--output", output)
     run = read_manifest(arguments.file, output, _stable(arguments.stable, output))
     if (data := _uri(arguments.data)) is not None:
         run = run.model_copy(update={"spec": again.with_data(run.spec, data)})
@@ -129,7 +131,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """The evaluation of an artifact once more, from its files and the interactions."""
     if arguments.output is not None:
-        _refuse_file(arguments.output)
+        refuse_unwritable("--output", arguments.output)
     found = again.evaluate_again(arguments.artifact, _uri(arguments.data), arguments.stable)
     if found.note:
         print(f"note: {found.note}", file=sys.stderr, flush=True)
@@ -149,6 +151,8 @@ def run_compare(arguments: argparse.Namespace) -> int:
     file: Path | None = arguments.json
     if file is not None and file.is_dir():
         raise ManifestError(f"--json {file}: is a folder; name a file")
+    if file is not None:
+        refuse_unwritable("the folder of --json", file.parent)
     found = compare_fits(arguments.first, arguments.second, _uri(arguments.data))
     if file is not None:
         write_json(Store(f"file://{file.resolve().parent}"), file.name, found)
@@ -175,19 +179,12 @@ def _start_afresh(output: Path, run: RunSpec) -> None:
 
     A snapshot from the same files with the same settings stays, if nobody changed it: it would become the same.
     """
-    _refuse_file(output)
     with reading(str(output)):
         if not stages.is_prepared(run, Store(run.version_uri)):
             (output / SNAPSHOT).unlink(missing_ok=True)
         key = run.evaluation_key
         for name in (ARTIFACT, TRAINING, report_name(key), protocol_name(key), REPORT, PROTOCOL, PAGE):
             (output / name).unlink(missing_ok=True)
-
-
-def _refuse_file(output: Path) -> None:
-    with reading(str(output)):
-        if output.exists() and not output.is_dir():
-            raise ManifestError(f"--output {output}: is a file; name a folder")
 
 
 def _say(result: Result) -> None:
