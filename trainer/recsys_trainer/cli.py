@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -40,6 +41,7 @@ from recsys_trainer.outputs import (
     write_json,
 )
 from recsys_trainer.parallel import Place, place_of_process
+from recsys_trainer.process import end
 from recsys_trainer.progress import lines, notes, over
 from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
@@ -248,5 +250,10 @@ def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store, place:
     return stages.prepare(run, store) if arguments.command == "prepare" else stages.evaluate(run, store)
 
 
+def run() -> NoReturn:
+    """A command as a process."""
+    end(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
