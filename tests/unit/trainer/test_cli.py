@@ -164,6 +164,7 @@ def test_a_bad_manifest_is_one_line_and_64(
     ("changes", "line"),
     [
         ({"model.embedingDim": 8}, "spec.model.embedingDim: is not a field; did you mean embeddingDim?"),
+        ({"model": {"architecture": "Foo"}}, 'spec.model.architecture: "Foo" is not one of the allowed values; use '),
         ({"training.epochs": "3"}, 'spec.training.epochs: "3" is not an integer; write digits without quotes'),
         ({"model.architecture": "GMF"}, "spec.model.hiddenLayers: hiddenLayers must be absent, because only MLP and "),
     ],
