@@ -5,6 +5,7 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -12,9 +13,10 @@ from types import FrameType
 
 import uvicorn
 
+from recsys_api.listening import bound
 from recsys_serving.app import Api, build_app
 from recsys_serving.connections import BoundedProtocol
-from recsys_serving.errors import ArtifactError, run_main
+from recsys_serving.errors import ArtifactError, SettingsError, run_main
 from recsys_serving.events import EventLedger
 from recsys_serving.health import Health, LoopWatch
 from recsys_serving.library import Library, load_library
@@ -131,8 +133,7 @@ def build_server(api: Api, settings: ApiSettings) -> DrainingServer:
     config = uvicorn.Config(
         build_app(api),
         http=BoundedProtocol,
-        host=settings.host,
-        port=settings.port,
+        ws="none",
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -143,14 +144,27 @@ def build_server(api: Api, settings: ApiSettings) -> DrainingServer:
     return DrainingServer(config, api.health, settings.triton.drain_seconds)
 
 
-async def serve(settings: ApiSettings, library: Library) -> None:
+async def serve(settings: ApiSettings, library: Library, listening: socket.socket) -> None:
     """Serve until SIGTERM has been handled."""
     ranker = TritonRanker(settings.triton.grpc_port)
     api, recommender = build_api(settings, library, ranker)
     warming = warm_until_ready(api, library, ranker, recommender)
     async with background(warming, api.health.watch.run()):
-        await build_server(api, settings).serve()
+        await build_server(api, settings).serve(sockets=[listening])
     await ranker.close()
+
+
+def bind(settings: ApiSettings) -> socket.socket:
+    """The pod's port.
+
+    Raises:
+        SettingsError: it cannot be had.
+    """
+    try:
+        return bound(settings.host, settings.port)
+    except OSError as error:
+        place = f"RECSYS_HOST={settings.host!r} RECSYS_PORT={settings.port}"
+        raise SettingsError(f"{place}: {error.strerror}; choose an address of this machine and a free port") from error
 
 
 def _say(text: str) -> None:
@@ -161,10 +175,11 @@ def main() -> int:
     """Entry point."""
     settings = read_api_settings(os.environ)
     library = load_library(settings.artifact.artifact_dir, settings.artifact.digest)
+    listening = bind(settings)
     # What was loaded stays for ever: no collection needs to look at it again.
     gc.collect()
     gc.freeze()
-    asyncio.run(serve(settings, library))
+    asyncio.run(serve(settings, library, listening))
     return 0
 
 

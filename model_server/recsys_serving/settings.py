@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys_api.listening import EVERYWHERE
+from recsys_api.serving_pod import LONGEST_START_SECONDS, START_SECONDS, START_SECONDS_VARIABLE
 from recsys_serving.errors import SettingsError
 
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _MIN_KEY_BYTES = 16
-START_SECONDS_VARIABLE = "RECSYS_TRITON_START_SECONDS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class TritonSettings:
     grpc_port: int
     http_port: int
     drain_seconds: float
-    start_seconds: float = 600.0
+    start_seconds: float = START_SECONDS
     """A server that ranks nothing this long after its start is started again."""
 
     @property
@@ -95,7 +96,7 @@ def read_triton_settings(env: Mapping[str, str]) -> TritonSettings:
         grpc_port=_integer(env, "RECSYS_TRITON_GRPC_PORT", "8001", low=1, high=65535),
         http_port=_integer(env, "RECSYS_TRITON_HTTP_PORT", "8000", low=1, high=65535),
         drain_seconds=_integer(env, "RECSYS_DRAIN_SECONDS", "5", low=0, high=3600),
-        start_seconds=_integer(env, START_SECONDS_VARIABLE, "600", low=1, high=86_400),
+        start_seconds=_integer(env, START_SECONDS_VARIABLE, str(START_SECONDS), low=1, high=LONGEST_START_SECONDS),
     )
 
 
@@ -107,7 +108,7 @@ def read_api_settings(env: Mapping[str, str]) -> ApiSettings:
         triton=read_triton_settings(env),
         model=_text(env, "RECSYS_MODEL"),
         version=_text(env, "RECSYS_VERSION"),
-        host=env.get("RECSYS_HOST", "0.0.0.0"),
+        host=env.get("RECSYS_HOST", EVERYWHERE),
         port=_integer(env, "RECSYS_PORT", "8080", low=1, high=65535),
         bucket_key=_key(env, "RECSYS_BUCKET_KEY"),
         token_key=_key(env, "RECSYS_TOKEN_KEY"),

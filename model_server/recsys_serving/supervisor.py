@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from recsys_api.serving_pod import START_SECONDS, START_SECONDS_VARIABLE
 from recsys_serving.errors import run_main
-from recsys_serving.settings import START_SECONDS_VARIABLE, TritonSettings, read_triton_settings
+from recsys_serving.settings import TritonSettings, read_triton_settings
 from recsys_serving.triton_process import (
     EXIT_TIMEOUT_SECONDS,
     Probe,
@@ -56,7 +57,7 @@ class Policy:
     probe_timeout_seconds: float = 2.0
     retry_seconds: float = 0.25
     failed_probes: int = 3
-    start_seconds: float = 600.0
+    start_seconds: float = START_SECONDS
     say_seconds: float = 15.0
     """How often the log is told that a started server does not serve yet."""
     first_back_off_seconds: float = 0.5

@@ -168,8 +168,8 @@ class Operator:
         )  # fmt: skip
         executor = ActExecutor(
             cluster=cluster, cache=cache, router=router, pods=LivePods(cluster),
-            images=Images(settings.trainer_image, settings.image_pull_policy), instance=settings.pod_name,
-            now=clock.now, on_keys=observer.know_keys,
+            images=Images(settings.trainer_image, settings.image_pull_policy, settings.triton_start_seconds),
+            instance=settings.pod_name, now=clock.now, on_keys=observer.know_keys,
         )  # fmt: skip
         self.telemetry.gauge(
             "recsys_operator_sample_seconds",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from recsys_api.listening import bound
 from recsys_operator.errors import SettingsError
 from recsys_operator.metrics import Telemetry
 
@@ -36,9 +37,8 @@ async def start_server(
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, address, port)
     try:
-        await site.start()
+        await web.SockSite(runner, bound(address, port)).start()
     except OSError as error:
         await runner.cleanup()
         raise SettingsError(f"RECSYS_METRICS_PORT={port}: {error.strerror}; choose a free port") from None

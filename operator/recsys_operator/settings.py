@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from recsys_api.listening import EVERYWHERE
+from recsys_api.serving_pod import LONGEST_START_SECONDS, START_SECONDS
 from recsys_operator.errors import SettingsError
 
 __all__ = ["Settings", "read_settings"]
@@ -37,7 +39,10 @@ class Settings(BaseModel):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     metrics_port: int = Field(8080, ge=0, le=65535)
     """Port of /metrics, /healthz and /readyz; 0 takes a free one."""
-    metrics_address: str = "0.0.0.0"
+    metrics_address: str = EVERYWHERE
+    """Empty: every address of the pod, IPv4 and IPv6."""
+    triton_start_seconds: int = Field(START_SECONDS, ge=1, le=LONGEST_START_SECONDS)
+    """How long a tritonserver may take until it ranks; serving pods that run are replaced when it changes."""
     workers: int = Field(4, ge=1, le=64)
     """Reconciles at the same time, one for each model."""
     lease_seconds: int = Field(8, ge=2, le=60)

@@ -47,6 +47,8 @@ def test_lint_finds_nothing(values: Manifest) -> None:
         {"gateway": {"metrics": {"port": 0}}},
         {"gateway": {"metrics": {"port": "19001"}}},
         {"gateway": {"metrics": {"selector": {"app": 5}}}},
+        {"serving": {"tritonStartSeconds": 0}},
+        {"serving": {"startSeconds": 60}},
         {"logLevel": "debug"},
         {"replicas": 2},
         {"resources": {"request": {"cpu": 1}}},
@@ -130,6 +132,13 @@ def test_operator_reads_its_environment() -> None:
     assert settings.gateway_namespace == "envoy-gateway-system"
     assert settings.gateway_port == 19001
     assert settings.metrics_port == 8080
+
+
+def test_the_time_that_a_tritonserver_may_take_reaches_the_operator() -> None:
+    assert read_settings(_environment()).triton_start_seconds == 600
+    longest = _environment(serving={"tritonStartSeconds": 86400})
+    assert longest["RECSYS_TRITON_START_SECONDS"] == "86400"
+    assert read_settings(longest).triton_start_seconds == 86400
 
 
 def test_gateway_selector_is_the_operators_default() -> None:

@@ -8,9 +8,11 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
+from recsys_api.listening import EVERYWHERE
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
@@ -39,6 +41,7 @@ from recsys_trainer.outputs import (
     write_json,
 )
 from recsys_trainer.parallel import Place, place_of_process
+from recsys_trainer.process import end
 from recsys_trainer.progress import lines, notes, over
 from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
@@ -46,7 +49,8 @@ from recsys_trainer.stopping import Interrupted, end_by_next, terminate
 from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render, would_go_on
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
-from recsys_trainer.training_metrics import EVERYWHERE, LOOPBACK, port_of_pod, published
+from recsys_trainer.training_metrics import LOOPBACK, port_of_pod, published
+from recsys_trainer.writable import refuse_unwritable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,6 +108,7 @@ def _failed(line: str, code: int, tell: Callable[[str], None], *others: str) -> 
 def run_fit(arguments: argparse.Namespace) -> int:
     """The three functions of a version in one process, then the report."""
     output: Path = arguments.output
+    refuse_unwritable("--output", output)
     run = read_manifest(arguments.file, output, _stable(arguments.stable, output))
     if (data := _uri(arguments.data)) is not None:
         run = run.model_copy(update={"spec": again.with_data(run.spec, data)})
@@ -128,7 +133,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """The evaluation of an artifact once more, from its files and the interactions."""
     if arguments.output is not None:
-        _refuse_file(arguments.output)
+        refuse_unwritable("--output", arguments.output)
     found = again.evaluate_again(arguments.artifact, _uri(arguments.data), arguments.stable)
     if found.note:
         print(f"note: {found.note}", file=sys.stderr, flush=True)
@@ -148,6 +153,8 @@ def run_compare(arguments: argparse.Namespace) -> int:
     file: Path | None = arguments.json
     if file is not None and file.is_dir():
         raise ManifestError(f"--json {file}: is a folder; name a file")
+    if file is not None:
+        refuse_unwritable("the folder of --json", file.parent)
     found = compare_fits(arguments.first, arguments.second, _uri(arguments.data))
     if file is not None:
         write_json(Store(f"file://{file.resolve().parent}"), file.name, found)
@@ -174,19 +181,12 @@ def _start_afresh(output: Path, run: RunSpec) -> None:
 
     A snapshot from the same files with the same settings stays, if nobody changed it: it would become the same.
     """
-    _refuse_file(output)
     with reading(str(output)):
         if not stages.is_prepared(run, Store(run.version_uri)):
             (output / SNAPSHOT).unlink(missing_ok=True)
         key = run.evaluation_key
         for name in (ARTIFACT, TRAINING, report_name(key), protocol_name(key), REPORT, PROTOCOL, PAGE):
             (output / name).unlink(missing_ok=True)
-
-
-def _refuse_file(output: Path) -> None:
-    with reading(str(output)):
-        if output.exists() and not output.is_dir():
-            raise ManifestError(f"--output {output}: is a file; name a folder")
 
 
 def _say(result: Result) -> None:
@@ -250,5 +250,10 @@ def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store, place:
     return stages.prepare(run, store) if arguments.command == "prepare" else stages.evaluate(run, store)
 
 
+def run() -> NoReturn:
+    """A command as a process."""
+    end(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -14,6 +14,7 @@ from recsys_api.base import Contract
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec
+from recsys_trainer import VERSION
 from recsys_trainer.artifact.served import load_served, verify
 from recsys_trainer.data import snapshot as snapshots
 from recsys_trainer.data.quarantine import Quarantine
@@ -132,7 +133,10 @@ def fetch_artifact(store: Store, name: str = ARTIFACT_FOLDER) -> LoadedArtifact:
     """
     place = f"{store.uri}/{name}"
     if (manifest := observe_artifact(store, name)) is None:
-        raise UnreadableError(f"{place}/manifest.json: not complete; run train first, or copy the whole artifact again")
+        what = "not complete; run train first"
+        if store.exists(f"{name}/manifest.json") and store.complete(name, ARTIFACT_FILES):
+            what = f"not what trainer {VERSION} reads: it was changed, or another trainer wrote it; train again"
+        raise UnreadableError(f"{place}/manifest.json: {what}, or copy the whole artifact again")
     with scratch() as folder:
         store.download(name, folder, ARTIFACT_FILES)
         verify(folder, manifest, place)

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from recsys_api.telemetry import METRICS_PORT_VARIABLE
 from recsys_trainer.crowding import Waits
+from recsys_trainer.metrics_server import MetricsServer
 from recsys_trainer.progress import EpochProgress, Progress, WithinEpochs, within
 
-EVERYWHERE, LOOPBACK = "0.0.0.0", "127.0.0.1"
-"""A pod is scraped from outside; on a person's machine nobody else is asked in."""
+LOOPBACK = "127.0.0.1"
+"""A pod is scraped from outside, everywhere; on a person's machine nobody else is asked in."""
 HIGHEST_PORT = 65535
 
 
@@ -91,7 +92,7 @@ def published(shown: Progress, port: int, address: str, tell: Callable[[str], No
     registry.register(metrics)
     ProcessCollector(registry=registry)
     try:
-        server, thread = start_http_server(port, address, registry)
+        server = MetricsServer(address, port, registry)
     except OSError as error:
         tell(f"no metrics: port {port} cannot be had ({error.strerror}); choose a free one")
         yield shown
@@ -99,9 +100,7 @@ def published(shown: Progress, port: int, address: str, tell: Callable[[str], No
     try:
         yield metrics
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        server.close()
 
 
 def parsed_port(text: str) -> int | None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from recsys_api.listening import in_url
 from recsys_operator.adapters.cluster import ApiCluster
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core.world import PodView
@@ -93,9 +94,8 @@ class ProxyPods:
         return {f"{pod.uid}/{pod.restarts}": self._proxy(pod, labels) for pod, labels in pods if pod.ip}
 
     def _proxy(self, pod: PodView, labels: Mapping[str, str]) -> Proxy:
-        host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
         name, namespace = (labels.get(label, "") for label in _OWNER)
         return Proxy(
-            f"http://{host}:{self._port}", (namespace, name) if name and namespace else None, labels.get(_CLASS, ""),
+            f"http://{in_url(pod.ip)}:{self._port}", (namespace, name) if name and namespace else None, labels.get(_CLASS, ""),
             ready=pod.ready,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from recsys_api.model_version import ServingTemplate
+from recsys_api.serving_pod import START_SECONDS, START_SECONDS_VARIABLE
 from recsys_api.spec.serving import Autoscaling
 from recsys_operator.core import naming
 from recsys_operator.core.decision import EnsureServing
@@ -29,6 +30,8 @@ from recsys_operator.resources.pods import (
 ANNOTATION_REVISION = "recsys.dev/template-revision"
 PORT = 8080
 GRACE_SECONDS = 30
+WARM_SECONDS = 30
+"""What the API has for its golden answers after tritonserver's last second to start."""
 KEY_BUCKET, KEY_TOKEN = "bucket", "token"
 API_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 MODELS = {"name": "models", "mountPath": "/models"}
@@ -41,6 +44,7 @@ class ServingOptions:
 
     pull_policy: str = "IfNotPresent"
     autoscaling: Autoscaling | None = None
+    triton_start_seconds: int = START_SECONDS
 
 
 def build_deployment(namespace: str, version: VersionView, act: EnsureServing, options: ServingOptions) -> Manifest:
@@ -59,7 +63,7 @@ def build_deployment(namespace: str, version: VersionView, act: EnsureServing, o
         "revisionHistoryLimit": 1,
         "selector": {"matchLabels": selector},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "template": _template(version, template, options.pull_policy),
+        "template": _template(version, template, options),
     }
     # an autoscaler owns the size: writing it as well would make the two fight
     if not has_autoscaler(act, options):
@@ -143,14 +147,14 @@ def _service_spec(selector: dict[str, str]) -> Manifest:
     return {"selector": selector, "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}]}
 
 
-def _template(version: VersionView, template: ServingTemplate, pull_policy: str) -> Manifest:
+def _template(version: VersionView, template: ServingTemplate, options: ServingOptions) -> Manifest:
     spec = version.spec.source
     tmp_volume, _ = build_tmp()
     claims, claim_mounts = build_claims((spec.artifacts.uri,), read_only=True)
     pod: Manifest = {
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "initContainers": [_fetch(version, template, pull_policy, claim_mounts)],
-        "containers": [_triton(version, template, pull_policy), _api(version, template, pull_policy)],
+        "initContainers": [_fetch(version, template, options, claim_mounts)],
+        "containers": [_triton(version, template, options), _api(version, template, options)],
         "volumes": [
             {"name": "models", "emptyDir": {}}, tmp_volume,
             {"name": "shm", "emptyDir": {"medium": "Memory"}}, *claims,
@@ -160,7 +164,9 @@ def _template(version: VersionView, template: ServingTemplate, pull_policy: str)
     return build_pod_template(labels, pod, template.pod_template)
 
 
-def _container(name: str, module: str, version: VersionView, template: ServingTemplate, pull_policy: str) -> Manifest:
+def _container(
+    name: str, module: str, version: VersionView, template: ServingTemplate, options: ServingOptions
+) -> Manifest:
     _, tmp = build_tmp()
     model = version.spec.model_name
     keys = [_key(model, "RECSYS_BUCKET_KEY", KEY_BUCKET), _key(model, "RECSYS_TOKEN_KEY", KEY_TOKEN)]
@@ -171,9 +177,10 @@ def _container(name: str, module: str, version: VersionView, template: ServingTe
         "RECSYS_MODEL": model,
         "RECSYS_TOP_K": str(template.top_k),
         "RECSYS_REQUEST_TIMEOUT_MILLISECONDS": str(template.request_timeout_milliseconds),
+        START_SECONDS_VARIABLE: str(options.triton_start_seconds),
     }
     return {
-        "name": name, "image": template.image, "imagePullPolicy": pull_policy,
+        "name": name, "image": template.image, "imagePullPolicy": options.pull_policy,
         "command": ["python3", "-m", f"recsys_serving.{module}"],
         "env": [*build_env(environment), *keys],
         "securityContext": CONTAINER_SECURITY,
@@ -185,8 +192,10 @@ def _key(model: str, variable: str, key: str) -> Manifest:
     return {"name": variable, "valueFrom": {"secretKeyRef": {"name": naming.keys_name(model), "key": key}}}
 
 
-def _fetch(version: VersionView, template: ServingTemplate, pull_policy: str, claim_mounts: list[Manifest]) -> Manifest:
-    container = _container("fetch", "fetch", version, template, pull_policy)
+def _fetch(
+    version: VersionView, template: ServingTemplate, options: ServingOptions, claim_mounts: list[Manifest]
+) -> Manifest:
+    container = _container("fetch", "fetch", version, template, options)
     container["volumeMounts"] = container["volumeMounts"] + claim_mounts
     container["resources"] = _resources(template)
     if credentials := build_credentials(_secrets(version, template)):
@@ -202,18 +211,19 @@ def _secrets(version: VersionView, template: ServingTemplate) -> tuple[str, ...]
     return (recorded,) if recorded else ()
 
 
-def _triton(version: VersionView, template: ServingTemplate, pull_policy: str) -> Manifest:
-    container = _container("triton", "supervisor", version, template, pull_policy)
+def _triton(version: VersionView, template: ServingTemplate, options: ServingOptions) -> Manifest:
+    container = _container("triton", "supervisor", version, template, options)
     return container | {"resources": _resources(template)}
 
 
-def _api(version: VersionView, template: ServingTemplate, pull_policy: str) -> Manifest:
-    container = _container("api", "api", version, template, pull_policy)
+def _api(version: VersionView, template: ServingTemplate, options: ServingOptions) -> Manifest:
+    container = _container("api", "api", version, template, options)
     ready = {"httpGet": {"path": "/readyz", "port": "http"}}
+    tries = options.triton_start_seconds + WARM_SECONDS
     return container | {
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": {"requests": API_REQUESTS},
-        "startupProbe": ready | {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 600},
+        "startupProbe": ready | {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": tries},
         "readinessProbe": ready | {"periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 2},
         "livenessProbe": {
             "httpGet": {"path": "/healthz", "port": "http"},

@@ -4,7 +4,9 @@ import asyncio
 
 import aiohttp
 import pytest
+from tests.unit.loopbacks import LOOPBACKS
 
+from recsys_api.listening import in_url
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.connection import Connection
 from recsys_operator.errors import SettingsError
@@ -12,6 +14,7 @@ from recsys_operator.handlers import EventSource
 from recsys_operator.metrics import WEIGHT, Telemetry
 from recsys_operator.resources.kinds import KINDS, Manifest
 from recsys_operator.server import STUCK_SECONDS, start_server
+from recsys_operator.settings import read_settings
 
 KIND = KINDS["RecommenderModel"]
 
@@ -75,6 +78,17 @@ async def test_probes_tell_a_stuck_worker_and_an_empty_cache() -> None:
         assert (await status("/healthz"), await status("/readyz")) == (503, 200)
     await runner.cleanup()
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("host", LOOPBACKS)
+async def test_the_operator_answers_by_ipv4_and_ipv6(host: str) -> None:
+    address = read_settings({"RECSYS_TRAINER_IMAGE": "x", "RECSYS_SERVING_IMAGE": "x"}).metrics_address
+    runner, port = await start_server(
+        Telemetry(), address=address, port=0, active_seconds=lambda: 0.0, ready=lambda: True
+    )
+    async with aiohttp.ClientSession() as session, session.get(f"http://{in_url(host)}:{port}/readyz") as response:
+        assert response.status == 200
+    await runner.cleanup()
 
 
 async def test_a_port_in_use_is_named() -> None:

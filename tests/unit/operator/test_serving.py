@@ -67,6 +67,15 @@ def test_probes_ask_the_api() -> None:
     assert "livenessProbe" not in containers(deployment())["triton"]
 
 
+@pytest.mark.parametrize("seconds", [600, 1800])
+def test_the_api_waits_longer_for_a_tritonserver_than_its_supervisor(seconds: int) -> None:
+    made = containers(deployment(triton_start_seconds=seconds))
+    (given,) = [each["value"] for each in made["triton"]["env"] if each["name"] == "RECSYS_TRITON_START_SECONDS"]
+    probe = made["api"]["startupProbe"]
+    assert given == str(seconds)
+    assert probe["failureThreshold"] * probe["periodSeconds"] == seconds + serving.WARM_SECONDS
+
+
 def test_only_what_must_be_writable_is() -> None:
     made = containers(deployment())
     for container in made.values():

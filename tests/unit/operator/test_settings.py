@@ -28,6 +28,7 @@ def test_an_empty_variable_is_the_default() -> None:
     [
         ({}, "RECSYS_TRAINER_IMAGE is not set.*RECSYS_SERVING_IMAGE is not set"),
         (IMAGES | {"RECSYS_GATEWAY_PORT": "http"}, "RECSYS_GATEWAY_PORT='http'"),
+        (IMAGES | {"RECSYS_TRITON_START_SECONDS": "0"}, "RECSYS_TRITON_START_SECONDS='0'.*greater than or equal to 1"),
         (IMAGES | {"RECSYS_LOG_LEVEL": "loud"}, "RECSYS_LOG_LEVEL='loud'.*'DEBUG'"),
     ],
 )

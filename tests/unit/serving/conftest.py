@@ -1,17 +1,16 @@
 """What the serving tests share: an artifact on disk, and an API around a ranker that does as it is told."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from recsys_serving.api import build_api, build_server
+from recsys_serving.api import bind, build_api, build_server
 from recsys_serving.app import Api, build_app
 from recsys_serving.library import Library, load_library
 from recsys_serving.ranking import Ranking, RankingError
@@ -154,8 +153,8 @@ class Wire:
 
     port: int
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port)
+    async def connect(self, host: str = "127.0.0.1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(host, self.port)
 
     async def send(self, raw: bytes) -> bytes:
         """What comes back for these bytes until the pod closes the connection."""
@@ -171,7 +170,8 @@ class Wire:
 @asynccontextmanager
 async def listening(pod: Pod, *, keep_alive_seconds: float = 75) -> AsyncIterator[Wire]:
     """The pod behind the HTTP server of production."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
+    with bind(replace(pod.settings, port=0)) as bound:
+        bound.listen()
         server = build_server(pod.api, pod.settings)
         server.config.timeout_keep_alive = keep_alive_seconds
         task = asyncio.ensure_future(server.serve(sockets=[bound]))

@@ -147,6 +147,30 @@ async def test_the_end_of_the_server_is_not_taken_for_a_caller_who_left(crowd: C
     assert await crowd.pod.metric(DROPPED) == 0
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["in one write", "one after the other"])
+async def test_a_closed_connection_is_left_by_the_request_that_others_wait_behind(
+    shared_artifact, new_pod, listen, together: bool
+) -> None:
+    crowd = Crowd(new_pod(shared_artifact, RECSYS_MAX_IN_FLIGHT="1"))
+    body = b'{"user": "u1", "k": 1}'
+    raw = f"POST /v1/recommend HTTP/1.1\r\nhost: pod\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    (witness,) = await crowd.come_and_leave(1)
+    async with listen(crowd.pod) as wire:
+        _, writer = await wire.connect()
+        writer.write(raw * 3 if together else raw)
+        await crowd.wait(asked=2)
+        if not together:
+            writer.write(raw * 2)
+            await writer.drain()
+        writer.close()
+        await crowd.wait(cancelled=1)
+        (staying,) = await crowd.come(1)
+        crowd.answering.set()
+        assert (await staying).json()["source"] == "Model"
+    await witness
+    assert crowd.asked == 3, "who waited behind it was never asked for"
+
+
 async def test_a_closed_connection_is_a_caller_who_left(crowd: Crowd, listen) -> None:
     body = b'{"user": "u1", "k": 1}'
     head = f"POST /v1/recommend HTTP/1.1\r\nhost: pod\r\ncontent-length: {len(body)}\r\n\r\n".encode()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from recsys_api.listening import bound
+from recsys_serving.api import bind
 from recsys_serving.errors import DoesNotFitError, SettingsError
 from recsys_serving.limits import observe_cpus, observe_memory_limit, threads_for
 from recsys_serving.memory import RUNTIME_BYTES, check_memory, plan_memory
@@ -100,6 +102,14 @@ def test_a_table_that_cannot_fit_is_refused_with_both_numbers(fetched) -> None:
 def test_a_wrong_environment_names_the_variable(shared_artifact, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         read_api_settings(shared_artifact.env(**{name: value}))
+
+
+def test_a_port_that_cannot_be_had_is_named(shared_artifact) -> None:
+    with bound("127.0.0.1", 0) as first:
+        first.listen()
+        port = first.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"RECSYS_PORT={port}: Address already in use; choose an address"):
+            bind(read_api_settings(shared_artifact.env(RECSYS_HOST="127.0.0.1", RECSYS_PORT=str(port))))
 
 
 @pytest.mark.parametrize(("timeout", "scoring"), [("1000", 0.95), ("100", 0.09), ("10", 0.007)])

@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 import pytest
+from tests.unit.loopbacks import LOOPBACKS
 
 from recsys_serving.app import build_app
 from recsys_serving.connections import BoundedProtocol
@@ -52,6 +53,15 @@ async def test_what_is_a_request_in_any_form_is_answered(pod, listen, name: str)
         answer = await wire.send(ACCEPTED[name])
     assert answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
     assert requests_of((await pod.get("/metrics")).body.decode()) == {"200": 1}
+
+
+@pytest.mark.parametrize("host", LOOPBACKS)
+async def test_a_pod_answers_by_ipv4_and_ipv6(pod, listen, host: str) -> None:
+    async with listen(pod) as wire:
+        reader, writer = await wire.connect(host)
+        writer.write(post())
+        assert status_of(await reader.readline()) == 200
+        writer.close()
 
 
 async def test_pipelined_requests_are_answered_in_their_order(pod, listen) -> None:

@@ -14,7 +14,7 @@ from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
-from recsys_trainer import cli
+from recsys_trainer import VERSION, cli
 from recsys_trainer.html.page import render_page
 
 SAME = (
@@ -134,7 +134,7 @@ def of_another_trainer(artifact: Path, file: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "file", "code", "words"),
     [
-        (cut, "manifest.json", 66, "artifact/manifest.json: not complete; run train first, or copy the whole artifact again"),
+        (cut, "manifest.json", 66, f"artifact/manifest.json: not what trainer {VERSION} reads: it was changed, or another trainer wrote it; train again, or copy"),
         (cut, "weights.safetensors", 66, "artifact: its files have digest sha256:"),
         (of_another_trainer, "manifest.json", 64, "manifest.json: resolved.training.tomorrow: is not a field; "),
     ],

@@ -164,6 +164,7 @@ def test_a_bad_manifest_is_one_line_and_64(
     ("changes", "line"),
     [
         ({"model.embedingDim": 8}, "spec.model.embedingDim: is not a field; did you mean embeddingDim?"),
+        ({"model": {"architecture": "Foo"}}, 'spec.model.architecture: "Foo" is not one of the allowed values; use '),
         ({"training.epochs": "3"}, 'spec.training.epochs: "3" is not an integer; write digits without quotes'),
         ({"model.architecture": "GMF"}, "spec.model.hiddenLayers: hiddenLayers must be absent, because only MLP and "),
     ],
@@ -192,16 +193,36 @@ def test_bad_arguments_are_one_line(
     write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert fit(write_manifest(), tmp_path / "file") == 64
     assert fit(write_manifest(), tmp_path / "out", "--stable", str(tmp_path)) == 64
-    assert fit(write_manifest(), tmp_path / "file/below") == 66
     unknowable = tmp_path / ("x" * 300)  # nobody can tell whether it is there, as in a folder that may not be entered
     assert fit(write_manifest(), unknowable) == 66
     assert fit(write_manifest(), tmp_path / "out", "--cache", str(unknowable)) == 66
     (tmp_path / "artifact").mkdir()
     (tmp_path / "artifact/manifest.json").write_text("{")
     assert fit(write_manifest(), tmp_path / "out", "--stable", str(tmp_path)) == 64
-    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error"] * 6
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error"] * 4
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("fit -f {manifest} --output {file}", "--output {file}: is a file; name a folder"),
+        ("fit -f {manifest} --output {file}/a/b", "--output {file}/a/b: {file} is a file; name a folder"),
+        ("evaluate --artifact {fit} --output {file}/a", "--output {file}/a: {file} is a file; name a folder"),
+        ("compare {fit} {fit} --json {file}/a.json", "the folder of --json {file}: is a file; name a folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_read(
+    write_manifest: Manifest, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, words: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    places = {
+        "file": tmp_path / "file",
+        "fit": fitted,
+        "manifest": write_manifest(**{"data.source.uri": "file:///none"}),
+    }
+    assert cli.main(shlex.split(command.format(**places))) == 64
+    assert capsys.readouterr().err == f"error: {words.format(**places)}\n"
 
 
 def test_a_fit_does_not_replace_what_it_is_to_be_compared_with(

@@ -83,3 +83,11 @@ def test_numbers_that_are_decimals_in_part_are_refused_as_text(texts: list[str |
         return reader.finish()
     with pytest.raises(DataError, match=rf"{decimals} rows hold decimal numbers such as .*; write the column as int"):
         reader.finish()
+
+
+def test_strings_of_parquet_are_taken_as_they_are() -> None:
+    reader = IdReader("f", "item_id")
+    found = reader.read(pa.chunked_array([["1", "1.0", "1.10"]]))
+    reader.finish()
+    assert found.values.to_pylist() == ["1", "1.0", "1.10"]
+    assert found.good.all()

@@ -12,9 +12,11 @@ from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.unit.loopbacks import IPV4, LOOPBACKS
 from tests.unit.trainer.conftest import Job, Manifest
 from tests.unit.trainer.test_parallel import both, ended, free_port
 
+from recsys_api.listening import EVERYWHERE, in_url
 from recsys_api.telemetry import METRICS_PORT_VARIABLE
 from recsys_trainer import cli
 from recsys_trainer.crowding import Waits
@@ -27,7 +29,7 @@ OTHER_LOOPBACK = "127.0.0.2"
 
 
 def scraped(port: int, host: str = LOOPBACK) -> dict[str, float]:
-    with urlopen(f"http://{host}:{port}/metrics", timeout=30) as answer:
+    with urlopen(f"http://{in_url(host)}:{port}/metrics", timeout=30) as answer:
         page = answer.read().decode()
     samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
     assert not [sample for sample in samples if sample.name.startswith("recsys_") and sample.labels]
@@ -113,6 +115,13 @@ def test_scrapes_at_the_same_instant_count_a_wait_once(tmp_path: Path) -> None:
     waits.other.join()
     said.write_text("0 10000000000 0")
     assert waited() == 3
+
+
+@pytest.mark.parametrize(("address", "hosts"), [(EVERYWHERE, LOOPBACKS), (LOOPBACK, (IPV4,))])
+def test_the_page_is_there_by_every_family_of_its_address(address: str, hosts: tuple[str, ...]) -> None:
+    port = free_port()
+    with published(silent, port, address, ignored):
+        assert [scraped(port, host)["recsys_training_samples_total"] for host in hosts] == [0] * len(hosts)
 
 
 def test_a_bar_is_still_drawn() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from recsys_api.listening import in_url
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.metrics.gateway import BackendCounts, Position, RoutePositions
 from recsys_operator.adapters.metrics.gateway_reader import Fetch, GatewayPods, GatewayReader, GatewayReading
@@ -140,8 +141,7 @@ class Sampler:
     async def _scrape(self, targets: Mapping[str, PodView]) -> dict[str, PodCounters | None]:
         async def one(pod: PodView) -> PodCounters | None:
             try:
-                host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
-                return counters_of_page(await self._fetch(f"http://{host}:{PORT}/metrics"), pod.version)
+                return counters_of_page(await self._fetch(f"http://{in_url(pod.ip)}:{PORT}/metrics"), pod.version)
             except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
                 log.debug("scrape of %s failed: %s", pod.ip, error)
                 return None
