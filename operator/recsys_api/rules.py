@@ -11,8 +11,10 @@ from recsys_api import predicates as ok
 from recsys_api.compile_rules import COMPILE_RULES
 from recsys_api.data_rules import DATA_RULES
 from recsys_api.family_rules import FAMILY_RULES
+from recsys_api.model_action import WITHOUT_VERSION
 from recsys_api.pod_rules import POD_RULES, POD_TEMPLATES, RESOURCES
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.rule_kinds import cel_list, prose
 from recsys_api.rule_types import Problem, Rule, between, quote
 from recsys_api.table_rules import TABLE_RULES
 
@@ -214,6 +216,13 @@ ACTION_RULES: tuple[Rule, ...] = (
         "!(self.verb in ['Promote', 'Retry', 'Pin']) || has(self.version)",
         "version is needed by Promote, Retry and Pin; add the name of a ModelVersion, as kubectl get mv shows it",
         lambda spec: spec.verb not in ("Promote", "Retry", "Pin") or spec.version is not None,
+        field="version",
+    ),
+    Rule(
+        ("spec",),
+        f"!(self.verb in {cel_list(WITHOUT_VERSION)}) || !has(self.version)",
+        f"version is ignored by {prose(WITHOUT_VERSION)}; remove version",
+        lambda spec: spec.verb not in WITHOUT_VERSION or spec.version is None,
         field="version",
     ),
 )

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import get_args
 
-from recsys_api.model_action import ModelActionStatus, Verb
+from recsys_api.model_action import WITHOUT_VERSION, ModelActionStatus, Verb
 from recsys_api.model_status import PinnedState
 from recsys_api.model_version import Phase
 from recsys_operator.core import clock, reasons
@@ -52,6 +52,8 @@ def decide_request(scene: Scene, request: Request) -> Answer:
         answer = Answer("carried out")
     elif request.verb not in HANDLERS:
         answer = refuse(f"{request.verb!r} is not a verb; use one of {', '.join(VERBS)}")
+    elif request.verb in WITHOUT_VERSION and request.version:
+        answer = refuse(f"version {request.version} would be ignored by {request.verb}; remove it")
     else:
         answer = HANDLERS[request.verb](scene, request)
     model = dict(answer.model)

@@ -2,19 +2,22 @@
 
 import json
 import re
+from contextlib import suppress
 
 import pytest
+from pydantic import ValidationError
 from tests.manifests.accepted import ACCEPTED_CASES
-from tests.manifests.bad import MODEL_CASES
+from tests.manifests.bad import ACTION_CASES, MODEL_CASES
 from tests.manifests.case import ABSENT, GATE, POD_METADATA, SLO, STEPS, Case
-from tests.manifests.good import good_model
+from tests.manifests.good import good_action, good_model
 
 from recsys_api import patterns
 from recsys_api.manifest import ManifestError, parse_manifest
+from recsys_api.model_action import ModelActionSpec
 from recsys_api.predicates import always
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Rule, values_at
-from recsys_api.rules import NAME_RULE, RULES, validate_spec
+from recsys_api.rules import ACTION_RULES, NAME_RULE, RULES, validate_spec
 
 BROKEN_SPECS = tuple(case.apply(good_model())["spec"] for case in MODEL_CASES)
 
@@ -51,6 +54,16 @@ def test_message_says_what_is_wrong_and_what_to_do(rule: Rule) -> None:
     assert problem
     assert remedy or "remove it" in problem
     assert "\n" not in rule.message
+
+
+def test_every_rule_of_an_action_is_broken_by_a_bad_one() -> None:
+    said: set[str] = set()
+    for spec in (case.apply(good_action())["spec"] for case in ACTION_CASES):
+        with suppress(ValidationError):
+            parsed = ModelActionSpec.model_validate(spec)
+            said |= {rule.message for rule in ACTION_RULES if not rule.holds(parsed)}
+    assert said == {rule.message for rule in ACTION_RULES if rule.holds is not always}
+    assert all(rule.holds(ModelActionSpec.model_validate(good_action()["spec"])) for rule in ACTION_RULES)
 
 
 FOUND: tuple[tuple[str, object, str], ...] = (
