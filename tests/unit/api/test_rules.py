@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 from tests.manifests.accepted import ACCEPTED_CASES
 from tests.manifests.bad import ACTION_CASES, MODEL_CASES
+from tests.manifests.bad_operator import OPERATOR_CASES
 from tests.manifests.case import ABSENT, GATE, POD_METADATA, SLO, STEPS, Case
 from tests.manifests.good import good_action, good_model
 
@@ -19,7 +20,7 @@ from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Rule, values_at
 from recsys_api.rules import ACTION_RULES, NAME_RULE, RULES, validate_spec
 
-BROKEN_SPECS = tuple(case.apply(good_model())["spec"] for case in MODEL_CASES)
+BROKEN_SPECS = tuple(case.apply(good_model())["spec"] for case in (*MODEL_CASES, *OPERATOR_CASES))
 
 
 def _messages() -> set[str]:
