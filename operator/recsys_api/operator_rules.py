@@ -21,6 +21,8 @@ MAX_ANNOTATION_BYTES = 32768
 """Of a pod template. A pod has 256 KiB for all of its annotations, and one of a Job's holds the whole spec."""
 MAX_AMOUNT_LENGTH = 64
 _MAX_NAME, _MAX_PREFIX = 63, 253
+_MOST = 2**63 - 1
+_PAGES = "hugepages-"
 _SHARED = ("cpu", "memory", "ephemeral-storage")
 """Resources of which a pod may be given more than it requests; of all others it gets what it asks for."""
 
@@ -63,10 +65,29 @@ def _request_fits(resources: Resources, name: str) -> bool:
     return asked == limit
 
 
-def _uncounted(quantities: Mapping[str, str | int]) -> bool:
-    """Devices are whole."""
-    amounts = [_amount(quantities, name) for name in quantities if name not in _SHARED]
-    return all(amount is None or amount == amount.to_integral_value() for amount in amounts)
+def _counted(quantities: Mapping[str, str | int]) -> bool:
+    """Devices and pages are whole."""
+    found = [(amount, _unit(name)) for name in quantities if (amount := _amount(quantities, name)) is not None]
+    return all(unit > 0 and (amount > _MOST or amount % unit == 0) for amount, unit in found if unit is not None)
+
+
+def _unit(name: str) -> Decimal | None:
+    """What there is a whole number of; None where there are fractions."""
+    if name in _SHARED:
+        return None
+    return amount_of(name.removeprefix(_PAGES)) if name.startswith(_PAGES) else Decimal(1)
+
+
+def _pages_have_company(resources: Resources) -> bool:
+    """No pod has huge pages alone."""
+    names = resources.requests.keys() | resources.limits.keys()
+    return bool(names & {"cpu", "memory"}) or not any(name.startswith(_PAGES) for name in names)
+
+
+def _is_no_more_than_kubernetes_counts(quantities: Mapping[str, str | int]) -> bool:
+    """More is taken for that, without a word."""
+    amounts = (_amount(quantities, name) for name in quantities)
+    return all(amount is None or amount <= _MOST for amount in amounts)
 
 
 def _names_are_short(quantities: Mapping[str, str | int]) -> bool:
@@ -115,7 +136,20 @@ OPERATOR_RULES: tuple[Rule, ...] = (
         lambda resources: not _wrong_requests(resources),
         shows=_wrong_requests,
     ),
-    Rule(_QUANTITIES, "", "an amount of devices or huge pages is no whole number; write one, as in 2", _uncounted),
+    Rule(
+        _QUANTITIES,
+        "",
+        "an amount of devices is no whole number, or one of huge pages not that of whole pages; write one, as in "
+        "nvidia.com/gpu: 2 or hugepages-2Mi: 4Mi",
+        _counted,
+    ),
+    Rule(RESOURCES, "", "huge pages need cpu or memory beside them; add one of them to requests", _pages_have_company),
+    Rule(
+        _QUANTITIES,
+        "",
+        "an amount is above 2^63 - 1, the most that Kubernetes counts; write a smaller one",
+        _is_no_more_than_kubernetes_counts,
+    ),
     Rule(
         _QUANTITIES,
         "",

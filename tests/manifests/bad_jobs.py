@@ -108,6 +108,36 @@ JOB_CASES = (
             ("training", "ends nothing", {"key": "a", "tolerationSeconds": 5}, ("set effect to NoExecute",)),
         )
     ),
+    *(
+        Case(
+            f"node label that is none: {value}",
+            {f"spec.{part}.podTemplate.nodeSelector": {"disk": value}},
+            (f"spec.{part}.podTemplate.nodeSelector.disk", "should match|is not the value of a label; use at most 63"),
+        )
+        for part, value in (("training", "my disk"), ("serving", "-ssd"))
+    ),
+    Case(
+        "node label that is too long",
+        {"spec.training.podTemplate.nodeSelector": {"disk": "s" * 64}},
+        ("spec.training.podTemplate.nodeSelector.disk", "63"),
+    ),
+    Case(
+        "queue whose name fits no label",
+        {"spec.training.queueName": "q" * 60 + ".team"},
+        ("spec.training.queueName", "63"),
+    ),
+    *(
+        Case(
+            f"toleration with {field} {value}",
+            {"spec.serving.podTemplate.tolerations": [{"key": "a", field: value}]},
+            (f"spec.serving.podTemplate.tolerations[0].{field}", *words),
+        )
+        for field, value, words in (
+            ("key", "a b", ("should match|is not the key of a taint; use at most 63", "should match|example.com/team")),
+            ("value", "b=c", ("should match|is not the value of a label",)),
+            ("tolerationSeconds", -1, ("0",)),
+        )
+    ),
     Case(
         "toleration of an unknown effect",
         {"spec.training.podTemplate.tolerations": [{"key": "x", "effect": "Never"}]},

@@ -62,10 +62,23 @@ OPERATOR_CASES = (
             ("ephemeral-storage", "2Gi", {"ephemeral-storage": "2G"}),
         )
     ),
+    *(
+        Case(
+            f"no whole number of {name}: {amount}",
+            {"spec.serving.resources": {"limits": {name: amount, "memory": "1Gi"}}},
+            ("spec.serving.resources.limits", f'found {name}: "{amount}"', "write one, as in nvidia.com/gpu: 2"),
+        )
+        for name, amount in (("nvidia.com/gpu", "500m"), ("hugepages-2Mi", "3Mi"), ("hugepages-0Mi", "2Mi"))
+    ),
     Case(
-        "half a device",
-        {"spec.serving.resources": {"limits": {"nvidia.com/gpu": "500m"}}},
-        ("spec.serving.resources.limits", 'found nvidia.com/gpu: "500m"', "no whole number"),
+        "huge pages alone",
+        {"spec.serving.resources": {"limits": {"hugepages-2Mi": "4Mi"}}},
+        ("spec.serving.resources: huge pages need cpu or memory", "add one of them to requests"),
+    ),
+    Case(
+        "more than Kubernetes counts",
+        {"spec.serving.resources": {"limits": {"memory": "1e99", "nvidia.com/gpu": "1e99"}}},
+        ("spec.serving.resources.limits: an amount is above 2^63 - 1", 'memory: "1e99"', "write a smaller one"),
     ),
     *(
         Case(
@@ -77,6 +90,23 @@ OPERATOR_CASES = (
             ("name", {"example.com/" + "f" * 64: 1}),
             ("prefix", {".".join(["a" * 60] * 5) + "/f": 1}),
             ("amount", {"memory": "0" * 64 + "1"}),
+        )
+    ),
+    *(
+        Case(
+            f"key that is none: {key} in {field}",
+            {f"spec.serving.podTemplate.{field}": {key: "a"}},
+            (
+                f"spec.serving.podTemplate.{field}.{key}: ",
+                f'"{key}" is not the key of a label',
+                "as in example.com/team",
+            ),
+        )
+        for field, key in (
+            ("nodeSelector", "my disk"),
+            ("metadata.labels", "team/"),
+            ("metadata.labels", "t" * 64),
+            ("metadata.annotations", "Example.com/a"),
         )
     ),
     Case(
