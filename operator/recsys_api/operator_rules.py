@@ -17,8 +17,8 @@ from recsys_api.spec.rollout import ServiceLevelObjective
 
 MAX_BAD_PERCENT = 95
 """Most bad events that an SLO can be told to stand: above it there is too little left to show a Fail with."""
-MAX_ANNOTATION_BYTES = 32768
-"""Of a pod template. A pod has 256 KiB for all of its annotations, and one of a Job's holds the whole spec."""
+MAX_ANNOTATION_BYTES = 16384
+"""Of a pod template. A pod has 256 KiB for all of its annotations, and one of a Job's holds the whole spec: tests/unit/operator/test_sizes.py."""
 MAX_AMOUNT_LENGTH = 64
 _MAX_NAME, _MAX_PREFIX = 63, 253
 _MOST = 2**63 - 1

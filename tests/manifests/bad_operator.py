@@ -111,7 +111,7 @@ OPERATOR_CASES = (
     ),
     Case(
         "annotations that fit no pod",
-        {POD_METADATA: {"annotations": {"a": "x" * 16384, "b": "x" * 16384}}},
-        ("spec.training.podTemplate.metadata", "annotations have more than 32768 bytes", "shorten them"),
+        {POD_METADATA: {"annotations": {"a": "x" * 8192, "b": "é" * 4096}}},
+        ("spec.training.podTemplate.metadata", "annotations have more than 16384 bytes", "shorten them"),
     ),
 )

@@ -248,12 +248,15 @@ def test_promote_of_a_version_that_failed_its_gates_is_refused() -> None:
     )
 
 
-def test_approve_names_the_running_step() -> None:
-    rollout = build_rollout()
+@pytest.mark.parametrize(
+    ("before", "after"), [((), ("first",)), (("first",), ("first",)), (("zeroth",), ("zeroth", "first"))]
+)
+def test_approve_names_the_running_step_once(before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    rollout = build_rollout(approvals=before)
     decision = decide(rollout.world(actions=(build_action("Approve"),)), NOW, WATCHED)
     state = read_state(recorded(decision, rollout.candidate.name))
     assert state is not None
-    assert state.approvals == ("first",)
+    assert state.approvals == after
 
 
 @pytest.mark.parametrize(
