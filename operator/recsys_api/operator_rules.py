@@ -75,7 +75,8 @@ def _unit(name: str) -> Decimal | None:
     """What there is a whole number of; None where there are fractions."""
     if name in _SHARED:
         return None
-    return amount_of(name.removeprefix(_PAGES)) if name.startswith(_PAGES) else Decimal(1)
+    page = _amount({"page": name.removeprefix(_PAGES)}, "page") if name.startswith(_PAGES) else None
+    return Decimal(1) if page is None else page
 
 
 def _pages_have_company(resources: Resources) -> bool:

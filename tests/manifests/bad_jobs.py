@@ -63,6 +63,11 @@ JOB_CASES = (
         ("spec.training.resources.limits", "a resource is not known", "use cpu, memory"),
     ),
     Case(
+        "huge pages of no size",
+        {"spec.training.resources": {"limits": {"hugepages-large": 1, "cpu": 1}}},
+        ("spec.training.resources.limits", "a resource is not known", "hugepages-<size>"),
+    ),
+    Case(
         "a name for pods",
         {POD_METADATA: {"name": {"x": "y"}}},
         ("spec.training.podTemplate.metadata", "labels and annotations only; remove the rest"),
