@@ -1,18 +1,10 @@
 """What `spec.training.compile: true` needs: it is refused where it would make steps slower, or nothing of them."""
 
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_api.rule_types import Predicate, Rule
+from recsys_api.rule_kinds import Choice
+from recsys_api.rule_types import Rule
 
-
-def _compiled(cel: str, holds: Predicate, why: str, fix: str) -> Rule:
-    """Of compiled steps this holds."""
-    return Rule(
-        ("spec",),
-        f"!has(self.training.compile) || !self.training.compile || ({cel})",
-        f"training.compile {why}; {fix}, or remove training.compile",
-        lambda spec: not spec.training.compile or holds(spec),
-        field="training.compile",
-    )
+_COMPILED = Choice("training.compile", True, "training.compile", "remove training.compile")
 
 
 def _on_gpus(spec: RecommenderModelSpec) -> bool:
@@ -24,13 +16,13 @@ def _reads_in_the_network(spec: RecommenderModelSpec) -> bool:
 
 
 COMPILE_RULES: tuple[Rule, ...] = (
-    _compiled(
+    _COMPILED.needs(
         "has(self.training.gpusPerNode) && self.training.gpusPerNode > 0",
         _on_gpus,
         "is for GPUs, because it makes the steps of a CPU slower",
         "set training.gpusPerNode to 1 or more",
     ),
-    _compiled(
+    _COMPILED.needs(
         "!has(self.training.optimizer) || !has(self.training.optimizer.type) || "
         "self.training.optimizer.type != 'RowWiseAdagrad'",
         _reads_in_the_network,

@@ -134,8 +134,10 @@ def _default(schema: Schema) -> Schema:
 
 
 def _container(schema: Schema, node: Schema, defs: dict[str, Schema], docs: Docs) -> None:
-    """Items of lists and values of maps; free-form objects keep what they hold."""
+    """Items of lists and values of maps; free-form objects keep what they hold. Of keys a structural schema says nothing."""
     values = schema.pop("additionalProperties", None)
+    schema.pop("propertyNames", None)
+    values = next(iter(schema.pop("patternProperties", {}).values()), values)
     if isinstance(values, dict) and values:
         schema["additionalProperties"] = _structural(values, defs, docs)
     elif values is True or (schema.get("type") == "object" and "properties" not in schema):
@@ -167,8 +169,9 @@ def _bounds(schema: Schema) -> None:
 
 def _sentence(schema: Schema) -> None:
     """A CEL rule that says what to write, where the schema's own message would print a regular expression."""
-    sentence = patterns.SENTENCES.get(schema.get("pattern", ""))
-    if sentence is not None:
+    pattern = schema.get("pattern", "")
+    sentence = patterns.SENTENCES.get(pattern)
+    if sentence is not None and pattern not in patterns.PLAIN:
         rule = f"self.matches({quote(schema.pop('pattern'))})"
         expression = f"{quote(_QUOTE)} + self + {quote(_QUOTE + ' ' + sentence)}"
         schema["x-kubernetes-validations"] = [{"rule": rule, "message": sentence, "messageExpression": expression}]

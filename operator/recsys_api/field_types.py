@@ -13,7 +13,10 @@ Uri = Annotated[str, StringConstraints(pattern=patterns.URI, max_length=1024)]
 ObjectName = Annotated[str, StringConstraints(pattern=patterns.OBJECT_NAME, max_length=253)]
 LabelName = Annotated[str, StringConstraints(pattern=patterns.LABEL_NAME, max_length=63)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-ShortText = Annotated[str, StringConstraints(max_length=256)]
+LabelKey = Annotated[str, StringConstraints(pattern=patterns.LABEL_KEY, max_length=253)]
+LabelValue = Annotated[str, StringConstraints(pattern=patterns.LABEL_VALUE, max_length=63)]
+TaintKey = Annotated[str, StringConstraints(pattern=patterns.TAINT_KEY, max_length=253)]
+LabelledName = Annotated[str, StringConstraints(pattern=patterns.OBJECT_NAME, max_length=63)]
 LongText = Annotated[str, StringConstraints(max_length=16384)]
 AMOUNT = "amount_type"
 

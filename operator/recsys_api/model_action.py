@@ -8,6 +8,9 @@ from recsys_api.base import Contract, Observed
 
 Verb = Literal["Rollback", "Promote", "Approve", "Abort", "Retry", "Pause", "Resume", "Pin", "Unpin", "Retrain"]
 
+WITHOUT_VERSION: tuple[Verb, ...] = ("Pause", "Resume", "Unpin", "Retrain")
+"""They concern the model, whatever its versions."""
+
 
 class ModelActionSpec(Contract):
     """What somebody asked for."""
@@ -17,7 +20,7 @@ class ModelActionSpec(Contract):
     verb: Verb
     """What to do. Rollback, Abort and Pause are always safe; Promote and Approve raise weight."""
     version: str | None = Field(None, min_length=1, max_length=128)
-    """A version's name; required by Promote, Retry and Pin."""
+    """A version's name; required by Promote, Retry and Pin, refused of those that concern no version: Pause, Resume, Unpin, Retrain."""
     requested_by: str | None = Field(None, max_length=253)
     """Who asked, for events and the history; not verified."""
     reason: str | None = Field(None, max_length=1024)

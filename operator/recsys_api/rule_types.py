@@ -48,6 +48,8 @@ class Rule:
     """Does not concern the CLI."""
     replaces: tuple[str, ...] = ()
     """Keywords of the schema that this rule says better."""
+    shows: Callable[[Any], str] | None = None
+    """What is to be changed of a value with several fields."""
 
     def problems(self, root: Any) -> Iterator[Problem]:
         """What breaks the rule in a manifest."""
@@ -58,6 +60,8 @@ class Rule:
 
     def _found(self, value: Any) -> str:
         """The text or number that is to be changed, or the entries of a map; a rule of CEL cannot say it."""
+        if self.shows:
+            return self.shows(value)
         if self.field:
             value = next((each for _, each in values_at(value, self.field)), None)
         if isinstance(value, dict):

@@ -11,8 +11,11 @@ from recsys_api import predicates as ok
 from recsys_api.compile_rules import COMPILE_RULES
 from recsys_api.data_rules import DATA_RULES
 from recsys_api.family_rules import FAMILY_RULES
+from recsys_api.model_action import WITHOUT_VERSION
+from recsys_api.operator_rules import OPERATOR_RULES, Root
 from recsys_api.pod_rules import POD_RULES, POD_TEMPLATES, RESOURCES
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.rule_kinds import cel_list, prose
 from recsys_api.rule_types import Problem, Rule, between, quote
 from recsys_api.table_rules import TABLE_RULES
 
@@ -191,6 +194,7 @@ RULES: tuple[Rule, ...] = (
         ok.is_not_empty,
         replaces=("minLength",),
     ),
+    *OPERATOR_RULES,
 )
 """In the order in which they are reported."""
 
@@ -216,6 +220,13 @@ ACTION_RULES: tuple[Rule, ...] = (
         lambda spec: spec.verb not in ("Promote", "Retry", "Pin") or spec.version is not None,
         field="version",
     ),
+    Rule(
+        ("spec",),
+        f"!(self.verb in {cel_list(WITHOUT_VERSION)}) || !has(self.version)",
+        f"version is ignored by {prose(WITHOUT_VERSION)}; remove version",
+        lambda spec: spec.verb not in WITHOUT_VERSION or spec.version is None,
+        field="version",
+    ),
 )
 
 VERSION_RULES: tuple[Rule, ...] = (
@@ -228,18 +239,11 @@ VERSION_RULES: tuple[Rule, ...] = (
 )
 
 
-class _Root:
-    """What the rules' paths start from."""
-
-    def __init__(self, spec: object) -> None:
-        self.spec = spec
-
-
 def validate_spec(spec: RecommenderModelSpec, *, cluster: bool) -> list[Problem]:
     """Every rule that a spec breaks.
 
     Args:
         cluster: whether it is to run in a cluster, where files of this machine cannot be read.
     """
-    root = _Root(spec)
+    root = Root(spec)
     return [problem for rule in RULES if cluster or not rule.cluster_only for problem in rule.problems(root)]

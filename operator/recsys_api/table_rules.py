@@ -1,21 +1,12 @@
 """What split tables need: `spec.training.tables: Sharded` is refused where it would do nothing or cannot be done."""
 
 from recsys_api.recommender_model import RecommenderModelSpec
-from recsys_api.rule_types import Predicate, Rule
+from recsys_api.rule_kinds import Choice
+from recsys_api.rule_types import Rule
 
 _WHOLE = ("CosineContrastive", "CrossEntropy")
 """Losses that want a whole table in a step or an export."""
-
-
-def _sharded(cel: str, holds: Predicate, why: str, fix: str) -> Rule:
-    """Of split tables this holds."""
-    return Rule(
-        ("spec",),
-        f"!has(self.training.tables) || self.training.tables != 'Sharded' || ({cel})",
-        f"training.tables Sharded {why}; {fix}, or set tables to Replicated",
-        lambda spec: spec.training.tables != "Sharded" or holds(spec),
-        field="training.tables",
-    )
+_SHARDED = Choice("training.tables", "Sharded", "training.tables Sharded", "set tables to Replicated")
 
 
 def _by_row(spec: RecommenderModelSpec) -> bool:
@@ -27,27 +18,27 @@ def _by_nodes(spec: RecommenderModelSpec) -> bool:
 
 
 TABLE_RULES: tuple[Rule, ...] = (
-    _sharded(
+    _SHARDED.needs(
         "self.model.architecture == 'MatrixFactorization'",
         lambda spec: spec.model.architecture == "MatrixFactorization",
         "is for MatrixFactorization only",
         "set model.architecture to it",
     ),
-    _sharded(
+    _SHARDED.needs(
         "has(self.training.optimizer) && has(self.training.optimizer.type) && "
         "self.training.optimizer.type == 'RowWiseAdagrad'",
         _by_row,
         "is trained by RowWiseAdagrad only, which makes a step where the rows lie",
         "set training.optimizer.type to RowWiseAdagrad",
     ),
-    _sharded(
+    _SHARDED.needs(
         "!has(self.training.loss) || !has(self.training.loss.type) || "
         f"!(self.training.loss.type in ['{_WHOLE[0]}', '{_WHOLE[1]}'])",
         lambda spec: spec.training.loss.type not in _WHOLE,
         f"has no {_WHOLE[0]} and no {_WHOLE[1]}, which want whole tables",
         "set training.loss.type to BCE, BPR or SampledSoftmax",
     ),
-    _sharded(
+    _SHARDED.needs(
         "has(self.training.nodes) && self.training.nodes > 1 && "
         "(!has(self.training.gpusPerNode) || self.training.gpusPerNode == 0)",
         _by_nodes,

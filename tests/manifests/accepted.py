@@ -133,7 +133,36 @@ ACCEPTED_CASES = (
         },
         (),
     ),
-    Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi", "example.com/fpga": "1"}}, ()),
+    Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi"}}, ()),
+    Case(
+        "devices, huge pages and disk",
+        {
+            "spec.serving.resources": {
+                "requests": {"example.com/fpga": "1", "hugepages-2Mi": "4Mi", "cpu": 1, "ephemeral-storage": "1Gi"},
+                "limits": {
+                    "example.com/fpga": 1,
+                    "hugepages-2Mi": "4096Ki",
+                    "nvidia.com/gpu": 2,
+                    "ephemeral-storage": "2Gi",
+                },
+            }
+        },
+        (),
+    ),
+    Case(
+        "schedules of days that come now and then",
+        {
+            "spec.training.schedule": "0 3 29 2 *",
+            "spec.rollout.windows": [
+                {"name": "a", "schedule": "0 0 31 4,12 *", "seconds": 60},
+                {"name": "b", "schedule": "0 0 31 2 1", "seconds": 60},
+                {"name": "c", "schedule": "0 0 30-1 2 *", "seconds": 60},
+            ],
+        },
+        (),
+    ),
+    Case("dots that are no way out", {"spec.data.source.uri": "pvc://claim/..a/b../a..b/.../x"}, ()),
+    Case("most that an SLO may stand", {f"{SLO}.objectivePercent": "90", f"{SLO}.tolerance": "9.5"}, ()),
     Case("amounts as short as can be", {"spec.training.resources.requests": {"cpu": ".5", "memory": "1.e9"}}, ()),
     Case("amounts in other units", {"spec.serving.resources": {"limits": {"cpu": "1e1", "memory": 2000000000}}}, ()),
     Case(

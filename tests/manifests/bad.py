@@ -38,6 +38,14 @@ ACTION_CASES = (
         Case(f"{verb} of nothing", {"spec.verb": verb}, ("spec.version", "add the name of a ModelVersion"))
         for verb in ("Promote", "Retry", "Pin")
     ),
+    *(
+        Case(
+            f"{verb} of a version",
+            {"spec.verb": verb, "spec.version": "movies-0123456789"},
+            ("spec.version", "is ignored by Pause, Resume, Unpin and Retrain", "remove version"),
+        )
+        for verb in ("Pause", "Resume", "Unpin", "Retrain")
+    ),
     Case("no model", {"spec.modelName": ABSENT}, ("spec.modelName", "Required")),
 )
 

@@ -63,6 +63,11 @@ JOB_CASES = (
         ("spec.training.resources.limits", "a resource is not known", "use cpu, memory"),
     ),
     Case(
+        "huge pages of no size",
+        {"spec.training.resources": {"limits": {"hugepages-large": 1, "cpu": 1}}},
+        ("spec.training.resources.limits", "a resource is not known", "hugepages-<size>"),
+    ),
+    Case(
         "a name for pods",
         {POD_METADATA: {"name": {"x": "y"}}},
         ("spec.training.podTemplate.metadata", "labels and annotations only; remove the rest"),
@@ -106,6 +111,36 @@ JOB_CASES = (
             ("serving", "compares an empty key", {"key": "", "operator": "Equal"}, ("key is empty",)),
             ("serving", "has a value for nothing", {"key": "a", "operator": "Exists", "value": "b"}, ("remove value",)),
             ("training", "ends nothing", {"key": "a", "tolerationSeconds": 5}, ("set effect to NoExecute",)),
+        )
+    ),
+    *(
+        Case(
+            f"node label that is none: {value}",
+            {f"spec.{part}.podTemplate.nodeSelector": {"disk": value}},
+            (f"spec.{part}.podTemplate.nodeSelector.disk", "should match|is not the value of a label; use at most 63"),
+        )
+        for part, value in (("training", "my disk"), ("serving", "-ssd"))
+    ),
+    Case(
+        "node label that is too long",
+        {"spec.training.podTemplate.nodeSelector": {"disk": "s" * 64}},
+        ("spec.training.podTemplate.nodeSelector.disk", "63"),
+    ),
+    Case(
+        "queue whose name fits no label",
+        {"spec.training.queueName": "q" * 60 + ".team"},
+        ("spec.training.queueName", "63"),
+    ),
+    *(
+        Case(
+            f"toleration with {field} {value}",
+            {"spec.serving.podTemplate.tolerations": [{"key": "a", field: value}]},
+            (f"spec.serving.podTemplate.tolerations[0].{field}", *words),
+        )
+        for field, value, words in (
+            ("key", "a b", ("should match|is not the key of a taint; use at most 63", "should match|example.com/team")),
+            ("value", "b=c", ("should match|is not the value of a label",)),
+            ("tolerationSeconds", -1, ("0",)),
         )
     ),
     Case(

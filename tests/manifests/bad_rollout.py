@@ -67,6 +67,18 @@ ROLLOUT_CASES = (
     Case(
         "path without slash", {"spec.rollout.gateway.pathPrefix": "movies"}, ("pathPrefix", '"movies"', "start with /")
     ),
+    *(
+        Case(
+            f"path that leads elsewhere: {path}",
+            {"spec.rollout.gateway.pathPrefix": path},
+            (
+                "spec.rollout.gateway.pathPrefix",
+                f'"{path}" is not a path',
+                "escaped slashes and segments that are empty, . or ..",
+            ),
+        )
+        for path in ("/a/../b", "/a%2Fb", "/a%zz")
+    ),
     Case("host with scheme", {"spec.rollout.gateway.hostname": "https://x"}, ("hostname", "without port or scheme")),
     Case(
         "weights fall",

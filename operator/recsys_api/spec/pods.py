@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from recsys_api.base import Contract
-from recsys_api.field_types import LongText, ObjectName, Quantities, ShortText
+from recsys_api.field_types import LabelKey, LabelValue, LongText, ObjectName, Quantities, TaintKey
 
 
 class SecretReference(Contract):
@@ -18,26 +18,26 @@ class SecretReference(Contract):
 class Toleration(Contract):
     """A taint that the pods tolerate."""
 
-    key: Annotated[str, StringConstraints(max_length=317)] | None = None
+    key: TaintKey | None = None
     """Taint key; empty means every taint."""
     operator: Literal["Exists", "Equal"] | None = None
     """Default Equal."""
-    value: Annotated[str, StringConstraints(max_length=63)] | None = None
+    value: LabelValue | None = None
     """Taint value; empty under Exists."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect to tolerate; absent means every effect."""
-    toleration_seconds: int | None = None
+    toleration_seconds: int | None = Field(None, ge=0, le=2**31 - 1)
     """How long a pod stays after a NoExecute taint; absent means for ever."""
 
 
 class PodTemplate(Contract):
     """What is merged into the pods of a Job or of a version."""
 
-    metadata: dict[str, Annotated[dict[str, LongText], Field(max_length=64)]] = Field(
+    metadata: dict[str, Annotated[dict[LabelKey, LongText], Field(max_length=64)]] = Field(
         default_factory=dict, max_length=2
     )
     """`labels` and `annotations` of the pods. The model's own labels are never copied: this is the way to set some."""
-    node_selector: dict[str, ShortText] = Field(default_factory=dict, max_length=32)
+    node_selector: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=32)
     """Labels that a node must have."""
     tolerations: tuple[Toleration, ...] = Field((), max_length=32)
     """Taints that the pods tolerate."""

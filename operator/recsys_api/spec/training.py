@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from recsys_api import patterns
 from recsys_api.base import Contract
-from recsys_api.field_types import ObjectName
+from recsys_api.field_types import LabelledName
 from recsys_api.spec.pods import PodTemplate, Resources
 
 OPERATIONAL = (
@@ -100,5 +100,5 @@ class Training(Contract):
     checkpoint_seconds: int = Field(600, ge=1, le=86400)
     """Training saves its state this often, after a whole step or sweep, and on SIGTERM, and goes on from there when it is started
     again. No part of what a version is; PureSVD, which solves at once, has nothing to save and begins again."""
-    queue_name: ObjectName | None = None
-    """LocalQueue of Kueue that admits the Jobs."""
+    queue_name: LabelledName | None = None
+    """LocalQueue of Kueue that admits the Jobs, in a label of theirs: at most 63 characters."""

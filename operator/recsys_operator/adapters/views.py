@@ -10,6 +10,7 @@ from recsys_api.manifest_errors import problems_of
 from recsys_api.model_action import ModelActionSpec, ModelActionStatus
 from recsys_api.model_status import RecommenderModelStatus
 from recsys_api.model_version import ModelVersionSpec, ModelVersionStatus
+from recsys_api.operator_rules import unsaid_problems
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult, PrepareResult, TrainResult, parse_job_result
 from recsys_operator.core.world import (
@@ -31,6 +32,8 @@ __all__ = [
 ]  # fmt: skip
 
 M = TypeVar("M", bound=BaseModel)
+SAID = 5
+"""Most problems of a spec that are told at once."""
 CANNOT_START = frozenset({
     "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
     "CreateContainerError", "RunContainerError", "CrashLoopBackOff",
@@ -45,15 +48,10 @@ def seconds_of(timestamp: str | None) -> float:
 
 
 def view_of_model(manifest: Manifest) -> ModelView:
-    """A RecommenderModel; a spec that does not parse is told by `invalid`, a status by `unreadable`."""
+    """A RecommenderModel; a spec that cannot be used is told by `invalid`, a status that does not parse by `unreadable`."""
     metadata = manifest["metadata"]
-    spec: RecommenderModelSpec | None = None
-    invalid = ""
     status = _status(RecommenderModelStatus, manifest)
-    try:
-        spec = RecommenderModelSpec.model_validate(manifest.get("spec") or {})
-    except ValidationError as error:
-        invalid = "; ".join(_sentences(error, RecommenderModelSpec, "spec")[:5])
+    spec, invalid = _spec(manifest.get("spec") or {})
     return ModelView(
         namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"],
         resource_version=metadata["resourceVersion"], generation=metadata.get("generation", 0),
@@ -200,6 +198,16 @@ def _last_terminated(container: Mapping[str, Any]) -> str:
         if ended and ended.get("exitCode"):
             return f"{container['name']}: {ended.get('reason', 'Error')} ({ended['exitCode']})"
     return ""
+
+
+def _spec(document: Manifest) -> tuple[RecommenderModelSpec | None, str]:
+    """The spec, or the first things that are wrong with it: what does not parse, and what the API server does not say."""
+    try:
+        spec = RecommenderModelSpec.model_validate(document)
+    except ValidationError as error:
+        return None, "; ".join(_sentences(error, RecommenderModelSpec, "spec")[:SAID])
+    problems = unsaid_problems(spec)
+    return (None, "; ".join(map(str, problems[:SAID]))) if problems else (spec, "")
 
 
 def _status(kind: type[M], manifest: Manifest) -> M | str:

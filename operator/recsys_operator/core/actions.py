@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import get_args
 
-from recsys_api.model_action import ModelActionStatus, Verb
+from recsys_api.model_action import WITHOUT_VERSION, ModelActionStatus, Verb
 from recsys_api.model_status import PinnedState
 from recsys_api.model_version import Phase
 from recsys_operator.core import clock, reasons
@@ -28,6 +28,7 @@ from recsys_operator.core.promoting import promote
 from recsys_operator.core.records import announce, keep, move, request_condition, was_requested
 from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse
 from recsys_operator.core.scene import ROLLING, Scene, passed_gates
+from recsys_operator.core.text import clipped, remembered
 from recsys_operator.core.world import RouteIntent, VersionView
 
 VERBS: tuple[str, ...] = get_args(Verb)
@@ -52,24 +53,26 @@ def decide_request(scene: Scene, request: Request) -> Answer:
         answer = Answer("carried out")
     elif request.verb not in HANDLERS:
         answer = refuse(f"{request.verb!r} is not a verb; use one of {', '.join(VERBS)}")
+    elif request.verb in WITHOUT_VERSION and request.version:
+        answer = refuse(f"version {request.version} would be ignored by {request.verb}; remove it")
     else:
         answer = HANDLERS[request.verb](scene, request)
     model = dict(answer.model)
     if request.action is None:
-        model |= {
-            "last_action": scene.model.annotations[ANNOTATION], "action_count": scene.model.status.action_count + 1
-        }  # fmt: skip
+        value = remembered(scene.model.annotations[ANNOTATION])
+        model |= {"last_action": value, "action_count": scene.model.status.action_count + 1}
     return replace(answer, model=model, finish=_finish(scene, request, answer))
 
 
 def _annotated(scene: Scene) -> Request | None:
     value, before = scene.model.annotations.get(ANNOTATION, ""), scene.model.status
-    if not value or value == before.last_action:
+    known = remembered(value)
+    if not value or known == before.last_action:
         return None
     wish = value.partition("#")[0]
     verb, _, version = wish.partition("/")
     return Request(
-        f"annotation:{scene.model.uid}:{before.action_count}:{value}", verb.strip(), version.strip(), "annotation"
+        f"annotation:{scene.model.uid}:{before.action_count}:{known}", verb.strip(), version.strip(), "annotation"
     )
 
 
@@ -78,7 +81,9 @@ def _finish(scene: Scene, request: Request, answer: Answer) -> tuple[Act, ...]:
     if request.action is None:
         return (said,)
     status = ModelActionStatus(
-        phase="Refused" if answer.refused else "Done", message=answer.message, finished_at=clock.to_text(scene.now)
+        phase="Refused" if answer.refused else "Done",
+        message=clipped(answer.message),
+        finished_at=clock.to_text(scene.now),
     )
     return (RecordAction(request.action.name, request.action.resource_version, status), said)
 
@@ -156,7 +161,7 @@ def _approve(scene: Scene, request: Request) -> Answer:
     state = scene.state(version) if version is not None else None
     if version is None or state is None or state.current is None or request.version not in ("", version.name):
         return refuse("no step of a rollout waits for an approval")
-    approved = state.changed(approvals=(*state.approvals, state.current.name))
+    approved = state.changed(approvals=tuple(dict.fromkeys((*state.approvals, state.current.name))))
     done = keep(version, approved, conditions=mark(scene, version, request))
     return Answer(f"step {state.current.name} of {version.name} is approved", (done,))
 

@@ -7,7 +7,7 @@ and an operator upgraded over a hundred models starts no Job. Golden hashes are 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -76,18 +76,37 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("training.deterministic", True),
     ("training.refit", "Never"),
 )  # fmt: skip
-DECIMALS = frozenset({"data.validation.maxNullFraction"})
+EVALUATION: tuple[tuple[str, Any], ...] = (
+    ("onUndecided", "Hold"),
+    ("maxUsers", None),
+    ("baselines.popularityHalfLifeSeconds", 604800),
+    ("baselines.neighbours", 100),
+    ("baselines.shrinkage", 100.0),
+    ("baselines.easeRegularization", 500.0),
+)  # fmt: skip
+"""Of `spec.evaluation`, by the same rule: a new release judges no version again whose manifest is the same."""
+GATE: tuple[tuple[str, Any], ...] = (
+    ("name", REQUIRED),
+    ("metric.name", REQUIRED),
+    ("metric.k", 10),
+    ("atLeast", None),
+    ("maxRegressionPercent", None),
+    ("population", "Warm"),
+)
+"""Of each of its gates."""
+DECIMALS = frozenset({"data.validation.maxNullFraction", "atLeast", "maxRegressionPercent"})
 
 
 def project(spec: RecommenderModelSpec) -> dict[str, Any]:
     """The fields that determine the weights, by path, without those at their default of introduction."""
     document = spec.model_dump(mode="json", by_alias=True, include={"data", "model", "training"})
-    found: dict[str, Any] = {}
-    for path, default in PROJECTION:
-        value = _canonical(path, _at(document, path))
-        if default is REQUIRED or (value is not None and value != _default(path, default, document)):
-            found[path] = value
-    return found
+    return _projected(document, [(path, _default(path, default, document)) for path, default in PROJECTION])
+
+
+def project_evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    """The same of what judges: gates in their order, and settings that are not at their default of introduction."""
+    document = evaluation.model_dump(mode="json", by_alias=True)
+    return _projected(document, EVALUATION) | {"gates": [_projected(gate, GATE) for gate in document["gates"]]}
 
 
 def spec_hash(spec: RecommenderModelSpec) -> str:
@@ -102,8 +121,8 @@ def version_name(model: str, hashed: str, trigger: str) -> str:
 
 
 def evaluation_key(evaluation: Evaluation, stable: str = "") -> str:
-    """Key of one evaluation: 8 hex of the gates; 4 more of the stable version where a gate compares with it."""
-    gates = _sha256(evaluation.to_dict())[:8]
+    """Key of one evaluation: 8 hex of what judges; 4 more of the stable version where a gate compares with it."""
+    gates = _sha256(project_evaluation(evaluation))[:8]
     compares = any(gate.max_regression_percent is not None for gate in evaluation.gates)
     return gates + (hashlib.sha256(stable.encode()).hexdigest()[:4] if compares and stable else "")
 
@@ -116,6 +135,16 @@ def same_gates(key: str, other: str) -> bool:
 def template_revision(template: Mapping[str, Any]) -> str:
     """Name of a serving template: 10 hex of its content."""
     return _sha256(template)[:NAME_DIGITS]
+
+
+def _projected(document: Mapping[str, Any], projection: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Values by path, without absent ones and those at the projection's default."""
+    found: dict[str, Any] = {}
+    for path, default in projection:
+        value = _canonical(path, _at(document, path))
+        if default is REQUIRED or (value is not None and value != default):
+            found[path] = value
+    return found
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:
@@ -140,7 +169,7 @@ def _default(path: str, default: Any, document: Mapping[str, Any]) -> Any:
 
 
 def _canonical(path: str, value: Any) -> Any:
-    if path in DECIMALS:
+    if path in DECIMALS and value is not None:
         return format(Decimal(value).normalize(), "f")
     return value
 

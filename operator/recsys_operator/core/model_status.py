@@ -11,6 +11,7 @@ from recsys_operator.core.records import with_condition
 from recsys_operator.core.requests import ANNOTATION
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import EARLY, Scene
+from recsys_operator.core.text import clipped
 from recsys_operator.core.world import VersionView
 
 SELECTOR = "recsys.dev/component=serving,recsys.dev/model="
@@ -29,7 +30,7 @@ def derive_status(scene: Scene, weight: int) -> RecommenderModelStatus:
             "observed_generation": scene.model.generation,
             "last_action": before.last_action if scene.model.annotations.get(ANNOTATION) else "",
             "stable": _name(scene.stable), "candidate": _name(candidate), "previous": _name(scene.previous),
-            "wanted": _name(scene.wanted), "weight": weight, "reason": reason, "message": message,
+            "wanted": _name(scene.wanted), "weight": weight, "reason": reason, "message": clipped(message),
             "replicas": sum(view.replicas for view in scene.world.serving.values()),
             "selector": f"{SELECTOR}{scene.world.name}", "conditions": conditions,
             "spec_hash": scene.spec_hash or before.spec_hash, "rollout": summarize(scene), "pinned": _pinned(scene),

@@ -10,6 +10,7 @@ from recsys_operator.core import clock
 from recsys_operator.core.decision import Act, Announce, RecordVersion
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import Scene, find_condition
+from recsys_operator.core.text import clipped
 from recsys_operator.core.world import VersionView
 
 REQUESTED = "Requested"
@@ -40,6 +41,8 @@ def first(rules: tuple[Rule, ...], scene: Scene, version: VersionView) -> Step:
 
 def record(version: VersionView, **changes: object) -> RecordVersion:
     """The version's status with these fields changed."""
+    if "message" in changes:
+        changes["message"] = clipped(str(changes["message"]))
     return RecordVersion(version.name, version.resource_version, version.status.model_copy(update=changes))
 
 
@@ -59,7 +62,7 @@ def move(
 
 def wait(scene: Scene, version: VersionView, reason: str, message: str, after: float | None = None) -> Step:
     """Stay, and say why; nothing is written when it was said already."""
-    if (version.status.reason, version.status.message) == (reason, message):
+    if (version.status.reason, version.status.message) == (reason, clipped(message)):
         return Step((), after)
     return Step((record(version, reason=reason, message=message),), after)
 
@@ -84,7 +87,7 @@ def build_condition(scene: Scene, kind: str, value: bool | None, reason: str, me
     """A condition; None is Unknown."""
     status: Literal["True", "False", "Unknown"] = "Unknown" if value is None else "True" if value else "False"
     return Condition(
-        type=kind, status=status, reason=reason, message=message,
+        type=kind, status=status, reason=reason, message=clipped(message),
         last_transition_time=clock.to_text(scene.now), observed_generation=scene.model.generation,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ A stable version that cannot be read would be missing, and the next one would ge
 from recsys_operator.core import reasons
 from recsys_operator.core.decision import Act, Announce, RecordModel
 from recsys_operator.core.records import Step
+from recsys_operator.core.text import clipped
 from recsys_operator.core.world import ModelView, World
 
 SECONDS = 300.0
@@ -22,7 +23,7 @@ def leave_alone(world: World, model: ModelView) -> Step | None:
         "or move users in the HTTPRoute by hand"
     )
     said: tuple[Act, ...] = (Announce(reasons.STATUS_UNREADABLE, message, warning=True),)
-    status = model.status.model_copy(update={"reason": reasons.STATUS_UNREADABLE, "message": message})
+    status = model.status.model_copy(update={"reason": reasons.STATUS_UNREADABLE, "message": clipped(message)})
     if not model.unreadable and status != model.status:
         said = (RecordModel(model.resource_version, status, derived=True), *said)
     return Step(said, SECONDS)

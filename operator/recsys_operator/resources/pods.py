@@ -1,8 +1,11 @@
 """What every pod of ours has in common: restricted, no service account token, the user's podTemplate merged in."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from recsys_api import patterns
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_operator.resources.kinds import Manifest
 
@@ -57,14 +60,22 @@ def build_credentials(secrets: Iterable[str]) -> list[Manifest]:
 def build_claims(uris: Iterable[str], *, read_only: bool) -> tuple[list[Manifest], list[Manifest]]:
     """(volumes, mounts) for the claims of `pvc://<claim>/<path>` URIs."""
     claims = sorted({uri.removeprefix("pvc://").partition("/")[0] for uri in uris if uri.startswith("pvc://")})
-    volumes = [{"name": f"pvc-{claim}", "persistentVolumeClaim": {"claimName": claim}} for claim in claims]
-    mounts = [{"name": f"pvc-{claim}", "mountPath": f"{PVC_ROOT}/{claim}", "readOnly": read_only} for claim in claims]
+    volumes = [{"name": _volume_of(claim), "persistentVolumeClaim": {"claimName": claim}} for claim in claims]
+    mounts = [
+        {"name": _volume_of(claim), "mountPath": f"{PVC_ROOT}/{claim}", "readOnly": read_only} for claim in claims
+    ]
     return volumes, [mount if read_only else {k: v for k, v in mount.items() if k != "readOnly"} for mount in mounts]
 
 
 def build_tmp() -> tuple[Manifest, Manifest]:
     """(volume, mount) of /tmp."""
     return {"name": "tmp", "emptyDir": {}}, {"name": "tmp", "mountPath": "/tmp"}
+
+
+def _volume_of(claim: str) -> str:
+    """A volume's name has no dots and 63 characters at most; that of a claim may have some, and 253."""
+    name = f"pvc-{claim}"
+    return name if re.fullmatch(patterns.LABEL_NAME, name) else f"pvc-{hashlib.sha256(claim.encode()).hexdigest()[:16]}"
 
 
 def _plain(value: object) -> object:

@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pydantic import ValidationError
+from pydantic.alias_generators import to_snake
+
 from recsys_api.buckets import BUCKET_HEADER, BUCKETS
 from recsys_api.spec.rollout import GatewayReference, Rollout
 from recsys_operator.core import naming, weights
@@ -26,6 +29,8 @@ ANNOTATION_DECISION = "recsys.dev/decision"
 ANNOTATION_UNMANAGED = "recsys.dev/unmanaged"
 VERSION_HEADER = "x-recsys-version"
 ANY_BUCKET = "[0-9]{4}"
+_UNITS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+_PART = "([0-9]{1,5})(ms|h|m|s)"
 
 
 @dataclass(frozen=True)
@@ -69,17 +74,12 @@ def settings_of_route(route: Manifest) -> RouteSettings | None:
     """The settings that an existing route was made from, for when the spec cannot be read; None if foreign."""
     spec, metadata = route["spec"], route["metadata"]
     owners = [owner["uid"] for owner in metadata.get("ownerReferences") or () if owner["kind"] == "RecommenderModel"]
-    parents, rules = spec.get("parentRefs") or (), spec.get("rules") or ()
-    if not owners or not parents or not rules:
+    parents, rules = spec.get("parentRefs") or [], spec.get("rules") or []
+    gateway = _gateway_of(parents[0], spec, rules[-1]) if owners and parents and rules else None
+    if gateway is None:
         return None
-    timeout = _milliseconds((rules[-1].get("timeouts") or {}).get("request", ""))
-    gateway = GatewayReference(
-        name=parents[0]["name"], namespace=parents[0].get("namespace"), section_name=parents[0].get("sectionName"),
-        hostname=next(iter(spec.get("hostnames") or ()), None), path_prefix=rules[-1]["matches"][0]["path"]["value"],
-        request_timeout_milliseconds=timeout or 1000,
-    )  # fmt: skip
-    sticky = len(rules) > 1
-    return RouteSettings(owners[0], gateway, sticky, not sticky or len(rules) == 2 or len(rules[-1]["backendRefs"]) > 1)
+    sticky, last = len(rules) > 1, rules[-1].get("backendRefs") or []
+    return RouteSettings(owners[0], gateway, sticky, not sticky or len(rules) == 2 or len(last) > 1)
 
 
 def request_seconds(route: Manifest) -> float:
@@ -170,6 +170,22 @@ def measure_range(pattern: str) -> tuple[int, int]:
     return first, max(1, round(share)) if share else 0
 
 
+def _gateway_of(parent: Manifest, spec: Manifest, rule: Manifest) -> GatewayReference | None:
+    """What a route says of its Gateway. A value that no manifest may have is the default instead: so it is drift."""
+    path = next((match.get("path") or {} for match in rule.get("matches") or ()), {})
+    said = {
+        "name": parent.get("name"), "namespace": parent.get("namespace"), "section_name": parent.get("sectionName"),
+        "hostname": next(iter(spec.get("hostnames") or ()), None), "path_prefix": path.get("value", "/"),
+        "request_timeout_milliseconds": _milliseconds((rule.get("timeouts") or {}).get("request", "")),
+    }  # fmt: skip
+    try:
+        return GatewayReference(**said)
+    except ValidationError as error:
+        # by their names in Python: they were given so
+        odd = {to_snake(str(detail["loc"][0])) for detail in error.errors()}
+    return None if "name" in odd else GatewayReference(**{name: said[name] for name in said if name not in odd})
+
+
 def _parent(namespace: str, gateway: GatewayReference) -> Manifest:
     parent: Manifest = {"name": gateway.name, "namespace": gateway.namespace or namespace}
     return parent | ({"sectionName": gateway.section_name} if gateway.section_name else {})
@@ -211,9 +227,10 @@ def _duration(milliseconds: int) -> str:
 
 
 def _milliseconds(duration: str) -> int:
-    """The inverse; 0 for what we do not write."""
-    found = re.fullmatch(r"(?:(\d+)s)?(?:(\d+)ms)?", duration)
-    return 1000 * int(found[1] or 0) + int(found[2] or 0) if found else 0
+    """The inverse, for durations that a person wrote too, as 1m30s; 0 for what the Gateway API does not know."""
+    if not re.fullmatch(f"(?:{_PART})+", duration):
+        return 0
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(_PART, duration))
 
 
 def _backend(version: str, weight: int) -> Manifest:

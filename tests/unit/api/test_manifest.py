@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.manifests.bad import MODEL_CASES
+from tests.manifests.bad_operator import OPERATOR_CASES
 from tests.manifests.case import Case
 from tests.manifests.good import good_model
 
@@ -15,7 +16,7 @@ from recsys_api.rule_types import values_at
 from recsys_api.rules import validate_spec
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
-FOR_THE_CLI = tuple(case for case in MODEL_CASES if not case.only_cluster)
+FOR_THE_CLI = (*(case for case in MODEL_CASES if not case.only_cluster), *OPERATOR_CASES)
 
 
 def _refusal(text: str, *, cluster: bool = False) -> str:

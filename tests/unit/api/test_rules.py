@@ -2,21 +2,35 @@
 
 import json
 import re
+from contextlib import suppress
+from typing import Annotated
 
 import pytest
+import yaml
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 from tests.manifests.accepted import ACCEPTED_CASES
-from tests.manifests.bad import MODEL_CASES
+from tests.manifests.bad import ACTION_CASES, MODEL_CASES
+from tests.manifests.bad_operator import OPERATOR_CASES
 from tests.manifests.case import ABSENT, GATE, POD_METADATA, SLO, STEPS, Case
-from tests.manifests.good import good_model
+from tests.manifests.good import good_action, good_model
 
 from recsys_api import patterns
+from recsys_api.crd import crd_files
 from recsys_api.manifest import ManifestError, parse_manifest
+from recsys_api.model_action import ModelActionSpec
 from recsys_api.predicates import always
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.rule_types import Rule, values_at
-from recsys_api.rules import NAME_RULE, RULES, validate_spec
+from recsys_api.rules import ACTION_RULES, NAME_RULE, RULES, validate_spec
 
-BROKEN_SPECS = tuple(case.apply(good_model())["spec"] for case in MODEL_CASES)
+BROKEN_SPECS = tuple(case.apply(good_model())["spec"] for case in (*MODEL_CASES, *OPERATOR_CASES))
+
+
+def refusal(changes: dict[str, object]) -> str:
+    """What the CLI says to a changed manifest."""
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(json.dumps(Case("", changes, ()).apply(good_model())))
+    return str(caught.value)
 
 
 def _messages() -> set[str]:
@@ -53,6 +67,16 @@ def test_message_says_what_is_wrong_and_what_to_do(rule: Rule) -> None:
     assert "\n" not in rule.message
 
 
+def test_every_rule_of_an_action_is_broken_by_a_bad_one() -> None:
+    said: set[str] = set()
+    for spec in (case.apply(good_action())["spec"] for case in ACTION_CASES):
+        with suppress(ValidationError):
+            parsed = ModelActionSpec.model_validate(spec)
+            said |= {rule.message for rule in ACTION_RULES if not rule.holds(parsed)}
+    assert said == {rule.message for rule in ACTION_RULES if rule.holds is not always}
+    assert all(rule.holds(ModelActionSpec.model_validate(good_action()["spec"])) for rule in ACTION_RULES)
+
+
 FOUND: tuple[tuple[str, object, str], ...] = (
     (
         "spec.training.resources.requests",
@@ -73,10 +97,7 @@ FOUND: tuple[tuple[str, object, str], ...] = (
 @pytest.mark.parametrize(("path", "value", "end"), FOUND, ids=[path for path, _, _ in FOUND])
 def test_the_cli_shows_what_breaks_a_rule(path: str, value: object, end: str) -> None:
     model = {"spec.model": {"architecture": "PureSVD"}} if path.endswith("nodes") else {}
-    changed = Case("", {path: value, **model}, ()).apply(good_model())
-    with pytest.raises(ManifestError) as caught:
-        parse_manifest(json.dumps(changed))
-    assert str(caught.value).splitlines()[0].endswith(end)
+    assert refusal({path: value, **model}).splitlines()[0].endswith(end)
 
 
 @pytest.mark.parametrize("case", ACCEPTED_CASES, ids=lambda case: case.name)
@@ -93,6 +114,8 @@ def test_values_are_found_with_their_places() -> None:
     assert list(values_at(spec, "serving.autoscaling.maxReplicas")) == []
 
 
+BLANK = "\x00\t\n\v\f\r \x1f\x7f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u205f\u3000"
+
 PATTERNS = {
     "DECIMAL": (("0", "0.05", "99.9", "100"), ("", "-1", ".5", "5.", "05", "1e3", "1,5", "0.1234567890")),
     "NAME": (("a", "0", "no-worse"), ("", "-a", "a-", "A", "a.b", "a" * 41)),
@@ -104,10 +127,32 @@ PATTERNS = {
     ),
     "QUANTITY": (
         ("0", "1.5", "500m", "4Gi", "2e9", "1E3", ".5", "5.", "+1", "1e-3"),
-        ("", ".", "-1", "4 GB", "Gi", "1KiB", "1e"),
+        ("", ".", "-1", "4 GB", "Gi", "1KiB", "1e", "1e9999999999999999999"),
     ),
     "RESOURCE_NAME": (("cpu", "hugepages-2Mi", "nvidia.com/gpu"), ("mem", "gpu", "CPU", "nvidia.com/")),
-    "PATH_PREFIX": (("/", "/movies", "/a/b/"), ("", "movies", "//", "/a//b", "/a?b", "/a b")),
+    "PATH_PREFIX": (
+        ("/", "/movies", "/a/b/", "/.a", "/..a/a..b", "/...", "/a.", "/%20x%3F", "/~a!$&'()*+,;=:@"),
+        (
+            "",
+            "movies",
+            "//",
+            "/a//b",
+            "/a?b",
+            "/a b",
+            "/.",
+            "/..",
+            "/a/../b",
+            "/./",
+            "/a%2Fb",
+            "/%2f",
+            "/%zz",
+            "/a%",
+            "/a#",
+        ),
+    ),
+    "LABEL_VALUE": (("", "a", "A.b_c-9"), ("-a", "a-", "a b", "ä", "a/b")),
+    "LABEL_KEY": (("a", "A_b.c", "example.com/Team", "a" * 63), ("", "/a", "Example.com/a", "a/b/c", "-a", "a" * 64)),
+    "TAINT_KEY": (("", "nvidia.com/gpu"), ("/", "a b", "gpu/")),
     "HOSTNAME": (("example.com", "*.example.com"), ("Example.com", "https://x", "x:80", "*")),
 }
 """{constant of recsys_api.patterns: (what it takes, what it refuses)}."""
@@ -116,5 +161,41 @@ PATTERNS = {
 @pytest.mark.parametrize("name", PATTERNS)
 def test_pattern_takes_the_good_and_refuses_the_bad(name: str) -> None:
     pattern, (good, bad) = getattr(patterns, name), PATTERNS[name]
-    assert [text for text in good if not re.search(pattern, text)] == []
-    assert [text for text in bad if re.search(pattern, text)] == []
+    takes = TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)]).validate_python
+    assert [text for text in good if not re.fullmatch(pattern, text) or takes(text) != text] == []
+    assert [text for text in bad if re.fullmatch(pattern, text)] == []
+    for text in (*bad, *(f"{each}\n" for each in good)):
+        with pytest.raises(ValidationError):
+            takes(text)
+
+
+@pytest.mark.parametrize("character", BLANK, ids=lambda character: f"U+{ord(character):04X}")
+def test_a_uri_has_no_blank_whatever_reads_it(character: str) -> None:
+    """To RE2 white space is ASCII, to Python and pydantic it is not: an explicit class means the same to all."""
+    for uri in (f"s3://lake/a{character}b", f"pvc://claim/{character}", f"s3://lake/x{character}"):
+        assert "is not a supported URI" in refusal({"spec.data.source.uri": uri})
+
+
+def test_a_uri_may_have_letters_of_any_script() -> None:
+    assert re.fullmatch(patterns.URI, "s3://lake/Müller/数据/a-b_c=1?*")
+
+
+def _patterns() -> set[str]:
+    """All that the API server matches: keywords of the schemas, and in rules."""
+    documents = [yaml.safe_load(each) for each in crd_files().values()]
+    rules = re.findall(r'"rule": "((?:[^"\\]|\\.)*)"', json.dumps(documents))
+    in_rules = {each for rule in rules for each in re.findall(r'matches\(("(?:[^"\\]|\\.)*")', json.loads(f'"{rule}"'))}
+    keywords = re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', json.dumps(documents))
+    assert in_rules
+    assert keywords
+    return {json.loads(each) for each in (*in_rules, *keywords)}
+
+
+@pytest.mark.parametrize("pattern", sorted(_patterns()))
+def test_a_pattern_of_the_crds_means_the_same_to_all_who_read_it(pattern: str) -> None:
+    """A class such as \\s is another one to RE2, to Rust and to Python; look-around and back references RE2 has none of."""
+    assert pattern.startswith("^")
+    assert pattern.endswith("$")
+    assert not re.search(r"\\[a-wyzA-Z]|\(\?|\\[1-9]", pattern), "classes by letter, groups with ?, back references"
+    TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)])
+    re.compile(pattern)

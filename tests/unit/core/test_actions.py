@@ -20,12 +20,13 @@ from tests.unit.core.factories import (
     kinds,
 )
 
-from recsys_api.model_action import ModelActionStatus
+from recsys_api.model_action import WITHOUT_VERSION, ModelActionStatus
 from recsys_api.model_status import PinnedState, RecommenderModelStatus
 from recsys_operator.core import clock
 from recsys_operator.core.actions import pending_requests
 from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import (
+    Announce,
     CreateVersion,
     Decision,
     DeleteObject,
@@ -247,12 +248,15 @@ def test_promote_of_a_version_that_failed_its_gates_is_refused() -> None:
     )
 
 
-def test_approve_names_the_running_step() -> None:
-    rollout = build_rollout()
+@pytest.mark.parametrize(
+    ("before", "after"), [((), ("first",)), (("first",), ("first",)), (("zeroth",), ("zeroth", "first"))]
+)
+def test_approve_names_the_running_step_once(before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    rollout = build_rollout(approvals=before)
     decision = decide(rollout.world(actions=(build_action("Approve"),)), NOW, WATCHED)
     state = read_state(recorded(decision, rollout.candidate.name))
     assert state is not None
-    assert state.approvals == ("first",)
+    assert state.approvals == after
 
 
 @pytest.mark.parametrize(
@@ -433,6 +437,17 @@ def test_an_annotation_with_an_unknown_verb_is_refused_and_remembered() -> None:
     decision = decide(annotated("rollbak"), NOW)
     assert model_status(decision).last_action == "rollbak"
     assert not [act for act in decision.acts if isinstance(act, EnsureRoute)]
+
+
+@pytest.mark.parametrize("verb", WITHOUT_VERSION)
+def test_a_version_that_a_verb_would_ignore_is_refused(verb: str) -> None:
+    """Who names one takes it that only this version is meant."""
+    world = two_versions(actions=(build_action(verb, build_version(1).name),))
+    for decision in (decide(world, NOW), decide(annotated(f"{verb}/v1"), NOW)):
+        told = [act.message for act in decision.acts if isinstance(act, Announce)]
+        assert [message for message in told if f"would be ignored by {verb}; remove it" in message]
+        assert not {"CreateVersion", "EnsureRoute"} & {*kinds(decision)}
+    assert finished(decide(world, NOW)) == "Refused"
 
 
 def test_an_annotation_can_name_a_version() -> None:

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 from tests.unit.core.factories import SPEC, build_spec
 
 from recsys_api.recommender_model import RecommenderModelSpec
+from recsys_api.spec.evaluation import Evaluation
 from recsys_operator.core import identity
 
 GOLDEN = {
@@ -148,3 +149,56 @@ def test_an_evaluation_is_known_by_its_gates_and_by_whom_it_compares_with() -> N
     assert identity.evaluation_key(relative, "v1") != identity.evaluation_key(relative, "v2")
     assert identity.same_gates(identity.evaluation_key(relative, "v1"), identity.evaluation_key(relative, "v2"))
     assert not identity.same_gates(identity.evaluation_key(relative, "v1"), identity.evaluation_key(absolute, "v1"))
+
+
+FLOOR = {"name": "a", "metric": {"name": "NDCG"}, "atLeast": "0.1"}
+GOLDEN_KEYS = (
+    ({}, "2368fa0a"),
+    ({"gates": [FLOOR]}, "8cdf16f0"),
+    (
+        {"gates": [FLOOR | {"metric": {"name": "HR", "k": 20}, "population": "All"}], "maxUsers": 500, "onUndecided": "Pass"},
+        "12716f2b",
+    ),
+)  # fmt: skip
+"""(`spec.evaluation`, key): a change here judges every version of every user again."""
+
+
+@pytest.mark.parametrize(("evaluation", "key"), GOLDEN_KEYS, ids=[key for _, key in GOLDEN_KEYS])
+def test_the_key_of_an_evaluation_is_what_it_always_was(evaluation: dict[str, object], key: str) -> None:
+    assert identity.evaluation_key(build_spec(evaluation=evaluation).evaluation) == key
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"gates": [FLOOR | {"metric": {"name": "NDCG", "k": 10}, "population": "Warm"}]},
+        {"gates": [FLOOR | {"atLeast": "0.10"}]},
+        {"gates": [FLOOR], "onUndecided": "Hold", "baselines": {}},
+        {"gates": [FLOOR], "baselines": {"neighbours": 100, "shrinkage": 100, "easeRegularization": 500}},
+    ],
+)
+def test_a_default_that_is_written_out_is_the_same_evaluation(same: dict[str, object]) -> None:
+    one, other = (build_spec(evaluation=each).evaluation for each in ({"gates": [FLOOR]}, same))
+    assert identity.evaluation_key(one) == identity.evaluation_key(other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"gates": [FLOOR | {"metric": {"name": "NDCG", "k": 20}}]},
+        {"gates": [FLOOR | {"atLeast": "0.2"}]},
+        {"gates": [FLOOR], "onUndecided": "Pass"},
+        {"gates": [FLOOR], "maxUsers": 100},
+        {"gates": [FLOOR], "baselines": {"neighbours": 20}},
+        {"gates": [FLOOR, FLOOR | {"name": "b"}]},
+    ],
+)
+def test_what_judges_otherwise_is_another_evaluation(other: dict[str, object]) -> None:
+    one, changed = (build_spec(evaluation=each).evaluation for each in ({"gates": [FLOOR]}, other))
+    assert identity.evaluation_key(one) != identity.evaluation_key(changed)
+
+
+def test_every_setting_of_what_judges_is_in_its_projection() -> None:
+    """A field that is added and forgotten here would change what a gate says, and nothing would be judged again."""
+    gate = {f"gates.{path}" for path, _ in identity.GATE}
+    assert set(settings("", Evaluation)) == gate | set(dict(identity.EVALUATION))

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from recsys_api import cron
 from recsys_operator.core import schedule
 
 
@@ -31,3 +32,10 @@ def at(text: str) -> float:
 def test_last_and_next_time(cron: str, now: str, last: str, following: str) -> None:
     assert schedule.last_time(cron, at(now)) == at(last)
     assert schedule.next_time(cron, at(now)) == at(following)
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_day_that_is_said_to_come_does_and_no_other(month: int) -> None:
+    for day in (1, 28, 29, 30, 31):
+        written = f"0 0 {day} {month} *"
+        assert cron.parse(written).ever_comes() == (schedule.next_time(written, at("2026-05-04")) is not None)

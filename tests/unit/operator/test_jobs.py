@@ -1,6 +1,7 @@
 """Jobs and what they are told."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from recsys_api.run_spec import RunSpec
 from recsys_operator.core.decision import StartJob
 from recsys_operator.resources.jobs import Images, build_headless_service, build_job, build_run_spec
 from recsys_operator.resources.kinds import Manifest
+from recsys_operator.resources.pods import build_claims
 
 IMAGES = Images("trainer:1")
 GPU_TRAINING = {
@@ -115,6 +117,17 @@ def test_claims_are_mounted_where_the_trainer_looks() -> None:
     assert mounts["/pvc/lake"] == "pvc-lake"
     assert mounts["/pvc/models"] == "pvc-models"
     assert "envFrom" not in container(made)
+
+
+@pytest.mark.parametrize("claim", ["data.team-a", "c" * 60, ".".join(["d" * 63] * 3)])
+def test_a_claim_whose_name_is_none_for_a_volume_is_mounted_by_another(claim: str) -> None:
+    """A Job with such a volume would be refused by the API server when it is made."""
+    volumes, mounts = build_claims((f"pvc://{claim}/a", "pvc://plain"), read_only=True)
+    assert {volume["name"]: volume["persistentVolumeClaim"]["claimName"] for volume in volumes}["pvc-plain"] == "plain"
+    assert {mount["mountPath"] for mount in mounts} == {f"/pvc/{claim}", "/pvc/plain"}
+    assert [mount["name"] for mount in mounts] == [volume["name"] for volume in volumes]
+    assert all(re.fullmatch("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", volume["name"]) for volume in volumes)
+    assert len({volume["name"] for volume in volumes}) == 2
 
 
 def test_operational_settings_are_todays_and_the_data_is_the_versions() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from recsys_operator.resources.route import (
     measure_range,
     read_intent,
     read_route,
+    request_seconds,
     settings_of_route,
 )
 
@@ -161,6 +163,53 @@ def test_settings_are_read_back_for_when_the_spec_is_unreadable(chosen: RouteSet
     assert found is not None
     rebuilt = build_route("shop", "movies", RouteIntent("v1"), {}, found)
     assert rebuilt["spec"] == build_route("shop", "movies", RouteIntent("v1"), {}, chosen)["spec"]
+
+
+def gateway_rule(manifest: Manifest) -> Manifest:
+    """The rule by which settings are read."""
+    return manifest["spec"]["rules"][-1]  # type: ignore[no-any-return]
+
+
+EDITS: tuple[tuple[str, Callable[[Manifest], object], int], ...] = (
+    ("a short timeout", lambda made: gateway_rule(made)["timeouts"].update(request="5ms"), 1000),
+    ("no timeout", lambda made: gateway_rule(made)["timeouts"].update(request="0s"), 1000),
+    ("a timeout of hours", lambda made: gateway_rule(made)["timeouts"].update(request="2h"), 1000),
+    ("a timeout in minutes", lambda made: gateway_rule(made)["timeouts"].update(request="1m30s"), 90000),
+    ("words for a timeout", lambda made: gateway_rule(made)["timeouts"].update(request="soon"), 1000),
+    ("no timeouts", lambda made: gateway_rule(made).pop("timeouts"), 1000),
+    ("an empty segment", lambda made: gateway_rule(made)["matches"][0]["path"].update(value="/a//b"), 1000),
+    ("no path", lambda made: gateway_rule(made)["matches"][0].pop("path"), 1000),
+    ("no match", lambda made: gateway_rule(made).pop("matches"), 1000),
+    ("no backends", lambda made: gateway_rule(made).pop("backendRefs"), 1000),
+    ("an empty namespace", lambda made: made["spec"]["parentRefs"][0].update(namespace=""), 1000),
+)
+"""(what a person did to the route, how, timeout that is read from it)."""
+
+
+@pytest.mark.parametrize(("edit", "timeout"), [edit[1:] for edit in EDITS], ids=[edit[0] for edit in EDITS])
+def test_what_a_person_wrote_into_the_route_is_drift_from_what_is_read_of_it(
+    edit: Callable[[Manifest], object], timeout: int
+) -> None:
+    made = route()
+    edit(made)
+    found = settings_of_route(made)
+    assert found is not None
+    assert found.gateway.request_timeout_milliseconds == timeout
+    assert read_route(made, None, found).drifted
+
+
+def test_a_route_whose_gateway_has_no_name_of_ours_says_nothing() -> None:
+    made = route()
+    made["spec"]["parentRefs"][0]["name"] = "Not A Name"
+    assert settings_of_route(made) is None
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("1m", 60.0), ("1h2m3s4ms", 3723.004), ("999ms", 0.999), ("5d", 1.0)])
+def test_a_request_may_take_as_long_as_the_rules_say(written: str, seconds: float) -> None:
+    made = route()
+    for rule in made["spec"]["rules"]:
+        rule["timeouts"]["request"] = written
+    assert request_seconds(made) == seconds
 
 
 def test_positions_tell_versions() -> None:

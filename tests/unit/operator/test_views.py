@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from tests.manifests.bad_operator import OPERATOR_CASES
+from tests.manifests.case import Case
+from tests.manifests.good import good_model
 from tests.unit.operator.views import model_spec, version_view
 
 from recsys_api.run_spec import TrainResult
@@ -138,6 +141,15 @@ def test_a_model_whose_spec_does_not_parse_says_why() -> None:
     assert view.spec is None
     assert view.invalid.startswith("spec.data.source: is missing; add it; spec.")
     assert view.status.stable == "v1"
+
+
+@pytest.mark.parametrize("case", OPERATOR_CASES, ids=lambda case: case.name)
+def test_what_the_api_server_does_not_refuse_the_operator_does(case: Case) -> None:
+    manifest = case.apply(good_model())
+    manifest["metadata"] |= {"uid": "u", "resourceVersion": "1", "generation": 3}
+    view = view_of_model(manifest)
+    assert view.spec is None
+    assert [words for words in case.expected if words not in view.invalid] == []
 
 
 METADATA = {"name": "m", "namespace": "shop", "uid": "u", "resourceVersion": "1"}

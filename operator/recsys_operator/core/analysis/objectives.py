@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from recsys_api.operator_rules import MAX_BAD_PERCENT
 from recsys_api.spec.rollout import ServiceLevelObjective
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core.world import VersionSecond
@@ -14,7 +15,8 @@ FALLBACK_PERCENT = 99.5
 """Always there: otherwise a dead model that answers from popularity would be promoted."""
 UNKNOWN_USERS_MARGIN = 0.1
 """A candidate may know fewer of the users than stable by this share; a half-loaded id map shows only here."""
-MAX_RATE = 0.95
+MAX_RATE = MAX_BAD_PERCENT / 100
+"""What is above it is refused in a spec; a recorded rollout may hold it."""
 MIN_RATE = 1e-7
 
 

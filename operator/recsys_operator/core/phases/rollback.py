@@ -14,6 +14,7 @@ from recsys_operator.core.decision import Act, EnsureRoute
 from recsys_operator.core.records import Step, announce, move, note, request_condition, wait
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import Scene
+from recsys_operator.core.text import clipped
 from recsys_operator.core.world import RouteIntent, VersionView
 
 STALE_SECONDS = 60.0
@@ -108,7 +109,7 @@ def park(
         strikes=state.strikes + (reason == reasons.CANDIDATE_NOT_READY),
         breaches=state.breaches + (reason == reasons.BOTH_BREACH),
         verdict="BothBreach" if reason == reasons.BOTH_BREACH else "",
-        verdict_message=message,
+        verdict_message=clipped(message),
     )  # fmt: skip
     parked = note(scene, parked, reason, message, 0)
     done = move(scene, version, "Canary", reason, message, state=parked)
@@ -158,7 +159,7 @@ def _ended(scene: Scene, state: RolloutState, reason: str, message: str, verdict
     ended = state.unheld(
         weight=0, clock_start=None, parked_since=None, banked=banked,
         verdict=verdict if verdict in ("Fail", "BothBreach", "NoData", "MetricsUnavailable", "Undecided") else "",
-        verdict_message=message,
+        verdict_message=clipped(message),
     )  # fmt: skip
     return note(scene, ended, reason, message, 0)
 

@@ -157,8 +157,7 @@ def _watch(scene: Scene, version: VersionView, job: JobView) -> Step:
 
 def end_stage(scene: Scene, version: VersionView, phase: Phase, reason: str, message: str) -> Step:
     """The version ends here."""
-    text = message[:1000]
-    return Step((move(scene, version, phase, reason, text), announce(version, reason, text, warning=True)), 0.0)
+    return Step((move(scene, version, phase, reason, message), announce(version, reason, message, warning=True)), 0.0)
 
 
 def _error(job: JobView) -> str:
