@@ -18,7 +18,9 @@ from recsys_api.model_version import ModelVersionSpec
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import GateResult
 from recsys_operator.core import reasons
-from recsys_operator.core.analysis.evidence import Counts, Evidence, Line
+from recsys_operator.core.analysis.evidence import Evidence
+from recsys_operator.core.analysis.lines import Counts, Line
+from recsys_operator.core.analysis.losses import Tally
 from recsys_operator.core.analysis.objectives import resolve_objectives
 from recsys_operator.core.decision import RecordModel, RecordVersion, StartJob
 from recsys_operator.core.lifecycle import decide
@@ -36,6 +38,8 @@ STATUS_BYTES = 192 * KIB
 ANNOTATION_BYTES = 256 * KIB
 ENDLESS = "<" * 300_000
 """What a kubelet, a gateway or a manifest's error might say."""
+MANY = Counts(n=10**12, bad=10**12)
+TALLY = Tally(seconds=10**8, seen=10**12, lost=10**12 + 0.25)
 SPEC = parse_manifest(json.dumps(largest_model()), cluster=True).spec
 
 
@@ -51,7 +55,7 @@ def rolling(spec: RecommenderModelSpec = SPEC) -> VersionView:
     number = -123.4567
     lines = tuple(
         Line(
-            name=objective.name, candidate=Counts(n=10**12, bad=10**12), stable=Counts(n=10**12, bad=10**12),
+            name=objective.name, candidate=MANY, stable=MANY, candidate_mark=MANY, stable_mark=MANY,
             seconds=10**8, paired=10**8, stable_seconds=10**8, objective=(number,) * 5, difference=(number,) * 4,
             stable_objective=(number,) * 5, worst_objective=number, worst_difference=number,
         )
@@ -62,7 +66,10 @@ def rolling(spec: RecommenderModelSpec = SPEC) -> VersionView:
     names = [step.name for step in spec.rollout.steps]
     state = build_state(
         version, stable, spec, pods={f"{n:036d}": 10**6 for n in range(MAX_PODS)}, events=(event,) * MAX_EVENTS,
-        banked=Evidence(version=version.name, segment=segments, since=NOW, lines=lines, answers=10**12),
+        banked=Evidence(
+            version=version.name, segment=segments, since=NOW, lines=lines, answers=10**12,
+            candidate_tally=TALLY, stable_tally=TALLY, lost=10**12 + 0.25, begun_anew=10**6,
+        ),
         ledger=tuple(Spend(segment=n, part="Canary", alpha=0.0123456789012345) for n in range(segments)),
         left=tuple(Leave(step=name, by="HoldLimit", n=10**9, detectable=0.0123456789012345) for name in names * 2),
         approvals=tuple(names), verdict_message=clipped(ENDLESS),
