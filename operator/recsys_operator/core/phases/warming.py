@@ -13,7 +13,7 @@ from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
 from recsys_operator.core.phases.rollback import is_stale
 from recsys_operator.core.phases.standstill import asked_for, go_on, waited
-from recsys_operator.core.phases.subject import state_of
+from recsys_operator.core.phases.subject import is_stable_sick, state_of
 from recsys_operator.core.records import Step, announce, first, keep, move, wait
 from recsys_operator.core.rollout_state import Leave, RolloutState
 from recsys_operator.core.scene import Scene
@@ -175,11 +175,9 @@ def stable_health(scene: Scene, version: VersionView) -> Step | None:
 
 def go(scene: Scene, version: VersionView) -> Step | None:
     """The first step; the last one where a person promoted it."""
-    state, health = state_of(scene, version), scene.health
+    state = state_of(scene, version)
     assert scene.stable is not None
-    sick = (
-        health is not None and bool(health.breached) and health.healthy_seconds() < state.policy.stable_health_seconds
-    )
+    sick = is_stable_sick(scene, state)
     current = state.changed(stable=scene.stable.name, stable_was_unhealthy=sick, stable_replicas=scene.full_replicas)
     left = Leave(step="", by="Promote") if state.promoted else None
     return start_step(scene, version, current, _first_step(state), left=left)
