@@ -60,6 +60,14 @@ def route_down(
     return (EnsureRoute(intent, decision, raises=False, urgent=True),)
 
 
+def unmoved(scene: Scene, version: VersionView) -> str:
+    """What to do about users who cannot be moved, because a person has the route; empty where there is nothing to do."""
+    if not scene.unmanaged or not scene.weight_of(version.name):
+        return ""
+    stable = fallback_of(scene, version)
+    return f"; the HTTPRoute carries recsys.dev/unmanaged: set its weight to 0 in favour of {stable} yourself"
+
+
 def end_rollout(
     scene: Scene, version: VersionView, phase: Phase, reason: str, message: str, *,
     verdict: str = "", request: str = "", verb: str = "", after_route: bool = False,
@@ -77,6 +85,7 @@ def end_rollout(
     if route is None:
         return wait(scene, version, reasons.NO_FALLBACK, f"{message}; there is no version to fall back to", 30.0)
     bad = phase == "RolledBack"
+    message += unmoved(scene, version)
     ended = _ended(scene, state, reason, message, verdict) if state is not None else None
     quarantine = {"quarantined": True} if bad else {}
     done = move(
@@ -103,6 +112,7 @@ def park(
         route = route_down(scene, version, state.segment, verdict=reason, reason=reason, outcome="Parked")
     if route is None:
         return wait(scene, version, reasons.NO_FALLBACK, f"{message}; there is no version to fall back to", 30.0)
+    message += unmoved(scene, version)
     parked = state.unheld(
         weight=0, step=-1, clock_start=None, held_seconds=0.0, banked=None, parked_since=scene.now, ready_at=None, promoted=False,
         strikes=state.strikes + (reason == reasons.CANDIDATE_NOT_READY),

@@ -1,12 +1,14 @@
 """Pauses, suspend and windows wait without limit: the limits of other waits stand still meanwhile.
 
 That nothing may be raised is recorded once, where such a limit runs; when it may be again, the limit moves by that time.
-Waits for data and for the gateway are none of these: users are with a version that cannot be judged.
+Waits for data and for the gateway are none of these: users are with a version that cannot be judged. They stand still, and
+the step's time does, while a person has the route: what users it has is not the operator's doing, and no end of a wait could
+take them away.
 """
 
 from recsys_operator.core import reasons
 from recsys_operator.core.phases.subject import state_of
-from recsys_operator.core.records import Step, keep
+from recsys_operator.core.records import Step, keep, wait
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import VersionView
@@ -15,6 +17,10 @@ WAITS = frozenset({reasons.UNDECIDED, reasons.APPROVAL, reasons.TOO_FEW_SAMPLES,
 """For people or pods, under weight."""
 ABSENT = frozenset({reasons.NO_DATA, reasons.METRICS_UNAVAILABLE, reasons.ROUTE_NOT_ACCEPTED})
 """For data or the gateway, under weight."""
+TAKEN = (
+    "the HTTPRoute carries recsys.dev/unmanaged: a person has it, so it is observed and not written, and no limit runs; remove "
+    "the annotation recsys.dev/unmanaged to let the rollout go on, or create a Rollback action"
+)
 STANDS_STILL = WAITS | {reasons.NOT_READY_YET, reasons.STABLE_HEALTH}
 
 
@@ -28,6 +34,17 @@ def limits_stand_still(scene: Scene, version: VersionView) -> Step | None:
         return None
     changed = state.changed(stopped_since=scene.now) if stopped else go_on(scene, state)
     return Step((keep(version, changed),), 0.0)
+
+
+def route_is_taken(scene: Scene, version: VersionView) -> Step | None:
+    """A person has the route: no weight is raised and nothing ends by its time. Harm was looked for before this."""
+    state = state_of(scene, version)
+    if scene.unmanaged == (state.unmanaged_since is not None):
+        return wait(scene, version, reasons.UNMANAGED, TAKEN, 60.0) if scene.unmanaged else None
+    if scene.unmanaged:
+        return Step((keep(version, state.changed(unmanaged_since=scene.now)),), 0.0)
+    reason, changed = state.hold_reason or reasons.STEP, _given_back(scene, state)
+    return Step((keep(version, changed, reason=reason, message="it goes on: the HTTPRoute was given back"),), 0.0)
 
 
 def asked_for(scene: Scene, version: VersionView, state: RolloutState) -> bool:
@@ -59,11 +76,27 @@ def held_for(scene: Scene, state: RolloutState) -> float:
     return scene.now - since if since is not None else 0.0
 
 
+def _given_back(scene: Scene, state: RolloutState) -> RolloutState:
+    """The person's time is in no wait for data and not in the step's."""
+    taken = state.unmanaged_since if state.unmanaged_since is not None else scene.now
+    clocks = {"missing_since": state.missing_since}
+    if state.hold_reason in ABSENT:
+        clocks["hold_since"] = state.hold_since
+    moved = {name: since + _later(scene, since, taken) for name, since in clocks.items() if since is not None}
+    held = _later(scene, state.clock_start, taken) if state.clock_start is not None else 0.0
+    return state.changed(unmanaged_since=None, held_seconds=state.held_seconds + held, **moved)
+
+
+def _later(scene: Scene, since: float, stop: float) -> float:
+    """Seconds of a stop that lie after then."""
+    return max(0.0, scene.now - max(since, stop))
+
+
 def go_on(scene: Scene, state: RolloutState) -> RolloutState:
     """The stop is over: its seconds are in no wait."""
     stop = state.stopped_since if state.stopped_since is not None else scene.now
     clocks = {"parked_since": state.parked_since, "waiting_since": state.waiting_since}
     if state.hold_reason in STANDS_STILL:
         clocks["hold_since"] = state.hold_since
-    moved = {name: since + scene.now - max(since, stop) for name, since in clocks.items() if since is not None}
+    moved = {name: since + _later(scene, since, stop) for name, since in clocks.items() if since is not None}
     return state.changed(stopped_since=None, **moved)

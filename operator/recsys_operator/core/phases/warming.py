@@ -84,7 +84,7 @@ def turn_of(scene: Scene, version: VersionView, *, promoted: bool) -> NotNow | N
         return NotNow(reasons.INVALID_SPEC, "it starts when the spec is valid again", 60.0)
     pinned = scene.pin is not None
     stop = scene.stop(by_person=pinned or promoted)
-    if stop is not None and not (pinned and not scene.suspended):
+    if stop is not None and (scene.suspended or scene.unmanaged or not pinned):
         return NotNow(stop.reason, f"{stop.words}it starts when that is over", 60.0)
     if scene.candidate is not None:
         return NotNow(reasons.ANOTHER_ROLLOUT, f"after {scene.candidate.name}", 30.0)

@@ -1,8 +1,8 @@
 """Rules that canary and bake share, in order: everything that takes weight away or keeps it where it is.
 
     stale record -> found lowered -> stable taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
-    -> BothBreach -> nothing may be raised (or may again) -> parked -> route as intended -> evidence written down
-    -> pinned -> data missing -> clock not started
+    -> BothBreach -> nothing may be raised (or may again) -> evidence written down -> a person has the route -> parked
+    -> route as intended -> pinned -> data missing -> clock not started
 
 After these, canary.py and bake.py decide whether a step may be left.
 """
@@ -14,7 +14,7 @@ from recsys_operator.core.phases.holding import bank, clock_not_started, data_mi
 from recsys_operator.core.phases.parking import parked
 from recsys_operator.core.phases.promotion import intent_of, make_stable, raise_route, renew
 from recsys_operator.core.phases.rollback import end_rollout, fallback_of, is_stale, recover
-from recsys_operator.core.phases.standstill import limits_stand_still
+from recsys_operator.core.phases.standstill import limits_stand_still, route_is_taken
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, keep, move
 from recsys_operator.core.scene import Scene, same_route
@@ -102,7 +102,7 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
 
 SAFETY = (
     stale, unreadable, found_lowered, second_candidate, stable_taken_back, superseded, pods_not_ready, failed, both_breach,
-    limits_stand_still, parked, route_follows, bank, pinned_here,
+    limits_stand_still, bank, route_is_taken, parked, route_follows, pinned_here,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
 
