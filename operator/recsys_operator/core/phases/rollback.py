@@ -20,6 +20,12 @@ STALE_SECONDS = 60.0
 """A route that speaks of a newer segment than the record: the record is a stale read for so long at most."""
 
 
+ALONE = (
+    "no other version is loaded that could take its users, so it keeps them; create a Promote action to make it stable, or a "
+    "Pin action that names a version that was served before"
+)
+
+
 def fallback_of(scene: Scene, version: VersionView) -> str:
     """Where the traffic of a candidate goes back to; empty where there is nothing."""
     state = scene.state(version)
@@ -60,6 +66,15 @@ def route_down(
     return (EnsureRoute(intent, decision, raises=False, urgent=True),)
 
 
+def nobody_else(scene: Scene, version: VersionView, reason: str) -> Step:
+    """It would end for this reason, but nobody could take its users: told once, and a person decides."""
+    message = f"{reason}: {ALONE}"
+    step = wait(scene, version, reasons.NO_FALLBACK, message, 30.0)
+    if not step.acts or version.status.reason == reasons.NO_FALLBACK:
+        return step
+    return Step((*step.acts, announce(version, reasons.NO_FALLBACK, message, warning=True)), step.after)
+
+
 def unmoved(scene: Scene, version: VersionView) -> str:
     """What to do about users who cannot be moved, because a person has the route; empty where there is nothing to do."""
     if not scene.unmanaged or not scene.weight_of(version.name):
@@ -83,7 +98,7 @@ def end_rollout(
     if not after_route:
         route = route_down(scene, version, segment, verdict=verdict, reason=reason, outcome=phase, request=request)
     if route is None:
-        return wait(scene, version, reasons.NO_FALLBACK, f"{message}; there is no version to fall back to", 30.0)
+        return nobody_else(scene, version, reason)
     bad = phase == "RolledBack"
     message += unmoved(scene, version)
     ended = _ended(scene, state, reason, message, verdict) if state is not None else None
@@ -111,7 +126,7 @@ def park(
     if not after_route:
         route = route_down(scene, version, state.segment, verdict=reason, reason=reason, outcome="Parked")
     if route is None:
-        return wait(scene, version, reasons.NO_FALLBACK, f"{message}; there is no version to fall back to", 30.0)
+        return nobody_else(scene, version, reason)
     message += unmoved(scene, version)
     parked = state.unheld(
         weight=0, step=-1, clock_start=None, held_seconds=0.0, banked=None, parked_since=scene.now, ready_at=None, promoted=False,
@@ -128,7 +143,7 @@ def park(
 def recover(scene: Scene, version: VersionView, state: RolloutState) -> Step | None:
     """A route below the recorded intent: never raised again without a newer intent, but recorded."""
     route = scene.world.route
-    if state.weight == 0 or scene.unmanaged:
+    if state.weight == 0 or scene.unmanaged or not fallback_of(scene, version):
         return None
     if route is None:
         message = "the HTTPRoute is gone; all traffic goes to stable when it is written again"

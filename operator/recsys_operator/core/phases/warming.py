@@ -11,7 +11,7 @@ from recsys_api.model_version import ServingTemplate
 from recsys_operator.core import reasons, weights
 from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
-from recsys_operator.core.phases.rollback import is_stale
+from recsys_operator.core.phases.rollback import fallback_of, is_stale
 from recsys_operator.core.phases.standstill import asked_for, go_on, waited
 from recsys_operator.core.phases.subject import is_stable_sick, state_of
 from recsys_operator.core.records import Step, announce, first, keep, move, wait
@@ -86,7 +86,8 @@ def turn_of(scene: Scene, version: VersionView, *, promoted: bool) -> NotNow | N
     stop = scene.stop(by_person=pinned or promoted)
     if stop is not None and (scene.suspended or scene.unmanaged or not pinned):
         return NotNow(stop.reason, f"{stop.words}it starts when that is over", 60.0)
-    if scene.candidate is not None:
+    # a pin is the way out for a candidate that nobody could take the users of
+    if scene.candidate is not None and (not pinned or fallback_of(scene, scene.candidate)):
         return NotNow(reasons.ANOTHER_ROLLOUT, f"after {scene.candidate.name}", 30.0)
     return None
 
