@@ -1,12 +1,14 @@
 """Pauses, suspend and windows wait without limit: the limits of other waits stand still meanwhile.
 
 That nothing may be raised is recorded once, where such a limit runs; when it may be again, the limit moves by that time.
+Windows that were closed while no operator ran are told by their schedule, and the limit moves by them too. A pause that came
+and went meanwhile left no trace anywhere: its time counts.
 Waits for data and for the gateway are none of these: users are with a version that cannot be judged. They stand still, and
 the step's time does, while a person has the route: what users it has is not the operator's doing, and no end of a wait could
 take them away.
 """
 
-from recsys_operator.core import reasons
+from recsys_operator.core import reasons, windows
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, keep, wait
 from recsys_operator.core.rollout_state import RolloutState
@@ -27,8 +29,10 @@ STANDS_STILL = WAITS | {reasons.NOT_READY_YET, reasons.STABLE_HEALTH}
 def limits_stand_still(scene: Scene, version: VersionView) -> Step | None:
     """Record that a stop began or ended, where a limit runs. A window keeps no version from becoming stable."""
     state = state_of(scene, version)
-    baking = version.status.phase == "Baking"
-    stopped = scene.stop(by_person=baking or asked_for(scene, version, state)) is not None
+    by_person = version.status.phase == "Baking" or asked_for(scene, version, state)
+    if not by_person and (late := after_unseen_windows(scene, state)) is not None:
+        return Step((keep(version, late),), 0.0)
+    stopped = scene.stop(by_person=by_person) is not None
     counts = state.parked or state.hold_reason in STANDS_STILL or state.waiting_since is not None
     if stopped == (state.stopped_since is not None) or (stopped and not counts):
         return None
@@ -76,6 +80,30 @@ def held_for(scene: Scene, state: RolloutState) -> float:
     return scene.now - since if since is not None else 0.0
 
 
+def after_unseen_windows(scene: Scene, state: RolloutState) -> RolloutState | None:
+    """With the time of windows that were closed before this process began to look; None where there was none.
+
+    A stop that is recorded, and still is, has that time in it.
+    """
+    if state.stopped_since is not None or scene.model.spec is None:
+        return None
+    known, seen = scene.model.spec.rollout.windows, min(scene.memory.since, scene.now)
+    moved = {
+        name: since + windows.closed_seconds(known, max(since, state.stops_known_until), seen)
+        for name, since in _clocks(state).items()
+    }
+    if moved == _clocks(state):
+        return None
+    return state.changed(stops_known_until=scene.now, **moved)
+
+
+def _clocks(state: RolloutState) -> dict[str, float]:
+    """The starts of the waits whose limits stand still."""
+    held = state.hold_since if state.hold_reason in STANDS_STILL else None
+    known = {"parked_since": state.parked_since, "waiting_since": state.waiting_since, "hold_since": held}
+    return {name: since for name, since in known.items() if since is not None}
+
+
 def _given_back(scene: Scene, state: RolloutState) -> RolloutState:
     """The person's time is in no wait for data and not in the step's."""
     taken = state.unmanaged_since if state.unmanaged_since is not None else scene.now
@@ -95,8 +123,5 @@ def _later(scene: Scene, since: float, stop: float) -> float:
 def go_on(scene: Scene, state: RolloutState) -> RolloutState:
     """The stop is over: its seconds are in no wait."""
     stop = state.stopped_since if state.stopped_since is not None else scene.now
-    clocks = {"parked_since": state.parked_since, "waiting_since": state.waiting_since}
-    if state.hold_reason in STANDS_STILL:
-        clocks["hold_since"] = state.hold_since
-    moved = {name: since + _later(scene, since, stop) for name, since in clocks.items() if since is not None}
-    return state.changed(stopped_since=None, **moved)
+    moved = {name: since + _later(scene, since, stop) for name, since in _clocks(state).items()}
+    return state.changed(stopped_since=None, stops_known_until=scene.now, **moved)

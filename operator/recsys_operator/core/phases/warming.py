@@ -12,7 +12,7 @@ from recsys_operator.core import reasons, weights
 from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
 from recsys_operator.core.phases.rollback import fallback_of, is_stale
-from recsys_operator.core.phases.standstill import asked_for, go_on, waited
+from recsys_operator.core.phases.standstill import after_unseen_windows, asked_for, go_on, waited
 from recsys_operator.core.phases.subject import is_stable_sick, state_of
 from recsys_operator.core.records import Step, announce, first, keep, move, wait
 from recsys_operator.core.rollout_state import Leave, RolloutState
@@ -67,6 +67,11 @@ def not_its_turn(scene: Scene, version: VersionView) -> Step | None:
     state = scene.state(version)
     why = turn_of(scene, version, promoted=state is not None and state.promoted)
     running = state if begun(scene, version) else None
+    late = (
+        after_unseen_windows(scene, running) if running is not None and not asked_for(scene, version, running) else None
+    )
+    if late is not None:
+        return Step((keep(version, late),), 0.0)
     if why is None:
         if running is None or running.stopped_since is None:
             return None
