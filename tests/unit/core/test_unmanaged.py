@@ -80,14 +80,16 @@ def test_a_hold_on_data_has_the_rest_of_its_time_after_it(after: float, phase: s
     assert status_of(world, rollout).phase == phase
 
 
-def test_the_step_has_the_rest_of_its_time_after_it() -> None:
+def test_the_step_begins_anew_after_it() -> None:
+    """What was seen meanwhile was under the person's weights."""
     rollout = build_rollout()
     world = settle(taken(rollout.world()), rollout.candidate.name, NOW)
     seconds = tuple(replace(second, at=second.at + 5000) for second in rollout.world().seconds)
     world = settle(replace(world, route=rollout.world().route, seconds=seconds), rollout.candidate.name, NOW + 5000)
     state = read_state(status_of(world, rollout))
     assert state is not None
-    assert (state.held_seconds, state.unmanaged_since) == (5000, None)
+    assert state.banked is not None
+    assert (state.clock_start, state.banked.answers, state.unmanaged_since) == (None, 0, None)
     assert status_of(world, rollout).reason == "StepStarted"
 
 

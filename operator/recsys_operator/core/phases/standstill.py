@@ -3,12 +3,13 @@
 That nothing may be raised is recorded once, where such a limit runs; when it may be again, the limit moves by that time.
 Windows that were closed while no operator ran are told by their schedule, and the limit moves by them too. A pause that came
 and went meanwhile left no trace anywhere: its time counts.
-Waits for data and for the gateway are none of these: users are with a version that cannot be judged. They stand still, and
-the step's time does, while a person has the route: what users it has is not the operator's doing, and no end of a wait could
-take them away.
+Waits for data and for the gateway are none of these: users are with a version that cannot be judged. They stand still while a
+person has the route, and its step begins anew afterwards: what users it has is not the operator's doing, and no end of a wait
+could take them away.
 """
 
 from recsys_operator.core import reasons, windows
+from recsys_operator.core.phases.promotion import renew
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, keep, wait
 from recsys_operator.core.rollout_state import RolloutState
@@ -47,7 +48,7 @@ def route_is_taken(scene: Scene, version: VersionView) -> Step | None:
         return wait(scene, version, reasons.UNMANAGED, TAKEN, 60.0) if scene.unmanaged else None
     if scene.unmanaged:
         return Step((keep(version, state.changed(unmanaged_since=scene.now)),), 0.0)
-    reason, changed = state.hold_reason or reasons.STEP, _given_back(scene, state)
+    reason, changed = state.hold_reason or reasons.STEP, _given_back(scene, version, state)
     return Step((keep(version, changed, reason=reason, message="it goes on: the HTTPRoute was given back"),), 0.0)
 
 
@@ -104,15 +105,15 @@ def _clocks(state: RolloutState) -> dict[str, float]:
     return {name: since for name, since in known.items() if since is not None}
 
 
-def _given_back(scene: Scene, state: RolloutState) -> RolloutState:
-    """The person's time is in no wait for data and not in the step's."""
+def _given_back(scene: Scene, version: VersionView, state: RolloutState) -> RolloutState:
+    """The person's time is in no wait for data, and the step begins anew: what was seen was under that person's weights."""
     taken = state.unmanaged_since if state.unmanaged_since is not None else scene.now
     clocks = {"missing_since": state.missing_since}
     if state.hold_reason in ABSENT:
         clocks["hold_since"] = state.hold_since
     moved = {name: since + _later(scene, since, taken) for name, since in clocks.items() if since is not None}
-    held = _later(scene, state.clock_start, taken) if state.clock_start is not None else 0.0
-    return state.changed(unmanaged_since=None, held_seconds=state.held_seconds + held, **moved)
+    begun = renew(scene, version, state) if state.weight > 0 else state
+    return begun.changed(unmanaged_since=None, clock_start=None, held_seconds=0.0, **moved)
 
 
 def _later(scene: Scene, since: float, stop: float) -> float:
