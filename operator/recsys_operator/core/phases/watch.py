@@ -56,10 +56,22 @@ def stable_taken_back(scene: Scene, version: VersionView) -> Step | None:
     if not fallback_of(scene, version):
         return None
     if recorded is not None and recorded.status.quarantined:
-        return end_rollout(scene, version, "Superseded", reasons.REQUESTED, f"{recorded.name} was rolled back")
+        return end_rollout(
+            scene,
+            version,
+            "Superseded",
+            reasons.REQUESTED,
+            f"{recorded.name} was rolled back{_begins_again(scene, version)}",
+        )
     if recorded is not None or state.weight == 100:
         return None
-    return end_rollout(scene, version, "Superseded", reasons.STABLE_GONE, f"{state.stable} was deleted")
+    return end_rollout(
+        scene, version, "Superseded", reasons.STABLE_GONE, f"{state.stable} was deleted{_begins_again(scene, version)}"
+    )
+
+
+def _begins_again(scene: Scene, version: VersionView) -> str:
+    return f" under it: all users are with {fallback_of(scene, version)} now, and its rollout begins again beside that"
 
 
 def superseded(scene: Scene, version: VersionView) -> Step | None:
