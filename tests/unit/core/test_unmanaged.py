@@ -130,3 +130,17 @@ def test_what_a_person_gave_by_hand_is_told_once() -> None:
     decision = decide(world, NOW + 1, WATCHED)
     assert rollout.candidate.name not in [a.name for a in decision.acts if isinstance(a, RecordVersion)]
     assert state_of(decide(taken(rollout.world()), NOW, WATCHED), rollout.candidate.name).unmanaged_since == NOW
+
+
+@pytest.mark.parametrize(("weight", "phase"), [(25, "Baking"), (5, "RolledBack")])
+def test_a_raise_that_was_recorded_does_not_undo_what_a_person_took_away_before_it_was_written(
+    weight: int, phase: str
+) -> None:
+    """The operator was down between the record and the route."""
+    rollout = build_rollout(phase="Baking")
+    name = rollout.candidate.name
+    last = {"version": name, "candidate": name, "weight": 25, "segment": 1}
+    route = build_route(RouteIntent(rollout.stable.name, name, weight, 7), **last)
+    decision = decide(rollout.world(route=route), NOW, WATCHED)
+    assert recorded(decision, name).phase == phase
+    assert [act.intent.of(name) for act in routes(decision)] == [100 if phase == "Baking" else 0]

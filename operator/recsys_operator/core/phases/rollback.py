@@ -14,7 +14,7 @@ from recsys_operator.core.decision import Act, EnsureRoute
 from recsys_operator.core.records import Step, announce, move, note, request_condition, wait
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import Scene
-from recsys_operator.core.world import RouteIntent, VersionView
+from recsys_operator.core.world import RouteIntent, RouteView, VersionView
 
 STALE_SECONDS = 60.0
 """A route that speaks of a newer segment than the record: the record is a stale read for so long at most."""
@@ -150,7 +150,7 @@ def recover(scene: Scene, version: VersionView, state: RolloutState) -> Step | N
         return end_rollout(scene, version, "RolledBack", reasons.RECOVERED, message)
     decision = route.decision
     mine = decision.get("version") == version.name and _segment(decision) == state.segment
-    if not mine or route.intent.of(version.name) >= state.weight:
+    if route.intent.of(version.name) >= state.weight or not (mine or _lowered_by_hand(route, version)):
         return None
     reason, outcome = str(decision.get("reason", "")), decision.get("outcome")
     request = str(decision.get("request", ""))
@@ -166,6 +166,13 @@ def recover(scene: Scene, version: VersionView, state: RolloutState) -> Step | N
         scene, version, "RolledBack", reasons.RECOVERED, message, verdict=str(decision.get("verdict", "")),
         request=request, after_route=outcome == "RolledBack" and route.intent.weight == 0,
     )  # fmt: skip
+
+
+def _lowered_by_hand(route: RouteView, version: VersionView) -> bool:
+    """Whether it has less than its route was last written with: also where a later raise was recorded and not yet written."""
+    decision, weight = route.decision, route.decision.get("weight")
+    own = (decision.get("version"), decision.get("candidate")) == (version.name, version.name)
+    return own and isinstance(weight, int) and route.intent.of(version.name) < weight
 
 
 def is_stale(scene: Scene, version: VersionView, state: RolloutState | None) -> bool:
