@@ -20,6 +20,7 @@ from recsys_operator.core import decision as acts
 from recsys_operator.core import naming
 from recsys_operator.core.world import (
     ActionView,
+    AutoscalerView,
     JobView,
     ModelView,
     PodView,
@@ -60,6 +61,8 @@ class Cluster:
 
     random: Random
     now: float = 1_800_000_000.0
+    skew: float = 0.0
+    """What the clock of the operator's node is ahead of the API server's."""
     model: ModelView | None = None
     versions: dict[str, VersionView] = field(default_factory=dict)
     actions: dict[str, ActionView] = field(default_factory=dict)
@@ -139,7 +142,41 @@ class Cluster:
         if self.route is not None and self.route.intent.weight > 0:
             self._set_route(RouteIntent(self.route.intent.stable), self.route.decision)
 
+    def set_unmanaged(self, value: bool) -> None:
+        """kubectl annotate httproute recsys.dev/unmanaged."""
+        if self.route is not None and self.route.unmanaged != value:
+            self.route = replace(self.route, unmanaged=value, resource_version=self._rv())
+
+    def weigh_by_hand(self, weight: int) -> None:
+        """Who has the route edits its weights."""
+        if self.route is not None and self.route.intent.candidate:
+            intent = replace(self.route.intent, weight=weight)
+            self.route = replace(self.route, intent=intent, resource_version=self._rv())
+
+    def delete_version(self, name: str) -> None:
+        """kubectl delete modelversion: what it owns goes with it."""
+        self.versions.pop(name, None)
+        self.jobs = {key: job for key, job in self.jobs.items() if job.version != name}
+        self.delete_serving(name)
+
+    def delete_serving(self, name: str) -> None:
+        """kubectl delete deployment."""
+        self.serving.pop(name, None)
+        self.pods = {key: pod for key, pod in self.pods.items() if pod.version != name}
+
+    def autoscale(self, name: str) -> None:
+        """The HorizontalPodAutoscaler wants another number of pods."""
+        view = self.serving[name]
+        if view.autoscaler is not None:
+            replicas = self.random.randint(view.autoscaler.minimum, view.autoscaler.maximum)
+            self.serving[name] = replace(view, replicas=replicas, resource_version=self._rv())
+
     # -- observing
+
+    @property
+    def clock(self) -> float:
+        """What the operator takes for now."""
+        return self.now + self.skew
 
     def snapshot(self) -> dict[str, Any]:
         """The objects as they are."""
@@ -221,8 +258,13 @@ class Cluster:
             raise Refused(f"{act.version} has no template")
         known = self.serving.get(act.version)
         uid = known.uid if known is not None else self._uid("serving")
-        revision = version.status.template.revision
-        self.serving[act.version] = ServingView(act.version, uid, self._rv(), act.replicas, 0, revision, True)
+        revision, scaler = version.status.template.revision, self._autoscaler(act)
+        replicas = act.replicas
+        if scaler is not None:
+            # the size of a Deployment that has an autoscaler is not the operator's
+            owned = known is not None and known.has_autoscaler
+            replicas = min(max(known.replicas if owned and known else replicas, scaler.minimum), scaler.maximum)
+        self.serving[act.version] = ServingView(act.version, uid, self._rv(), replicas, 0, revision, True, scaler)
 
     def _do_EnsureRoute(self, act: acts.EnsureRoute, world: World) -> None:  # noqa: N802
         if self.model is None:
@@ -234,6 +276,8 @@ class Cluster:
             seen = world.route.resource_version if world.route is not None else ""
             if seen != (self.route.resource_version if self.route is not None else ""):
                 raise Refused("conflict on the route")
+        if self.route is not None and self.route.unmanaged:
+            raise Refused("a person has the route")
         if self.route is None or self.route.intent != act.intent or dict(self.route.decision) != dict(act.decision):
             self._set_route(act.intent, act.decision)
 
@@ -272,13 +316,13 @@ class Cluster:
         self._run_jobs()
         if self.sampled:
             self.seconds.extend(self._second(version) for version in self.sampled)
-        while self.seconds and self.seconds[0].at < self.now - KEPT_SECONDS:
+        while self.seconds and self.seconds[0].at < self.clock - KEPT_SECONDS:
             self.seconds.popleft()
 
     def watch(self, versions: tuple[str, ...]) -> None:
         """What the sampler does from now on."""
         if versions and not self.sampled:
-            self.samples_since = self.now
+            self.samples_since = self.clock
         if not versions:
             self.samples_since = None
             self.seconds.clear()
@@ -346,7 +390,7 @@ class Cluster:
     def _second(self, version: str) -> VersionSecond:
         ready, lost = self.ready(version), self.unread.pop(version, 0.0)
         if self.outage:
-            return VersionSecond(self.now, version, ready, 0, lost=lost)
+            return VersionSecond(self.clock, version, ready, 0, lost=lost)
         quality, share = self.quality(version), self.weight(version) / 100
         n = self._draw(self.rate * share)
         good = n if ready else 0
@@ -360,7 +404,7 @@ class Cluster:
         }  # fmt: skip
         blind = version in self.blind
         return VersionSecond(
-            self.now, version, ready, 0 if blind else ready, **({} if blind else counts), lost=lost,
+            self.clock, version, ready, 0 if blind else ready, **({} if blind else counts), lost=lost,
             gateway_requests=n if self.gateway else None, gateway_bad=bad if self.gateway else None,
         )  # fmt: skip
 
@@ -380,6 +424,15 @@ class Cluster:
         uid = self.route.uid if self.route is not None else self._uid("route")
         self.accepted_at = self.now + 1.0
         self.route = RouteView(uid, self._rv(), intent, dict(decision), accepted=False)
+
+    def _autoscaler(self, act: acts.EnsureServing) -> AutoscalerView | None:
+        scaling = (
+            self.model.spec.serving.autoscaling if self.model is not None and self.model.spec is not None else None
+        )
+        if scaling is None or act.minimum is None:
+            return None
+        largest = max(act.minimum, scaling.max_replicas)
+        return AutoscalerView(act.minimum, largest, scaling.target_cpu_utilization_percent)
 
     def _owner(self, owned: bool) -> str:
         return self.model.uid if owned and self.model is not None else ""

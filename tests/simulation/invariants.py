@@ -10,6 +10,12 @@ from recsys_operator.core import decision as acts
 from recsys_operator.core.rollout_state import read_state
 from recsys_operator.core.world import RouteIntent, VersionView, World
 
+TIMED = frozenset(
+    {"NoData", "MetricsUnavailable", "Undecided", "ApprovalRequired", "TooFewSamples", "Scaling", "RouteNotAccepted"}
+)
+"""Ends that time alone brings."""
+UNANSWERED_SECONDS = 10
+"""A version that was deleted has lost its users after this long, if another one is ready."""
 ROLLING = ("Canary", "Baking")
 LOADED = ("Stable", "Previous", "Canary", "Baking")
 OUTAGE_SECONDS = 15.0
@@ -32,6 +38,12 @@ class Invariants:
     """uid -> segment of the last intent under which a version lost users."""
     waits: Waits | None = None
     """Where they can be told to the second."""
+    deleted: set[str] = field(default_factory=set)
+    """Versions that a person deleted: the route may speak of them until the operator has seen it."""
+    by_hand: bool = False
+    """The weights are a person's, until the operator has written the route again."""
+    unanswered: int = 0
+    """For how many seconds users have been sent to a version that was deleted though another one was ready."""
     requests: dict[str, set[str]] = field(default_factory=dict)
     """Versions that each Rollback request took the users of."""
 
@@ -42,6 +54,10 @@ class Invariants:
             self._step_was_left(act)
             self._raise_is_allowed(act, world)
             self._request_is_done_once(act)
+            self._is_no_deadline_of_a_person(act, world)
+        if isinstance(act, acts.EnsureRoute):
+            taken = world.route is not None and world.route.unmanaged
+            assert not taken, "a route that a person has is written"
             if self.waits is not None:
                 self.waits.before(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "Serving" and not stale_model:
@@ -55,6 +71,7 @@ class Invariants:
         segment = act.decision["segment"]
         assert isinstance(segment, int)
         candidate = act.intent.candidate
+        self.by_hand = False
         if candidate and before is not None and act.intent.of(candidate) > before.of(candidate):
             known = self.lowered.get(self._uid(candidate), -1)
             assert segment > known, f"{candidate} was lowered in segment {known} and is raised in segment {segment}"
@@ -91,8 +108,8 @@ class Invariants:
         if route is None:
             return
         assert 0 <= route.intent.weight <= 100
-        assert route.intent.stable in versions, "1: stable has no record"
-        for name in self.condemned:
+        assert route.intent.stable in {*versions, *self.deleted}, "1: stable has no record"
+        for name in self.condemned if not self.by_hand else ():
             assert self.cluster.weight(name) == 0, (
                 f"2: {name} was rolled back and has weight {self.cluster.weight(name)}"
             )
@@ -100,6 +117,25 @@ class Invariants:
         assert len(with_weight) <= 1, "6: two canaries"
         owned = [v.spec.spec_hash for v in versions.values() if v.spec.trigger == "spec"]
         assert len(owned) == len(set(owned)), "10: two versions of one spec"
+
+    def check_answers(self, *, idle: bool) -> None:
+        """1: after a second; `idle` where nobody can do anything about it."""
+        route = self.cluster.route
+        sent = route is not None and any(
+            self.cluster.weight(n) and n not in self.cluster.versions for n in self.deleted
+        )
+        others = [v for v in self.cluster.versions.values() if v.status.phase in LOADED and self.cluster.ready(v.name)]
+        self.unanswered = self.unanswered + 1 if sent and others and not idle else 0
+        assert self.unanswered < UNANSWERED_SECONDS, (
+            f"1: users are with a deleted version, though {others[0].name} is ready"
+        )
+
+    def _is_no_deadline_of_a_person(self, act: acts.RecordVersion, world: World) -> None:
+        """Nothing ends by its time while a person has the route."""
+        taken = world.route is not None and world.route.unmanaged
+        version = self.cluster.versions.get(act.name)
+        ends = version is not None and version.status.phase in ROLLING and act.status.phase == "RolledBack"
+        assert not (taken and ends and act.status.reason in TIMED), f"{act.name} ends as {act.status.reason} by itself"
 
     def _stable_is_earned(self, act: acts.RecordVersion) -> None:
         version = self.cluster.versions.get(act.name)
@@ -130,6 +166,9 @@ class Invariants:
         if after is None or world.model is None or after.weight <= (before.weight if before is not None else 0):
             return
         spec = world.model.spec
+        if act.status.reason == "StableGone":
+            # nothing else could answer: no pause keeps users from getting an answer
+            return
         assert spec is not None, f"{act.name} is raised under a spec that cannot be read"
         paused = spec.suspend or spec.rollout.paused or world.model.status.paused_by
         assert not paused, f"{act.name} is raised in a pause"

@@ -56,7 +56,7 @@ class Operator:
     def restart(self) -> None:
         """The process ends; the next one knows what is recorded."""
         self.memory, self.seen = None, {}
-        self.down_until = self.cluster.now + self.random.choice([0, 1, 3, 20])
+        self.down_until = self.cluster.now + self.random.choice([0, 1, 3, 20, 120])
         self.cluster.watch(())
 
     def _is_woken(self) -> bool:
@@ -65,7 +65,7 @@ class Operator:
 
     def _one_pass(self, stale: dict[str, int]) -> bool:
         world = self.cluster.observe(stale)
-        decision = decide(world, self.cluster.now, self.memory)
+        decision = decide(world, self.cluster.clock, self.memory)
         if world.model is not None:
             self._check_waits(decision)
         self.due = self.cluster.now + (decision.requeue_after if decision.requeue_after is not None else 1e9)

@@ -13,6 +13,7 @@ VERBS = {
 }  # fmt: skip
 ANNOTATED = ("Rollback", "Abort", "Approve", "Nonsense")
 NEEDS_PERSON = "RollbackNeedsPerson"
+ASKED = {NEEDS_PERSON: ("Promote", "Rollback"), "NothingToFallBackTo": ("Promote",)}
 
 
 @dataclass
@@ -78,8 +79,8 @@ class People:
     def decide_fails(self) -> None:
         """Who is asked decides."""
         for version in list(self.cluster.versions.values()):
-            if version.status.reason == NEEDS_PERSON and self.random.random() < 0.2:
-                self._create(self.random.choice(["Promote", "Rollback"]), version.name)
+            if version.status.reason in ASKED and self.random.random() < 0.2:
+                self._create(self.random.choice(ASKED[version.status.reason]), version.name)
 
     def some_version(self) -> str:
         """Any."""

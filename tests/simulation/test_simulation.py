@@ -42,6 +42,7 @@ class Life:
             self.cluster, self.invariants, Random(seed + 2),
             crash_rate=self.random.choice([0.0, 0.02, 0.1]), stale_rate=self.random.choice([0.0, 0.0, 0.1]),
         )  # fmt: skip
+        self.autoscaled = self.random.random() < 0.4
         self.dims, self.pinned, self.paused, self.suspend, self.gates = 8, "", False, False, 0
         self.policy = self._draw_policy()
         steady = not self.operator.crash_rate and not self.operator.stale_rate
@@ -57,7 +58,7 @@ class Life:
         rollout = {**self.policy, "paused": self.paused or None, "pinnedVersion": self.pinned or None}
         gate = {"name": "absolute", "metric": {"name": "NDCG", "k": 10}, "atLeast": f"0.0{self.gates}"}
         return build_spec(
-            model={"embeddingDim": self.dims}, rollout=rollout, serving={"replicas": 2, "readyDeadlineSeconds": 20},
+            model={"embeddingDim": self.dims}, rollout=rollout, serving={**self._size(), "readyDeadlineSeconds": 20},
             evaluation={"gates": [gate]}, suspend=self.suspend or None, historyLimit=4,
         )  # fmt: skip
 
@@ -79,6 +80,8 @@ class Life:
         self.undo = []
         self._set_outage(False)
         self._see_again()
+        self._give_back()
+        self.cluster.skew = 0.0
         self.pinned, self.paused, self.suspend = "", False, False
         self.policy["windows"] = []
         self.operator.crash_rate = self.operator.stale_rate = 0.0
@@ -95,8 +98,11 @@ class Life:
     def second(self) -> None:
         """The operator, then time."""
         self.operator.run()
-        self.people.check(down=self.cluster.now < self.operator.down_until)
-        self.waits.count()
+        down = self.cluster.now < self.operator.down_until
+        self.people.check(down=down)
+        taken = self.cluster.route is not None and self.cluster.route.unmanaged
+        self.invariants.check_answers(idle=down or taken or not self.people.steady)
+        self.waits.count(down=down)
         self.cluster.tick()
 
     def check_settled(self) -> None:
@@ -117,7 +123,9 @@ class Life:
             assert cluster.model is not None
             assert cluster.model.status.stable == stable[0].name
         loaded = {v.name for v in cluster.versions.values() if v.status.phase in ("Stable", "Previous")}
-        assert set(cluster.serving) <= loaded, "what is not needed is gone"
+        # without a stable version nobody could take the users of one that ended while a person had the route
+        answering = set() if stable else {name for name in cluster.serving if cluster.weight(name)}
+        assert set(cluster.serving) <= loaded | answering, "what is not needed is gone"
 
     def _happen(self) -> None:
         """One thing, most of them rare."""
@@ -125,6 +133,7 @@ class Life:
             self._change_model: 6, self._change_policy: 2, self._change_gates: 1, self._start_outage: 4, self._act: 6,
             self.people.annotate: 1, self.people.insist: 2, self._kill_pod: 2, self._blink: 3, self._lower_by_hand: 1, self._pause: 1, self._pin_in_spec: 1,
             self._suspend: 1, self._recreate: 1, self._restart: 3, self._hide_pods: 3, self._break_spec: 2,
+            self._scale: 4 if self.autoscaled else 0, self._change_scaling: 1, self._take_route: 3, self._delete_stable: 2, self._jump: 2,
         }  # fmt: skip
         self.random.choices(list(happenings), weights=list(happenings.values()))[0]()
 
@@ -233,6 +242,53 @@ class Life:
                 self.operator.run()
                 self.cluster.tick()
             self.cluster.apply_model(self.spec())
+
+    def _size(self) -> dict[str, object]:
+        if self.autoscaled:
+            return {"replicas": None, "autoscaling": {"minReplicas": 2, "maxReplicas": 5}}
+        return {"replicas": 2}
+
+    def _scale(self) -> None:
+        for name in sorted(self.cluster.serving):
+            self.cluster.autoscale(name)
+
+    def _change_scaling(self) -> None:
+        self._set("autoscaled", not self.autoscaled)
+
+    def _take_route(self) -> None:
+        """A person takes the route, may change its weights, and gives it back."""
+        route = self.cluster.route
+        if route is None or route.unmanaged:
+            return
+        self.cluster.set_unmanaged(True)
+        self.invariants.by_hand = True
+        if self.random.random() < 0.6:
+            weight = self.random.choice([0, 0, 5, 100])
+            if route.intent.candidate and weight < route.intent.weight:
+                self.invariants.lower(route.intent.candidate)
+            self.cluster.weigh_by_hand(weight)
+        self._later(self._give_back)
+
+    def _give_back(self) -> None:
+        self.cluster.set_unmanaged(False)
+
+    def _delete_stable(self) -> None:
+        """Its pods alone, or the record with all that it owns; perhaps whatever its users could go to as well."""
+        loaded = {
+            v.status.phase: v.name for v in self.cluster.versions.values() if v.status.phase in ("Stable", "Previous")
+        }
+        records = self.random.choice([(), ("Stable",), ("Stable", "Previous")])
+        for phase in records or ("Stable",):
+            if (name := loaded.get(phase)) is not None and not records:
+                self.cluster.delete_serving(name)
+            elif name is not None:
+                self.invariants.deleted.add(name)
+                self.cluster.delete_version(name)
+
+    def _jump(self) -> None:
+        """The clock of the operator's node is set: what waits count is another time then."""
+        self.cluster.skew = self.random.choice([-200.0, -30.0, 0.0, 30.0, 200.0])
+        self.invariants.waits = None
 
     def _kill_pod(self) -> None:
         if self.cluster.pods:

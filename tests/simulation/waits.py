@@ -24,15 +24,15 @@ class Waits:
     seconds: dict[str, tuple[str, dict[str, float]]] = field(default_factory=dict)
     """Version -> what it waits for, and how many seconds of what count: not ready begins anew, ready goes on."""
 
-    def count(self) -> None:
-        """One more second; in doubt it counts."""
+    def count(self, *, down: bool) -> None:
+        """One more second; in doubt it counts, as a pause that comes and goes while no operator runs."""
         spec = self._spec
         closed = spec is not None and windows.closed(spec.rollout.windows, self.cluster.now) is not None
         for version in self.cluster.versions.values():
             what, (last, counted) = self._what(version), self.seconds.get(version.name, ("", {}))
             known = counted if what == last or {what, last} == {READY, UNREADY} else {}
             before = 0.0 if what != last and what != READY else known.get(what, 0.0)
-            self.seconds[version.name] = what, {**known, what: before + (not self._is_stopped(version, closed))}
+            self.seconds[version.name] = what, {**known, what: before + (not self._is_stopped(version, closed, down))}
 
     def before(self, act: acts.Act) -> None:
         """A limit that ends a version was reached by what counts."""
@@ -64,11 +64,13 @@ class Waits:
         ready = serving is not None and self.cluster.ready(version.name) >= serving.replicas
         return READY if ready else UNREADY
 
-    def _is_stopped(self, version: VersionView, closed: bool) -> bool:
+    def _is_stopped(self, version: VersionView, closed: bool, down: bool) -> bool:
         model, spec = self.cluster.model, self._spec
         if model is None or spec is None or spec.rollout.pinned_version or model.status.pinned is not None:
             return False
-        if spec.suspend or spec.rollout.paused or model.status.paused_by or self.cluster.paused:
+        if self.cluster.route is not None and self.cluster.route.unmanaged:
+            return not down
+        if not down and (spec.suspend or spec.rollout.paused or model.status.paused_by or self.cluster.paused):
             return True
         return closed and version.name not in self.promoted
 

@@ -23,9 +23,10 @@ def ready(scene: Scene) -> Condition:
     """A good model serves; True during an update, also while a route change is being accepted."""
     stable, route = scene.stable, scene.world.route
     serving = _serving(scene)
-    if stable is None:
+    if stable is None and serving is None:
         return build_condition(scene, "Ready", False, "NoVersion", "no version serves yet")
     if serving is None:
+        assert stable is not None
         return build_condition(scene, "Ready", False, "NoReadyPod", f"no pod of {stable.name} is ready")
     before = find_condition(scene.model.status.conditions, "Ready")
     if route is not None and (route.accepted or (before is not None and before.status == "True")):

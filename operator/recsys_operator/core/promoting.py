@@ -6,7 +6,7 @@
     Baking            Stable
 
 A pause is waited for. What takes the users away in this very pass is not overruled: pods that are not ready, and under
-`rollback.mode: Auto` a Fail.
+`rollback.mode: Auto` a Fail; where no other version could take the users, nothing takes them away.
 """
 
 from recsys_operator.core import reasons
@@ -14,6 +14,7 @@ from recsys_operator.core.phases import warming
 from recsys_operator.core.phases.evaluating import pass_gates
 from recsys_operator.core.phases.harm import describe_harm, shown_fail
 from recsys_operator.core.phases.promotion import make_stable, new_state
+from recsys_operator.core.phases.rollback import fallback_of
 from recsys_operator.core.records import keep, request_condition
 from recsys_operator.core.requests import Answer, Request, find_running, mark, refuse
 from recsys_operator.core.rollout_state import Leave, RolloutState
@@ -53,7 +54,7 @@ def _obstacle(scene: Scene, version: VersionView, state: RolloutState) -> str:
     if phase == "Warming":
         wanted = scene.model.spec is None or (scene.target is not None and scene.target.name == version.name)
         return "" if wanted else warming.why_not_wanted(scene, version)[1]
-    if state.weight == 0:
+    if state.weight == 0 or not fallback_of(scene, version):
         return ""
     if harm := describe_harm(scene, version, state):
         return f"{harm}, so it loses its users now"

@@ -73,6 +73,10 @@ class RolloutState(Observed):
     pause or window took (phases/standstill.py)."""
     stopped_since: float | None = None
     """Since when a pause, suspend or window keeps it; None while nothing does."""
+    stops_known_until: float = 0.0
+    """Up to when it is known which stops there were, and what waits moved by them."""
+    unmanaged_since: float | None = None
+    """Since when a person has the route (recsys.dev/unmanaged); None while nobody does."""
     ledger: tuple[Spend, ...] = ()
     banked: Evidence | None = None
     """The segment's evidence, as of `banked_at`."""
@@ -136,7 +140,8 @@ class RolloutState(Observed):
         """Before another rollout of the version: what is known over all of them."""
         return self.unheld(
             started_at=0.0, ready_at=None, step=-1, weight=0, strikes=0, breaches=0, parked_since=None, ledger=(),
-            left=(), approvals=(), promoted=False, stable_was_unhealthy=False, stopped_since=None, overruled=0,
+            left=(), approvals=(), promoted=False, stable_was_unhealthy=False, stopped_since=None, unmanaged_since=None,
+            overruled=0, stops_known_until=0.0,
         )  # fmt: skip
 
     def changed(self, **changes: object) -> "RolloutState":

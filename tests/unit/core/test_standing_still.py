@@ -25,6 +25,7 @@ from recsys_api.model_version import Condition, ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult
 from recsys_operator.core import clock, identity
+from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.rollout_state import RolloutState, read_state
@@ -290,3 +291,49 @@ def test_nothing_starts_and_nothing_is_raised_while_a_person_has_the_route() -> 
     approved = build_rollout(OPEN, segment_at=NOW - 110, clock_start=NOW - 20, approvals=("first",))
     status = play(approved, [(0, OPEN, answers(approved, NOW, 100))], **unmanaged(approved))
     assert (status.phase, status.reason, state_of(status).weight) == ("Canary", "Unmanaged", 25)
+
+
+def window_before(begin: float, end: float) -> RecommenderModelSpec:
+    """Closed once a day, at these times before NOW."""
+    start = clock.to_text(NOW - begin)
+    window = {"name": "night", "schedule": f"{int(start[14:16])} {int(start[11:13])} * * *", "seconds": begin - end}
+    return build_spec(rollout={**ROLLOUT, "windows": [window]})
+
+
+@pytest.mark.parametrize("end", [600, -600], ids=["it is over", "it is still closed"])
+@pytest.mark.parametrize("kind", ["hold", "parked", "not ready", "stable"])
+def test_a_window_that_nobody_saw_counts_toward_no_limit(kind: str, end: float) -> None:
+    """The operator was down since 1,230 s, for all of the window or from its begin on; 30 s of the wait were before."""
+    spec, since = window_before(1200, end), NOW - 1230
+    rollout = {
+        "hold": lambda: build_rollout(spec, clock_start=NOW - 1300, hold_reason="ApprovalRequired", hold_since=since, waiting_since=since),
+        "parked": lambda: parked(spec, parked_since=since, ready_at=None),
+        "not ready": lambda: warming(hold_reason="NotReadyYet", hold_since=since, ready_at=None),
+        "stable": lambda: warming(hold_reason="WatchingStable", hold_since=since, ready_at=since),
+    }[kind]()  # fmt: skip
+    began = NOW - min(end, 600) if end > 0 else NOW
+    world = rollout.world(model=build_model(spec), **(unready(rollout) if kind in ("parked", "not ready") else {}))
+    for _ in range(4):
+        acts = decide(replace(world, seconds=()), began, Memory(since=began)).acts
+        found = {act.name: act.status for act in acts if isinstance(act, RecordVersion)}
+        world = replace(world, versions=tuple(replace(v, status=found.get(v.name, v.status)) for v in world.versions))
+    status = next(v.status for v in world.versions if v.name == rollout.candidate.name)
+    state = state_of(status)
+    clocks = {"parked": state.parked_since, "hold": state.waiting_since}
+    assert began - (clocks.get(kind) or state.hold_since or 0.0) == 30
+    assert (state.stopped_since is not None) == (end < 0)
+    assert status.phase == ("Warming" if kind in ("not ready", "stable") else "Canary")
+
+
+def test_a_window_that_nobody_saw_is_counted_once() -> None:
+    spec, since = window_before(1200, 600), NOW - 1230
+    rollout = build_rollout(
+        spec, clock_start=NOW - 1300, hold_reason="ApprovalRequired", hold_since=since, waiting_since=since
+    )
+    world = rollout.world(model=build_model(spec))
+    for process in (NOW - 600, NOW - 600, NOW - 590):
+        acts = decide(world, NOW - 590, Memory(since=process)).acts
+        found = {act.name: act.status for act in acts if isinstance(act, RecordVersion)}
+        world = replace(world, versions=tuple(replace(v, status=found.get(v.name, v.status)) for v in world.versions))
+    state = state_of(next(v.status for v in world.versions if v.name == rollout.candidate.name))
+    assert state.waiting_since == NOW - 630

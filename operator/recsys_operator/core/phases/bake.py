@@ -43,7 +43,7 @@ def undecided_final(scene: Scene, version: VersionView) -> Step | None:
         return settle(scene, version, state, "Undecided")
     if policy == "Rollback" and enough:
         return end_rollout(scene, version, "RolledBack", reasons.UNDECIDED, verdict.message, verdict="Undecided")
-    message = "the bake is over without Pass; a Promote action ends it"
+    message = "the bake is over without Pass"
     reason = reasons.UNDECIDED if enough else reasons.TOO_FEW_SAMPLES
     step = _hold_final(scene, version, state, reason, message)
     return step if step.acts else Step(step.acts, min(step.after or 5.0, 5.0))

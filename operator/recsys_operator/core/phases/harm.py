@@ -3,7 +3,7 @@
 from recsys_operator.core import reasons
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.phases.holding import BANK_SECONDS, with_evidence
-from recsys_operator.core.phases.rollback import end_rollout, park
+from recsys_operator.core.phases.rollback import ALONE, end_rollout, fallback_of, park
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, announce, keep
 from recsys_operator.core.rollout_state import RolloutState
@@ -17,7 +17,7 @@ def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
     The second time for good. A pod that goes, as with a drained node, is none of these while enough others are ready.
     """
     state = state_of(scene, version)
-    if state.weight == 0:
+    if state.weight == 0 or not fallback_of(scene, version):
         return None
     harm = describe_harm(scene, version, state)
     if not harm:
@@ -35,8 +35,10 @@ def failed(scene: Scene, version: VersionView) -> Step | None:
     verdict = shown_fail(scene, version, state)
     if verdict is None or verdict.kind != "Fail":
         return None
+    if not fallback_of(scene, version):
+        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, ALONE)
     if state.policy.rollback.mode != "Auto":
-        return _wait_for_person(scene, version, state, verdict)
+        return _by_mode(scene, version, state, verdict)
     return end_rollout(scene, version, "RolledBack", reasons.SLO_FAILED, verdict.message, verdict="Fail")
 
 
@@ -46,8 +48,10 @@ def both_breach(scene: Scene, version: VersionView) -> Step | None:
     verdict = shown_fail(scene, version, state)
     if verdict is None or verdict.kind != "BothBreach":
         return None
+    if not fallback_of(scene, version):
+        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, ALONE)
     if state.policy.rollback.mode != "Auto":
-        return _wait_for_person(scene, version, state, verdict)
+        return _by_mode(scene, version, state, verdict)
     message = f"{verdict.message}; stable breaches too"
     if state.breaches == 0:
         return park(scene, version, state, reasons.BOTH_BREACH, message)
@@ -58,10 +62,8 @@ def both_breach(scene: Scene, version: VersionView) -> Step | None:
 
 def describe_harm(scene: Scene, version: VersionView, state: RolloutState) -> str:
     """What takes the users of a version away without a verdict; empty where nothing does."""
-    ready = scene.ready_pods(version.name)
-    needed = scene.needed(state, state.weight)
-    if len(ready) < needed:
-        return f"{len(ready)} of {needed} pods are ready{_words(scene, version)}"
+    if short := describe_shortage(scene, version, state):
+        return short
     known = {pod.uid: pod.restarts for pod in scene.pods(version.name)}
     for uid, restarts in state.pods.items():
         if known.get(uid, restarts) > restarts:
@@ -70,6 +72,12 @@ def describe_harm(scene: Scene, version: VersionView, state: RolloutState) -> st
     if evidence is not None and evidence.segment == state.segment and evidence.server_restarts:
         return "tritonserver restarted in a pod"
     return ""
+
+
+def describe_shortage(scene: Scene, version: VersionView, state: RolloutState) -> str:
+    """Fewer ready pods than its weight needs; empty where there are enough."""
+    ready, needed = len(scene.ready_pods(version.name)), scene.needed(state, state.weight)
+    return f"{ready} of {needed} pods are ready{_words(scene, version)}" if ready < needed else ""
 
 
 def shown_fail(scene: Scene, version: VersionView, state: RolloutState) -> Verdict | None:
@@ -84,7 +92,14 @@ def _words(scene: Scene, version: VersionView) -> str:
     return f" ({found})" if found else ""
 
 
-def _wait_for_person(scene: Scene, version: VersionView, state: RolloutState, verdict: Verdict) -> Step | None:
+def _by_mode(scene: Scene, version: VersionView, state: RolloutState, verdict: Verdict) -> Step | None:
+    what = f"rollback.mode is {state.policy.rollback.mode}: create a Rollback or a Promote action"
+    return _wait_for_person(scene, version, state, verdict, reasons.MANUAL_ROLLBACK, what)
+
+
+def _wait_for_person(
+    scene: Scene, version: VersionView, state: RolloutState, verdict: Verdict, reason: str, what: str
+) -> Step | None:
     """Manual tells of it in an event too, once; Disabled only in status. No limit: that is what the mode asks for. A
     Promote that was given in sight of the Fail is the person's decision.
 
@@ -92,14 +107,14 @@ def _wait_for_person(scene: Scene, version: VersionView, state: RolloutState, ve
     """
     if state.overruled == state.segment:
         return None
-    known = version.status.reason == reasons.MANUAL_ROLLBACK
+    known = version.status.reason == reason
     due = state.banked_at + BANK_SECONDS - scene.now
     if known and due > 0:
         return Step((), due)
-    message = f"{verdict.message}; rollback.mode is {state.policy.rollback.mode}: create a Rollback or a Promote action"
+    message = f"{verdict.message}; {what}"
     if known and message == version.status.message:
         return Step((), BANK_SECONDS)
-    done = keep(version, with_evidence(scene, state, verdict), reason=reasons.MANUAL_ROLLBACK, message=message)
-    if known or state.policy.rollback.mode == "Disabled":
+    done = keep(version, with_evidence(scene, state, verdict), reason=reason, message=message)
+    if known or (state.policy.rollback.mode == "Disabled" and reason == reasons.MANUAL_ROLLBACK):
         return Step((done,), BANK_SECONDS)
-    return Step((done, announce(version, reasons.MANUAL_ROLLBACK, message, warning=True)), BANK_SECONDS)
+    return Step((done, announce(version, reason, message, warning=True)), BANK_SECONDS)

@@ -14,6 +14,16 @@ from recsys_operator.core.world import VersionView
 BANK_SECONDS = 15.0
 PATIENCE_SECONDS = 10.0
 """A gateway takes a moment to accept a route: only after this long it is worth a line in status."""
+ADVICE = {
+    reasons.UNDECIDED: "a Promote action decides for it, a Rollback action against it",
+    reasons.TOO_FEW_SAMPLES: "it goes on with more requests, or by a Promote action",
+    reasons.APPROVAL: "a Rollback action ends the rollout",
+    reasons.SCALING: "it goes on when they are ready: look at the pods' events and at the room on the nodes",
+    reasons.NO_DATA: "it goes on with the next request: look at what callers send, and at the Gateway's hostname and path",
+    reasons.METRICS_UNAVAILABLE: "it goes on when its pods can be read: look at network policies",
+    reasons.ROUTE_NOT_ACCEPTED: "it goes on when the Gateway takes the HTTPRoute: look at its listeners and allowed namespaces",
+}
+"""What a person can do about a hold."""
 MISSING = frozenset({"NoData", "MetricsUnavailable"})
 
 
@@ -24,11 +34,20 @@ def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, m
         since = scene.now if (known := _goes_on(scene, state, reason)) is None else known
         clock = {"waiting_since" if reason in WAITS else "missing_since": since}
         held = _counted(scene, state).changed(hold_reason=reason, hold_since=scene.now, **clock)
-        return Step((move(scene, version, version.status.phase, reason, message, state=held),), 1.0)
+        text = f"{message}; {what_then(state, reason)}"
+        return Step((move(scene, version, version.status.phase, reason, text, state=held),), 1.0)
     left = limit - held_for(scene, state)
     if left <= 0:
-        return end_rollout(scene, version, "RolledBack", reason, f"{message}; not over after {limit} s")
+        text = f"{message}; not over after {limit} s. A Retry action starts it again"
+        return end_rollout(scene, version, "RolledBack", reason, text)
     return Step((), left)
+
+
+def what_then(state: RolloutState, reason: str) -> str:
+    """What a person can do about a hold, and how it ends without one."""
+    advances = reason in WAITS - {reasons.SCALING} and state.policy.on_hold_limit == "Advance"
+    end = "the rollout goes on" if advances else "it is rolled back"
+    return f"{ADVICE[reason]}; if that lasts {state.policy.hold_limit_seconds} s in all, {end}"
 
 
 def data_missing(scene: Scene, version: VersionView) -> Step | None:

@@ -11,7 +11,7 @@ from recsys_operator.core.analysis.evidence import Evidence
 from recsys_operator.core.analysis.verdicts import FAIL_BUDGET, pass_events, segment_alpha
 from recsys_operator.core.decision import Act, EnsureRoute
 from recsys_operator.core.judgement import objectives_of, pass_alpha
-from recsys_operator.core.phases.rollback import describe_decision
+from recsys_operator.core.phases.rollback import describe_decision, fallback_of
 from recsys_operator.core.records import Step, announce, move, note, request_condition
 from recsys_operator.core.rollout_state import MAX_PODS, Leave, RolloutState, Spend
 from recsys_operator.core.scene import Scene
@@ -52,12 +52,27 @@ def start_step(
     return Step(acts, 1.0)
 
 
+def take_all(scene: Scene, version: VersionView, state: RolloutState, message: str) -> Step:
+    """All users at once, whoever is ready: there is no other version for them. Then the bake."""
+    raised = _raised(scene, version, state, len(state.steps) - 1, None)
+    raised = note(scene, raised, reasons.STABLE_GONE, message, 100)
+    intent = intent_of(scene, version, raised)
+    decision = describe_decision(scene, version, intent, raised.segment, reason=reasons.STABLE_GONE)
+    acts: tuple[Act, ...] = (
+        move(scene, version, "Baking", reasons.STABLE_GONE, message, state=raised),
+        EnsureRoute(intent, decision, raises=True, needs_ready={version.name: 1}),
+        announce(version, reasons.STABLE_GONE, message, warning=True),
+    )
+    return Step(acts, 1.0)
+
+
 def raise_route(
     scene: Scene, version: VersionView, state: RolloutState, intent: RouteIntent, reason: str
 ) -> EnsureRoute:
     """The route write that gives a candidate its recorded weight."""
     decision = describe_decision(scene, version, intent, state.segment, reason=reason)
-    needs = {version.name: scene.needed(state, state.weight)}
+    alone = intent.stable == version.name
+    needs = {version.name: 1 if alone else scene.needed(state, state.weight)}
     return EnsureRoute(intent, decision, raises=True, needs_ready=needs)
 
 
@@ -71,6 +86,8 @@ def intent_of(scene: Scene, version: VersionView, state: RolloutState) -> RouteI
     """What the route is to say while this version is rolled out; without sticky users there is no range to begin."""
     if state.weight == 0:
         return RouteIntent(state.stable)
+    if state.weight == 100 and not fallback_of(scene, version):
+        return RouteIntent(version.name)
     sticky = scene.spec is None or scene.spec.rollout.stickiness.type == "UserBucket"
     return RouteIntent(state.stable, version.name, state.weight, state.bucket_offset if sticky else 0)
 

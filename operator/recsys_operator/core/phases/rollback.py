@@ -15,10 +15,16 @@ from recsys_operator.core.records import Step, announce, move, note, request_con
 from recsys_operator.core.rollout_state import RolloutState
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.text import clipped
-from recsys_operator.core.world import RouteIntent, VersionView
+from recsys_operator.core.world import RouteIntent, RouteView, VersionView
 
 STALE_SECONDS = 60.0
 """A route that speaks of a newer segment than the record: the record is a stale read for so long at most."""
+
+
+ALONE = (
+    "no other version is loaded that could take its users, so it keeps them; create a Promote action to make it stable, or a "
+    "Pin action that names a version that was served before"
+)
 
 
 def fallback_of(scene: Scene, version: VersionView) -> str:
@@ -61,6 +67,23 @@ def route_down(
     return (EnsureRoute(intent, decision, raises=False, urgent=True),)
 
 
+def nobody_else(scene: Scene, version: VersionView, reason: str) -> Step:
+    """It would end for this reason, but nobody could take its users: told once, and a person decides."""
+    message = f"{reason}: {ALONE}"
+    step = wait(scene, version, reasons.NO_FALLBACK, message, 30.0)
+    if not step.acts or version.status.reason == reasons.NO_FALLBACK:
+        return step
+    return Step((*step.acts, announce(version, reasons.NO_FALLBACK, message, warning=True)), step.after)
+
+
+def unmoved(scene: Scene, version: VersionView) -> str:
+    """What to do about users who cannot be moved, because a person has the route; empty where there is nothing to do."""
+    if not scene.unmanaged or not scene.weight_of(version.name):
+        return ""
+    stable = fallback_of(scene, version)
+    return f"; the HTTPRoute carries recsys.dev/unmanaged: set its weight to 0 in favour of {stable} yourself"
+
+
 def end_rollout(
     scene: Scene, version: VersionView, phase: Phase, reason: str, message: str, *,
     verdict: str = "", request: str = "", verb: str = "", after_route: bool = False,
@@ -76,8 +99,9 @@ def end_rollout(
     if not after_route:
         route = route_down(scene, version, segment, verdict=verdict, reason=reason, outcome=phase, request=request)
     if route is None:
-        return wait(scene, version, reasons.NO_FALLBACK, f"{message}; there is no version to fall back to", 30.0)
+        return nobody_else(scene, version, reason)
     bad = phase == "RolledBack"
+    message += unmoved(scene, version)
     ended = _ended(scene, state, reason, message, verdict) if state is not None else None
     quarantine = {"quarantined": True} if bad else {}
     done = move(
@@ -103,7 +127,8 @@ def park(
     if not after_route:
         route = route_down(scene, version, state.segment, verdict=reason, reason=reason, outcome="Parked")
     if route is None:
-        return wait(scene, version, reasons.NO_FALLBACK, f"{message}; there is no version to fall back to", 30.0)
+        return nobody_else(scene, version, reason)
+    message += unmoved(scene, version)
     parked = state.unheld(
         weight=0, step=-1, clock_start=None, held_seconds=0.0, banked=None, parked_since=scene.now, ready_at=None, promoted=False,
         strikes=state.strikes + (reason == reasons.CANDIDATE_NOT_READY),
@@ -119,14 +144,14 @@ def park(
 def recover(scene: Scene, version: VersionView, state: RolloutState) -> Step | None:
     """A route below the recorded intent: never raised again without a newer intent, but recorded."""
     route = scene.world.route
-    if state.weight == 0 or scene.unmanaged:
+    if state.weight == 0 or scene.unmanaged or not fallback_of(scene, version):
         return None
     if route is None:
         message = "the HTTPRoute is gone; all traffic goes to stable when it is written again"
         return end_rollout(scene, version, "RolledBack", reasons.RECOVERED, message)
     decision = route.decision
     mine = decision.get("version") == version.name and _segment(decision) == state.segment
-    if not mine or route.intent.of(version.name) >= state.weight:
+    if route.intent.of(version.name) >= state.weight or not (mine or _lowered_by_hand(route, version)):
         return None
     reason, outcome = str(decision.get("reason", "")), decision.get("outcome")
     request = str(decision.get("request", ""))
@@ -142,6 +167,13 @@ def recover(scene: Scene, version: VersionView, state: RolloutState) -> Step | N
         scene, version, "RolledBack", reasons.RECOVERED, message, verdict=str(decision.get("verdict", "")),
         request=request, after_route=outcome == "RolledBack" and route.intent.weight == 0,
     )  # fmt: skip
+
+
+def _lowered_by_hand(route: RouteView, version: VersionView) -> bool:
+    """Whether it has less than its route was last written with: also where a later raise was recorded and not yet written."""
+    decision, weight = route.decision, route.decision.get("weight")
+    own = (decision.get("version"), decision.get("candidate")) == (version.name, version.name)
+    return own and isinstance(weight, int) and route.intent.of(version.name) < weight
 
 
 def is_stale(scene: Scene, version: VersionView, state: RolloutState | None) -> bool:

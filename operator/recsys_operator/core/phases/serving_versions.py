@@ -79,7 +79,7 @@ def wanted_again(scene: Scene, version: VersionView) -> Step | None:
     target = scene.target
     if target is None or target.name != version.name or scene.candidate is not None or scene.stable is None:
         return _not_short_of_pods(scene, version)
-    if scene.paused and scene.pin is None:
+    if scene.paused and (scene.pin is None or scene.unmanaged):
         return _not_short_of_pods(scene, version) or wait(
             scene, version, scene.paused, "it takes the traffic back when that is over", 60.0
         )

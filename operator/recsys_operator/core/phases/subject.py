@@ -17,3 +17,11 @@ def verdict_of(scene: Scene, version: VersionView) -> Verdict:
     """Where the candidate's segment stands."""
     assert scene.candidate == version, "one candidate is judged"
     return scene.verdict
+
+
+def is_stable_sick(scene: Scene, state: RolloutState) -> bool:
+    """Whether stable is outside its objectives now; False where it cannot be read."""
+    health = scene.health
+    if health is None or not health.is_fresh(scene.now):
+        return False
+    return bool(health.breached) and health.healthy_seconds() < state.policy.stable_health_seconds

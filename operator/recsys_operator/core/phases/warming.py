@@ -11,8 +11,9 @@ from recsys_api.model_version import ServingTemplate
 from recsys_operator.core import reasons, weights
 from recsys_operator.core.analysis.evidence import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
-from recsys_operator.core.phases.standstill import asked_for, go_on, waited
-from recsys_operator.core.phases.subject import state_of
+from recsys_operator.core.phases.rollback import fallback_of
+from recsys_operator.core.phases.standstill import after_unseen_windows, asked_for, go_on, waited
+from recsys_operator.core.phases.subject import is_stable_sick, state_of
 from recsys_operator.core.phases.watch import stale
 from recsys_operator.core.records import Step, announce, first, keep, move, wait
 from recsys_operator.core.rollout_state import Leave, RolloutState
@@ -62,6 +63,11 @@ def not_its_turn(scene: Scene, version: VersionView) -> Step | None:
     state = scene.state(version)
     why = turn_of(scene, version, promoted=state is not None and state.promoted)
     running = state if begun(scene, version) else None
+    late = (
+        after_unseen_windows(scene, running) if running is not None and not asked_for(scene, version, running) else None
+    )
+    if late is not None:
+        return Step((keep(version, late),), 0.0)
     if why is None:
         if running is None or running.stopped_since is None:
             return None
@@ -79,9 +85,10 @@ def turn_of(scene: Scene, version: VersionView, *, promoted: bool) -> NotNow | N
         return NotNow(reasons.INVALID_SPEC, "it starts when the spec is valid again", 60.0)
     pinned = scene.pin is not None
     stop = scene.stop(by_person=pinned or promoted)
-    if stop is not None and not (pinned and not scene.suspended):
+    if stop is not None and (scene.suspended or scene.unmanaged or not pinned):
         return NotNow(stop.reason, f"{stop.words}it starts when that is over", 60.0)
-    if scene.candidate is not None:
+    # a pin is the way out for a candidate that nobody could take the users of
+    if scene.candidate is not None and (not pinned or fallback_of(scene, scene.candidate)):
         return NotNow(reasons.ANOTHER_ROLLOUT, f"after {scene.candidate.name}", 30.0)
     return None
 
@@ -170,11 +177,9 @@ def stable_health(scene: Scene, version: VersionView) -> Step | None:
 
 def go(scene: Scene, version: VersionView) -> Step | None:
     """The first step; the last one where a person promoted it."""
-    state, health = state_of(scene, version), scene.health
+    state = state_of(scene, version)
     assert scene.stable is not None
-    sick = (
-        health is not None and bool(health.breached) and health.healthy_seconds() < state.policy.stable_health_seconds
-    )
+    sick = is_stable_sick(scene, state)
     current = state.changed(stable=scene.stable.name, stable_was_unhealthy=sick, stable_replicas=scene.full_replicas)
     left = Leave(step="", by="Promote") if state.promoted else None
     return start_step(scene, version, current, _first_step(state), left=left)

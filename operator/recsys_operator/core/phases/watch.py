@@ -1,20 +1,21 @@
 """Rules that canary and bake share, in order: everything that takes weight away or keeps it where it is.
 
-    stale record -> found lowered -> stable taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
-    -> BothBreach -> nothing may be raised (or may again) -> parked -> route as intended -> evidence written down
-    -> pinned -> data missing -> clock not started
+    stale record -> found lowered -> stable deleted or taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
+    -> BothBreach -> nothing may be raised (or may again) -> evidence written down -> a person has the route -> parked
+    -> route as intended -> pinned -> data missing -> clock not started
 
 After these, canary.py and bake.py decide whether a step may be left.
 """
 
 from recsys_operator.core import reasons
 from recsys_operator.core.decision import EnsureRoute
+from recsys_operator.core.phases.alone import short_of_pods, take_over
 from recsys_operator.core.phases.harm import both_breach, failed, pods_not_ready
 from recsys_operator.core.phases.holding import bank, clock_not_started, data_missing, hold
 from recsys_operator.core.phases.parking import parked
 from recsys_operator.core.phases.promotion import intent_of, make_stable, raise_route, renew
 from recsys_operator.core.phases.rollback import end_rollout, fallback_of, is_stale, recover
-from recsys_operator.core.phases.standstill import limits_stand_still
+from recsys_operator.core.phases.standstill import limits_stand_still, route_is_taken
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, keep, move
 from recsys_operator.core.scene import Scene, same_route
@@ -49,14 +50,28 @@ def second_candidate(scene: Scene, version: VersionView) -> Step | None:
 
 def stable_taken_back(scene: Scene, version: VersionView) -> Step | None:
     """Stable was rolled back as this rollout began, or deleted under it: nobody is sent there, and there is nothing to
-    compare with. A version that has all users already goes on, and so does one with nobody to take them."""
+    compare with. A version that has all users already goes on, and so does one with nobody to take them (alone.py)."""
     state = state_of(scene, version)
     recorded = scene.version(state.stable)
-    if recorded is not None and recorded.status.quarantined:
-        return end_rollout(scene, version, "Superseded", reasons.REQUESTED, f"{recorded.name} was rolled back")
-    if recorded is not None or state.weight == 100 or not fallback_of(scene, version):
+    if not fallback_of(scene, version):
         return None
-    return end_rollout(scene, version, "Superseded", reasons.STABLE_GONE, f"{state.stable} was deleted")
+    if recorded is not None and recorded.status.quarantined:
+        return end_rollout(
+            scene,
+            version,
+            "Superseded",
+            reasons.REQUESTED,
+            f"{recorded.name} was rolled back{_begins_again(scene, version)}",
+        )
+    if recorded is not None or state.weight == 100:
+        return None
+    return end_rollout(
+        scene, version, "Superseded", reasons.STABLE_GONE, f"{state.stable} was deleted{_begins_again(scene, version)}"
+    )
+
+
+def _begins_again(scene: Scene, version: VersionView) -> str:
+    return f" under it: all users are with {fallback_of(scene, version)} now, and its rollout begins again beside that"
 
 
 def superseded(scene: Scene, version: VersionView) -> Step | None:
@@ -88,12 +103,12 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
     """
     state = state_of(scene, version)
     route = scene.world.route
-    if scene.unmanaged or route is None:
-        return None
     intent = intent_of(scene, version, state)
-    if same_route(route.intent, intent):
+    if scene.unmanaged or (route is None and intent.stable != version.name):
         return None
-    rises = state.weight > route.intent.of(version.name)
+    if route is not None and same_route(route.intent, intent):
+        return None
+    rises = state.weight > scene.weight_of(version.name)
     act = raise_route(scene, version, state, intent, version.status.reason)
     if not rises:
         return Step((EnsureRoute(act.intent, act.decision, raises=False, urgent=True),), 1.0)
@@ -101,8 +116,8 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
 
 
 SAFETY = (
-    stale, unreadable, found_lowered, second_candidate, stable_taken_back, superseded, pods_not_ready, failed, both_breach,
-    limits_stand_still, parked, route_follows, bank, pinned_here,
+    stale, unreadable, found_lowered, second_candidate, take_over, stable_taken_back, superseded, pods_not_ready,
+    short_of_pods, failed, both_breach, limits_stand_still, bank, route_is_taken, parked, route_follows, pinned_here,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
 

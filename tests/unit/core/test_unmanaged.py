@@ -1,0 +1,146 @@
+"""A person has the route: harm is recorded and told, and nothing ends because time has passed."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.core.factories import (
+    BAD,
+    NOW,
+    SILENT,
+    UNREAD,
+    WATCHED,
+    Rollout,
+    build_model,
+    build_rollout,
+    build_route,
+    recorded,
+    routes,
+    state_of,
+    with_policy,
+)
+
+from recsys_api.model_version import ModelVersionStatus
+from recsys_operator.core.decision import RecordVersion
+from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.rollout_state import read_state
+from recsys_operator.core.world import RouteIntent, World
+
+LONG = {"segment_at": NOW - 900, "clock_start": NOW - 899, "banked_at": NOW}
+
+
+def taken(world: World) -> World:
+    """Somebody set the annotation."""
+    assert world.route is not None
+    return replace(world, route=replace(world.route, unmanaged=True))
+
+
+def settle(world: World, name: str, now: float) -> World:
+    """The world after the candidate's records of some passes."""
+    for _ in range(4):
+        found = {a.name: a.status for a in decide(world, now, WATCHED).acts if isinstance(a, RecordVersion)}
+        world = replace(world, versions=tuple(replace(v, status=found.get(v.name, v.status)) for v in world.versions))
+    return world
+
+
+def status_of(world: World, rollout: Rollout) -> ModelVersionStatus:
+    return next(v.status for v in world.versions if v.name == rollout.candidate.name)
+
+
+@pytest.mark.parametrize("phase", ["Canary", "Baking"])
+@pytest.mark.parametrize(
+    ("policy", "answers"),
+    [
+        ({}, SILENT), ({"onNoData": "Rollback"}, SILENT), ({"onMetricsUnavailable": "Rollback"}, UNREAD),
+        ({"onUndecided": "Rollback", "onUndecidedFinal": "Rollback"}, {}), ({"onUndecided": "Hold"}, {}),
+    ],
+    ids=["hold", "no data", "metrics", "undecided", "hold undecided"],
+)  # fmt: skip
+def test_no_deadline_ends_a_version_while_a_person_has_the_route(
+    policy: dict[str, Any], answers: dict[str, Any], phase: str
+) -> None:
+    """The weight may be 0 by that person's own hand: then there is no data, and it was quarantined for that."""
+    spec = with_policy(**policy)
+    rollout = build_rollout(spec, phase, **LONG, hold_reason="NoData", hold_since=NOW - 70, missing_since=NOW - 70)
+    world = taken(rollout.world(seconds=70, own=answers, other=answers, model=build_model(spec)))
+    status = status_of(settle(world, rollout.candidate.name, NOW), rollout)
+    assert (status.phase, status.quarantined, status.reason) == (phase, False, "Unmanaged")
+    assert "remove the annotation recsys.dev/unmanaged" in status.message
+
+
+@pytest.mark.parametrize(("after", "phase"), [(19, "Canary"), (21, "RolledBack")])
+def test_a_hold_on_data_has_the_rest_of_its_time_after_it(after: float, phase: str) -> None:
+    rollout = build_rollout(**LONG, hold_reason="NoData", hold_since=NOW - 40, missing_since=NOW - 40)
+    world = rollout.world(seconds=70, own=SILENT)
+    world = settle(taken(world), rollout.candidate.name, NOW)
+    for moment in (NOW + 5000, NOW + 5000 + after):
+        shift = moment - NOW
+        seconds = tuple(replace(s, at=s.at + shift) for s in rollout.world(seconds=70, own=SILENT).seconds)
+        world = settle(replace(world, route=rollout.world().route, seconds=seconds), rollout.candidate.name, moment)
+    assert status_of(world, rollout).phase == phase
+
+
+def test_the_step_begins_anew_after_it() -> None:
+    """What was seen meanwhile was under the person's weights."""
+    rollout = build_rollout()
+    world = settle(taken(rollout.world()), rollout.candidate.name, NOW)
+    seconds = tuple(replace(second, at=second.at + 5000) for second in rollout.world().seconds)
+    world = settle(replace(world, route=rollout.world().route, seconds=seconds), rollout.candidate.name, NOW + 5000)
+    state = read_state(status_of(world, rollout))
+    assert state is not None
+    assert state.banked is not None
+    assert (state.clock_start, state.banked.answers, state.unmanaged_since) == (None, 0, None)
+    assert status_of(world, rollout).reason == "StepStarted"
+
+
+@pytest.mark.parametrize("phase", ["Canary", "Baking"])
+def test_harm_is_recorded_and_says_that_the_users_are_still_there(phase: str) -> None:
+    rollout = build_rollout(phase=phase)
+    decision = decide(taken(rollout.world(own=BAD)), NOW, WATCHED)
+    status = recorded(decision, rollout.candidate.name)
+    assert (status.phase, routes(decision)) == ("RolledBack", [])
+    assert (
+        f"the HTTPRoute carries recsys.dev/unmanaged: set its weight to 0 in favour of {rollout.stable.name} yourself"
+        in status.message
+    )
+
+
+def test_a_route_that_gives_it_nothing_is_not_to_be_changed() -> None:
+    rollout = build_rollout()
+    route = build_route(RouteIntent(rollout.stable.name))
+    decision = decide(taken(rollout.world(own=BAD, route=route)), NOW, WATCHED)
+    assert "yourself" not in recorded(decision, rollout.candidate.name).message
+
+
+@pytest.mark.parametrize("phase", ["Warming", "Previous"])
+def test_a_pin_waits_for_the_route(phase: str) -> None:
+    """It was recorded as stable though no user was sent there."""
+    rollout = build_rollout(phase=phase, step=-1, weight=0, segment=0, clock_start=None, ledger=(), pods={})
+    status = rollout.candidate.status.model_copy(update={"template": rollout.stable.status.template})
+    rollout = replace(rollout, candidate=replace(rollout.candidate, status=status))
+    model = build_model(with_policy(pinnedVersion=rollout.candidate.name))
+    world = taken(rollout.world(model=model))
+    status = status_of(settle(world, rollout.candidate.name, NOW), rollout)
+    assert (status.phase, status.reason) == (phase, "Unmanaged")
+
+
+def test_what_a_person_gave_by_hand_is_told_once() -> None:
+    rollout = build_rollout()
+    world = settle(taken(rollout.world()), rollout.candidate.name, NOW)
+    decision = decide(world, NOW + 1, WATCHED)
+    assert rollout.candidate.name not in [a.name for a in decision.acts if isinstance(a, RecordVersion)]
+    assert state_of(decide(taken(rollout.world()), NOW, WATCHED), rollout.candidate.name).unmanaged_since == NOW
+
+
+@pytest.mark.parametrize(("weight", "phase"), [(25, "Baking"), (5, "RolledBack")])
+def test_a_raise_that_was_recorded_does_not_undo_what_a_person_took_away_before_it_was_written(
+    weight: int, phase: str
+) -> None:
+    """The operator was down between the record and the route."""
+    rollout = build_rollout(phase="Baking")
+    name = rollout.candidate.name
+    last = {"version": name, "candidate": name, "weight": 25, "segment": 1}
+    route = build_route(RouteIntent(rollout.stable.name, name, weight, 7), **last)
+    decision = decide(rollout.world(route=route), NOW, WATCHED)
+    assert recorded(decision, name).phase == phase
+    assert [act.intent.of(name) for act in routes(decision)] == [100 if phase == "Baking" else 0]
