@@ -175,8 +175,7 @@ class ActExecutor:
         version, namespace = run.versions[act.version], run.world.namespace
         model = run.world.model
         scaling = model.spec.serving.autoscaling if model is not None and model.spec is not None else None
-        images = self._images
-        options = serving.ServingOptions(images.pull_policy, scaling, images.triton_start_seconds)
+        options = serving.ServingOptions(self._images.pull_policy, scaling)
         wrote = await self._children.hand_over(namespace, act, options)
         wrote |= await self._children.ensure(serving.build_service(namespace, version))
         wrote |= await self._children.ensure(serving.build_deployment(namespace, version, act, options))
