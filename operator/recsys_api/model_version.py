@@ -49,6 +49,8 @@ class ServingTemplate(Contract):
     """The gateway's, so that answers come before it gives up."""
     credentials_secret: str | None = None
     """Secret with the settings of the artifacts' store; empty: none. Absent in older records, where it is that of spec.source."""
+    triton_start_seconds: int | None = None
+    """How long a tritonserver may take until it ranks. Absent in older records, whose pods were not told."""
 
 
 class Condition(Observed):

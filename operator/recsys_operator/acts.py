@@ -24,7 +24,8 @@ from recsys_operator.core.decision import (
     StartJob,
 )
 from recsys_operator.core.world import VersionView, World
-from recsys_operator.errors import ApiError, Conflict, NotReady
+from recsys_operator.deletions import Deletions
+from recsys_operator.errors import ApiError, NotReady
 from recsys_operator.ports import Cluster, PodReader, TrafficRouter
 from recsys_operator.resources import events, jobs, serving
 from recsys_operator.resources.kinds import (
@@ -39,13 +40,6 @@ from recsys_operator.resources.route import RouteSettings
 __all__ = ["ActExecutor", "Pass"]
 
 log = logging.getLogger(__name__)
-OBJECT_KINDS = {
-    "Job": "Job",
-    "ModelVersion": "ModelVersion",
-    "ModelAction": "ModelAction",
-    "Route": "HTTPRoute",
-    "Keys": "Secret",
-}
 
 
 @dataclass
@@ -93,6 +87,7 @@ class ActExecutor:
         self._on_keys = on_keys
         self._random_bytes = random_bytes
         self._children = Children(cluster, cache)
+        self._deletions = Deletions(cluster, cache, self._children)
         self._announced: dict[tuple[str, str, str, str], float] = {}
         self._table: dict[type[Any], Callable[[Pass, Any], Awaitable[bool]]] = {
             CreateVersion: self._create_version,
@@ -175,8 +170,7 @@ class ActExecutor:
         version, namespace = run.versions[act.version], run.world.namespace
         model = run.world.model
         scaling = model.spec.serving.autoscaling if model is not None and model.spec is not None else None
-        images = self._images
-        options = serving.ServingOptions(images.pull_policy, scaling, images.triton_start_seconds)
+        options = serving.ServingOptions(self._images.pull_policy, scaling)
         wrote = await self._children.hand_over(namespace, act, options)
         wrote |= await self._children.ensure(serving.build_service(namespace, version))
         wrote |= await self._children.ensure(serving.build_deployment(namespace, version, act, options))
@@ -203,31 +197,8 @@ class ActExecutor:
                 raise NotReady(f"{version}: {ready} of {wanted} pods are ready; its weight is not raised")
 
     async def _delete(self, run: Pass, act: DeleteObject) -> bool:
-        namespace = run.world.namespace
-        await self._require_same_reasons(run, act)
-        if act.kind == "Serving":
-            version = run.versions.get(act.name)
-            uid = version.uid if version is not None else ""
-            return await self._children.delete_serving(namespace, run.world.name, act, uid)
-        kind = OBJECT_KINDS[act.kind]
-        live = await self._cluster.read(kind, namespace, act.name, metadata_only=True)
-        if live is None or live["metadata"]["uid"] != act.uid:
-            self._cache.drop(act.uid)
-            return False
-        if live["metadata"].get("deletionTimestamp"):
-            return False
-        return await self._cluster.delete(kind, namespace, act.name, uid=act.uid, resource_version=act.resource_version)
-
-    async def _require_same_reasons(self, run: Pass, act: DeleteObject) -> None:
-        """What a deletion rests on, read live: a cache may have missed that the model is back or the version wanted."""
-        namespace, model = run.world.namespace, run.world.name
-        if run.world.model is None and await self._cluster.read("RecommenderModel", namespace, model) is not None:
-            raise Conflict(f"delete {act.kind} {act.name}", "its RecommenderModel is back")
-        if not act.version_resource_version:
-            return
-        version = await self._cluster.read("ModelVersion", namespace, act.name, metadata_only=True)
-        if version is not None and version["metadata"]["resourceVersion"] != act.version_resource_version:
-            raise Conflict(f"delete {act.kind} {act.name}", "its ModelVersion has changed since it was decided")
+        version = run.versions.get(act.name)
+        return await self._deletions.delete(run.world, act, version.uid if version is not None else "")
 
     async def _announce(self, run: Pass, act: Announce) -> bool:
         world = run.world

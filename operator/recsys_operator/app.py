@@ -164,11 +164,12 @@ class Operator:
         router = GatewayApiRouter(cluster, cache)
         observer = Observer(
             cache=cache, cluster=cluster, router=router, sampler=self._sampler, clock=clock,
-            serving_image=settings.serving_image, paused=lambda: self._switch.paused,
+            serving_image=settings.serving_image, triton_start_seconds=settings.triton_start_seconds,
+            paused=lambda: self._switch.paused,
         )  # fmt: skip
         executor = ActExecutor(
             cluster=cluster, cache=cache, router=router, pods=LivePods(cluster),
-            images=Images(settings.trainer_image, settings.image_pull_policy, settings.triton_start_seconds),
+            images=Images(settings.trainer_image, settings.image_pull_policy),
             instance=settings.pod_name, now=clock.now, on_keys=observer.know_keys,
         )  # fmt: skip
         self.telemetry.gauge(

@@ -42,7 +42,7 @@ class Settings(BaseModel):
     metrics_address: str = EVERYWHERE
     """Empty: every address of the pod, IPv4 and IPv6."""
     triton_start_seconds: int = Field(START_SECONDS, ge=1, le=LONGEST_START_SECONDS)
-    """How long a tritonserver may take until it ranks; serving pods that run are replaced when it changes."""
+    """How long a tritonserver may take until it ranks; recorded by a version that enters Warming; running versions keep theirs."""
     workers: int = Field(4, ge=1, le=64)
     """Reconciles at the same time, one for each model."""
     lease_seconds: int = Field(8, ge=2, le=60)

@@ -128,6 +128,7 @@ ACCEPTED_CASES = (
                 {"key": "a", "value": "b"},
                 {"key": "a", "operator": "Equal", "value": ""},
                 {"key": "a", "effect": "NoExecute", "tolerationSeconds": 5},
+                {"key": "b", "effect": "NoExecute", "tolerationSeconds": -1},
                 {"key": "a", "operator": "Exists", "value": ""},
             ]
         },

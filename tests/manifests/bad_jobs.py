@@ -140,7 +140,7 @@ JOB_CASES = (
         for field, value, words in (
             ("key", "a b", ("should match|is not the key of a taint; use at most 63", "should match|example.com/team")),
             ("value", "b=c", ("should match|is not the value of a label",)),
-            ("tolerationSeconds", -1, ("0",)),
+            ("tolerationSeconds", 2**31, ("2147483647",)),
         )
     ),
     Case(

@@ -17,7 +17,7 @@ from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
 from recsys_api.run_spec import RunSpec, StableReference
 from recsys_api.spec.model import WITH_STEPS
-from recsys_trainer import again, stages
+from recsys_trainer import again, process, stages
 from recsys_trainer.arguments import read_arguments
 from recsys_trainer.comparing import compare_fits, render_comparison
 from recsys_trainer.errors import ManifestError, OutOfMemoryError, TrainerError, one_line
@@ -41,7 +41,6 @@ from recsys_trainer.outputs import (
     write_json,
 )
 from recsys_trainer.parallel import Place, place_of_process
-from recsys_trainer.process import end
 from recsys_trainer.progress import lines, notes, over
 from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
@@ -252,7 +251,7 @@ def _run_stage(arguments: argparse.Namespace, run: RunSpec, store: Store, place:
 
 def run() -> NoReturn:
     """A command as a process."""
-    end(main())
+    process.run(main)
 
 
 if __name__ == "__main__":

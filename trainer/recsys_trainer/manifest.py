@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from recsys_api.field_types import STORED
 from recsys_api.manifest import ManifestError as InvalidManifest
 from recsys_api.manifest import parse_manifest
 from recsys_api.manifest_errors import problems_of
@@ -18,7 +19,7 @@ DEFAULT_RUN_FILE = "/etc/recsys/run.json"
 
 
 def read_run_file() -> RunSpec:
-    """The RunSpec of a Job.
+    """The RunSpec of a Job, of a version that was accepted once.
 
     Raises:
         ManifestError: the file is not there or not a RunSpec, or the manifest has file:// URIs.
@@ -26,7 +27,7 @@ def read_run_file() -> RunSpec:
     path = Path(os.environ.get(RUN_FILE_VARIABLE, DEFAULT_RUN_FILE))
     text = _read(path, f"set {RUN_FILE_VARIABLE}")
     try:
-        run = RunSpec.model_validate_json(text)
+        run = RunSpec.model_validate_json(text, context=STORED)
     except ValidationError as error:
         raise ManifestError(f"{path}: {first_problem(problems_of(error, RunSpec))}") from error
     uris = [("spec.data.source.uri", run.spec.data.source.uri), ("spec.artifacts.uri", run.spec.artifacts.uri)]

@@ -26,8 +26,8 @@ class Toleration(Contract):
     """Taint value; empty under Exists."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect to tolerate; absent means every effect."""
-    toleration_seconds: int | None = Field(None, ge=0, le=2**31 - 1)
-    """How long a pod stays after a NoExecute taint; absent means for ever."""
+    toleration_seconds: int | None = Field(None, ge=-(2**31), le=2**31 - 1)
+    """How long a pod stays after a NoExecute taint, below 0 as 0; absent means for ever."""
 
 
 class PodTemplate(Contract):

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from recsys_api import patterns
 from recsys_api.base import Contract
-from recsys_api.field_types import Decimal, LabelName, Name, ObjectName
+from recsys_api.field_types import Decimal, Hostname, LabelName, Name, ObjectName, PathPrefix
 
 
 class GatewayReference(Contract):
@@ -18,9 +18,9 @@ class GatewayReference(Contract):
     """Its namespace; default: the model's. The Gateway's listener must allow routes from the model's namespace."""
     section_name: ObjectName | None = None
     """Listener of the Gateway; default: all that fit."""
-    hostname: Annotated[str, StringConstraints(pattern=patterns.HOSTNAME, max_length=253)] | None = None
+    hostname: Hostname | None = None
     """Host that the route answers for; default: the listener's."""
-    path_prefix: Annotated[str, StringConstraints(pattern=patterns.PATH_PREFIX, max_length=256)] = "/"
+    path_prefix: PathPrefix = "/"
     """Path that the route answers under, as in /movies."""
     request_timeout_milliseconds: int = Field(1000, ge=10, le=600000)
     """After this the gateway answers 504, and the request counts as bad."""

@@ -34,7 +34,7 @@ class Observer:
 
     def __init__(
         self, *, cache: Cache, cluster: Cluster, router: TrafficRouter, sampler: Sampler, clock: Clock,
-        serving_image: str, paused: Callable[[], bool],
+        serving_image: str, triton_start_seconds: int, paused: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._cache = cache
         self._cluster = cluster
@@ -42,6 +42,7 @@ class Observer:
         self._sampler = sampler
         self._clock = clock
         self._serving_image = serving_image
+        self._triton_start_seconds = triton_start_seconds
         self._paused = paused
         self._keys: dict[tuple[str, str], float] = {}
         self._jobs: dict[str, dict[str, SeenJob]] = {}
@@ -72,6 +73,7 @@ class Observer:
             keys_secret=model is not None and await self._observe_keys(namespace, name),
             seconds=self._sampler.seconds(key), samples_since=self._sampler.since(key),
             rollouts_paused=self._paused(), serving_image=self._serving_image,
+            triton_start_seconds=self._triton_start_seconds,
         )  # fmt: skip
 
     def know_keys(self, namespace: str, name: str) -> None:

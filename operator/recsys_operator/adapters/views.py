@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from recsys_api.field_types import STORED
 from recsys_api.manifest_errors import problems_of
 from recsys_api.model_action import ModelActionSpec, ModelActionStatus
 from recsys_api.model_status import RecommenderModelStatus
@@ -65,7 +66,7 @@ def view_of_version(manifest: Manifest) -> VersionView | str:
     """A ModelVersion, or what of it does not parse."""
     metadata = manifest["metadata"]
     try:
-        spec = ModelVersionSpec.model_validate(manifest.get("spec") or {})
+        spec = ModelVersionSpec.model_validate(manifest.get("spec") or {}, context=STORED)
     except ValidationError as error:
         return _unreadable(manifest, "ModelVersion", _sentences(error, ModelVersionSpec, "spec"))
     status = _status(ModelVersionStatus, manifest)

@@ -13,6 +13,7 @@ from recsys_api.model_status import RecommenderModelStatus
 from recsys_api.model_version import ModelVersionSpec, ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult, PrepareResult, TrainResult
+from recsys_api.serving_pod import START_SECONDS
 
 Stage = Literal["prepare", "train", "evaluate", "report"]
 
@@ -248,6 +249,8 @@ class World:
     """The operator-wide switch."""
     serving_image: str = ""
     """Image that a version entering Warming records."""
+    triton_start_seconds: int = START_SECONDS
+    """How long a tritonserver may take until it ranks: recorded likewise."""
     unreadable: tuple[str, ...] = ()
     """What of the model's versions does not parse: another release has written it, and these are not in `versions`."""
     trouble: Trouble | None = None

@@ -6,7 +6,6 @@ from recsys_api.exit_codes import USER_ERRORS
 from recsys_api.predicates import GPU
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import RunSpec, StableReference
-from recsys_api.serving_pod import START_SECONDS
 from recsys_api.spec.training import OPERATIONAL, Training
 from recsys_api.telemetry import METRICS_PORT_VARIABLE, TRAINING_METRICS_PORT, TRAINING_METRICS_PORT_NAME
 from recsys_operator.core import naming
@@ -34,11 +33,10 @@ KILLED = 137
 
 @dataclass(frozen=True)
 class Images:
-    """What Jobs run, and how pods are started."""
+    """What Jobs run."""
 
     trainer: str
     pull_policy: str = "IfNotPresent"
-    triton_start_seconds: int = START_SECONDS
 
 
 def version_uri(version: VersionView) -> str:

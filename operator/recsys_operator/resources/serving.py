@@ -44,7 +44,6 @@ class ServingOptions:
 
     pull_policy: str = "IfNotPresent"
     autoscaling: Autoscaling | None = None
-    triton_start_seconds: int = START_SECONDS
 
 
 def build_deployment(namespace: str, version: VersionView, act: EnsureServing, options: ServingOptions) -> Manifest:
@@ -177,8 +176,9 @@ def _container(
         "RECSYS_MODEL": model,
         "RECSYS_TOP_K": str(template.top_k),
         "RECSYS_REQUEST_TIMEOUT_MILLISECONDS": str(template.request_timeout_milliseconds),
-        START_SECONDS_VARIABLE: str(options.triton_start_seconds),
     }
+    if template.triton_start_seconds is not None:
+        environment[START_SECONDS_VARIABLE] = str(template.triton_start_seconds)
     return {
         "name": name, "image": template.image, "imagePullPolicy": options.pull_policy,
         "command": ["python3", "-m", f"recsys_serving.{module}"],
@@ -219,17 +219,22 @@ def _triton(version: VersionView, template: ServingTemplate, options: ServingOpt
 def _api(version: VersionView, template: ServingTemplate, options: ServingOptions) -> Manifest:
     container = _container("api", "api", version, template, options)
     ready = {"httpGet": {"path": "/readyz", "port": "http"}}
-    tries = options.triton_start_seconds + WARM_SECONDS
     return container | {
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": {"requests": API_REQUESTS},
-        "startupProbe": ready | {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": tries},
+        "startupProbe": ready | {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": _start_tries(template)},
         "readinessProbe": ready | {"periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 2},
         "livenessProbe": {
             "httpGet": {"path": "/healthz", "port": "http"},
             "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 6,
         },
     }  # fmt: skip
+
+
+def _start_tries(template: ServingTemplate) -> int:
+    """Of one a second. Pods of templates that do not say how long keep what they were made with."""
+    seconds = template.triton_start_seconds
+    return START_SECONDS if seconds is None else seconds + WARM_SECONDS
 
 
 def _resources(template: ServingTemplate) -> Manifest:

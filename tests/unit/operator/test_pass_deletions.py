@@ -90,6 +90,21 @@ async def test_what_is_left_is_spared_where_the_deployment_is_back(bench: Bench)
     assert bench.live("Service", NAME) is not None
 
 
+@pytest.mark.parametrize("gone", ["owner", "version"])
+async def test_what_is_left_is_spared_where_it_is_not_known_to_be_the_versions(bench: Bench, gone: str) -> None:
+    """A Service with our labels, of a person or of an earlier version of that name."""
+    await scaled_serving(bench)
+    del bench.cluster.objects["Deployment", "shop", NAME]
+    if gone == "owner":
+        bench.cluster.objects["Service", "shop", NAME]["metadata"]["ownerReferences"] = []
+    else:
+        del bench.cluster.objects["ModelVersion", "shop", NAME]
+    bench.see()
+    await bench.act(DeleteObject("Serving", NAME, "", ""))
+    assert bench.worlds[-1].leftovers == {NAME}
+    assert bench.live("Service", NAME) is not None
+
+
 async def test_what_no_event_told_to_be_gone_is_not_deleted_for_ever(bench: Bench) -> None:
     await scaled_serving(bench)
     for kind in ("Deployment", "Service", "HorizontalPodAutoscaler"):

@@ -166,6 +166,18 @@ async def test_what_a_pod_counted_before_it_went_unread_is_told_as_lost(bench: B
     assert [second.lost for second in bench.sampler.seconds(KEY) if second.version == "v1"] == [0.0] * 13
 
 
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+async def test_a_clock_that_is_set_changes_no_estimate_of_what_was_lost(bench: Bench, seconds: float) -> None:
+    for count in range(10, 60, 5):
+        bench.pages["b:8080"] = page(count)
+        await bench.second()
+    bench.clock.step(seconds)
+    bench.pages["b:8080"] = page(60)
+    await bench.second()
+    bench.cache.drop("b")
+    assert (await bench.second()).lost == pytest.approx(5.0)
+
+
 async def test_what_a_process_counted_around_its_restart_is_told_as_lost(bench: Bench) -> None:
     for count in range(10, 60, 5):
         bench.pages["b:8080"] = page(count)
@@ -270,6 +282,16 @@ async def test_a_proxy_that_ends_is_read_as_long_as_it_answers(bench: Bench) -> 
     assert (await bench.second()).gateway_requests == 0, "it is not asked again"
 
 
+async def test_a_clock_that_is_set_makes_no_position_sure_before_its_time(bench: Bench) -> None:
+    bench.route(RouteIntent("v1", "v2", 100, 0))
+    await bench.second()
+    bench.route(RouteIntent("v1"))
+    assert (await bench.second()).gateway_requests is None, "the last rule was v2's until now"
+    bench.clock.step(3600.0)
+    assert (await bench.second("v1")).gateway_requests is None
+    assert (await bench.second("v1")).gateway_requests == 0
+
+
 async def test_a_data_error_is_told_with_its_pod(bench: Bench) -> None:
     await bench.second()
     bench.pages["b:8080"] = page(9)
@@ -296,7 +318,7 @@ async def test_seconds_are_kept_for_two_minutes(bench: Bench) -> None:
 async def test_a_clock_that_is_set_back_leaves_no_second_to_be_counted_twice(bench: Bench) -> None:
     for _ in range(5):
         await bench.second()
-    bench.clock.advance(-31.0)
+    bench.clock.step(-31.0)
     await bench.second()
     assert {second.at for second in bench.sampler.seconds(KEY)} == {bench.clock.now()}
 

@@ -69,11 +69,19 @@ def test_probes_ask_the_api() -> None:
 
 @pytest.mark.parametrize("seconds", [600, 1800])
 def test_the_api_waits_longer_for_a_tritonserver_than_its_supervisor(seconds: int) -> None:
-    made = containers(deployment(triton_start_seconds=seconds))
+    template = TEMPLATE.model_copy(update={"triton_start_seconds": seconds})
+    made = containers(serving.build_deployment("shop", version_view(template=template), ACT, serving.ServingOptions()))
     (given,) = [each["value"] for each in made["triton"]["env"] if each["name"] == "RECSYS_TRITON_START_SECONDS"]
     probe = made["api"]["startupProbe"]
     assert given == str(seconds)
     assert probe["failureThreshold"] * probe["periodSeconds"] == seconds + serving.WARM_SECONDS
+
+
+def test_pods_of_a_template_from_before_it_said_how_long_are_as_they_were() -> None:
+    made = containers(deployment())
+    assert TEMPLATE.triton_start_seconds is None
+    assert not [each for one in made.values() for each in one["env"] if each["name"] == "RECSYS_TRITON_START_SECONDS"]
+    assert made["api"]["startupProbe"]["failureThreshold"] == 600
 
 
 def test_only_what_must_be_writable_is() -> None:

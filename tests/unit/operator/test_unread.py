@@ -73,11 +73,6 @@ def test_what_was_counted_before_the_watch_is_not_lost() -> None:
     assert pods.advance(1, {}, {}, {}) == 0.0, "nothing says how many it had"
 
 
-def test_a_clock_that_is_set_back_loses_nothing() -> None:
-    pods = pods_read(20, a=7)
-    assert pods.advance(5, {}, {}, {}) == 0.0
-
-
 def test_pods_that_are_gone_are_not_remembered() -> None:
     pods = UnreadPods()
     for at in range(1000):

@@ -174,6 +174,30 @@ def test_a_version_whose_spec_does_not_parse_says_why() -> None:
 
 
 @pytest.mark.parametrize(
+    ("section", "values", "texts"),
+    [
+        ("serving", {"podTemplate": {"nodeSelector": {"a b": "c d"}}}, ("a b", "c d")),
+        ("serving", {"podTemplate": {"tolerations": [{"key": "a b", "value": "c d"}]}}, ("a b", "c d")),
+        ("serving", {"podTemplate": {"metadata": {"annotations": {"a b": "c"}}}}, ("a b",)),
+        ("training", {"queueName": "q" * 64}, ("q" * 64,)),
+        ("rollout", {"gateway": {"name": "public", "pathPrefix": "/a/../b"}}, ("/a/../b",)),
+        ("artifacts", {"uri": "s3://models/a\u00a0b"}, ("s3://models/a\u00a0b",)),
+    ],
+)
+def test_a_version_is_read_whose_texts_a_later_release_refuses_of_manifests(
+    section: str, values: dict[str, Any], texts: tuple[str, ...]
+) -> None:
+    """One that cannot be read freezes its model, rollbacks too."""
+    known = version_view().spec.to_dict()
+    source = model_spec().to_dict() | {section: values}
+    assert view_of_model({"metadata": METADATA, "spec": source}).invalid
+    view = view_of_version({"metadata": METADATA, "spec": known | {"source": source}})
+    assert isinstance(view, VersionView)
+    read = json.dumps(view.spec.to_dict(), ensure_ascii=False)
+    assert [text for text in texts if f'"{text}"' not in read] == []
+
+
+@pytest.mark.parametrize(
     "manifest", [{"spec": {"verb": "Dance"}}, {"spec": {"verb": "Pause", "modelName": "m"}, "status": DANCING}]
 )
 def test_an_action_that_does_not_parse_is_not_carried_out(manifest: dict[str, Any]) -> None:

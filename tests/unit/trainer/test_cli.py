@@ -208,6 +208,7 @@ def test_bad_arguments_are_one_line(
     [
         ("fit -f {manifest} --output {file}", "--output {file}: is a file; name a folder"),
         ("fit -f {manifest} --output {file}/a/b", "--output {file}/a/b: {file} is a file; name a folder"),
+        ("fit -f {manifest} --output {link}", "--output {link}: is a link to what is not there; name a folder"),
         ("evaluate --artifact {fit} --output {file}/a", "--output {file}/a: {file} is a file; name a folder"),
         ("compare {fit} {fit} --json {file}/a.json", "the folder of --json {file}: is a file; name a folder"),
     ],
@@ -216,8 +217,10 @@ def test_a_folder_that_cannot_be_is_refused_before_anything_is_read(
     write_manifest: Manifest, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, words: str
 ) -> None:
     (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
     places = {
         "file": tmp_path / "file",
+        "link": tmp_path / "link",
         "fit": fitted,
         "manifest": write_manifest(**{"data.source.uri": "file:///none"}),
     }

@@ -165,6 +165,12 @@ def test_what_a_person_must_fix_is_one_line_and_an_exit_code(
     assert output.strip() == f"error: {result.error}"
 
 
+def test_a_version_recorded_with_what_manifests_may_say_no_longer_is_prepared(job: Job) -> None:
+    """Its serving pods run, and may have to be judged again."""
+    code, result = job("prepare", **{"serving.podTemplate": {"nodeSelector": {"a b": "c d"}}})
+    assert (code, result.error) == (0, "")
+
+
 def test_a_missing_run_file_is_a_manifest_error(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECSYS_RUN_FILE", "/nowhere/run.json")
     code, result = job("train")

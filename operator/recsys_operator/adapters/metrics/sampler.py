@@ -119,14 +119,14 @@ class Sampler:
 
     async def tick(self) -> None:
         """Sample everything that is watched once."""
-        begun = self._clock.monotonic()
-        at = self._clock.now()
+        # what is said of a second has the time of day, what is measured between two has a clock that nobody sets
+        begun, at = self._clock.monotonic(), self._clock.now()
         watched = dict(self._watched)
         pods = {key: self._pods(entry) for key, entry in watched.items()}
         targets = {pod.uid: pod for found in pods.values() for pod in found if pod.ready and pod.ip}
         pages, gateway = await asyncio.gather(self._scrape(targets), self._read_gateway(watched))
         for key, entry in watched.items():
-            self._record(entry, at, pods[key], pages, gateway)
+            self._record(entry, at, begun, pods[key], pages, gateway)
             self._on_tick(key)
         self.last_tick_seconds = self._clock.monotonic() - begun
 
@@ -172,11 +172,11 @@ class Sampler:
             yield namespace, name, gateway["spec"].get("gatewayClassName", "") if gateway is not None else ""
 
     def _record(
-        self, entry: _Watched, at: float, pods: list[PodView], pages: Mapping[str, PodCounters | None],
-        gateway: GatewayReading | None,
+        self, entry: _Watched, at: float, measured_at: float, pods: list[PodView],
+        pages: Mapping[str, PodCounters | None], gateway: GatewayReading | None,
     ) -> None:  # fmt: skip
         route = self._cache.get("HTTPRoute", entry.namespace, naming.route_name(entry.model))
-        entry.positions.observe(route, at)
+        entry.positions.observe(route, measured_at)
         mine = self._gateway_counts(entry, route, gateway)
         while entry.seconds and entry.seconds[-1].at >= at:
             # the clock was set back: they would be counted once more when it has caught up
@@ -184,7 +184,7 @@ class Sampler:
         for version in entry.versions:
             of_version = [pod for pod in pods if pod.version == version]
             counts = entry.positions.count(version, mine) if mine is not None else None
-            entry.seconds.append(self._second(entry, at, version, of_version, pages, counts))
+            entry.seconds.append(self._second(entry, at, measured_at, version, of_version, pages, counts))
         while entry.seconds and entry.seconds[0].at < at - KEEP_SECONDS:
             entry.seconds.popleft()
         there = {pod.uid: pod for pod in pods}
@@ -194,8 +194,8 @@ class Sampler:
         entry.read = {uid: min(when, at) for uid, when in entry.read.items() if uid in there}
 
     def _second(
-        self, entry: _Watched, at: float, version: str, pods: list[PodView], pages: Mapping[str, PodCounters | None],
-        gateway: BackendCounts | None,
+        self, entry: _Watched, at: float, measured_at: float, version: str, pods: list[PodView],
+        pages: Mapping[str, PodCounters | None], gateway: BackendCounts | None,
     ) -> VersionSecond:  # fmt: skip
         ready = [pod for pod in pods if pod.ready]
         scraped = [(pod, page) for pod in ready if (page := pages.get(pod.uid)) is not None]
@@ -203,7 +203,7 @@ class Sampler:
         advanced = [(pod, *entry.increments.advance(pod.uid, page)) for pod, page in scraped]
         renewed = {pod.uid for pod, _, other in advanced if other}
         lost = entry.unread.setdefault(version, UnreadPods()).advance(
-            at, {pod.uid: pod.ready for pod in pods},
+            measured_at, {pod.uid: pod.ready for pod in pods},
             {pod.uid: delta.requests for pod, delta, other in advanced if not other and not delta.errors},
             {pod.uid: page.requests for pod, page in scraped if pod.uid in renewed},
         )  # fmt: skip

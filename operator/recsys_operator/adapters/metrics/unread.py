@@ -51,11 +51,12 @@ class UnreadPods:
         """About how many requests were lost since the last call.
 
         Args:
+            at: seconds of a clock that nobody sets.
             ready: the pods that are there, by uid.
             read: what those counted that were read, since they were read before.
             begun: what new processes of pods counted that were read in another process before; not in `read`.
         """
-        passed = max(0.0, at - self._at) if self._at is not None else 0.0
+        passed = at - self._at if self._at is not None else 0.0
         self._at = at
         for pod in self._pods.values():
             pod.unread += passed if pod.serves else 0.0

@@ -143,6 +143,7 @@ def template_of(scene: Scene) -> dict[str, object]:
         "pod_template": serving.pod_template.to_dict(),
         "request_timeout_milliseconds": gateway.request_timeout_milliseconds,
         "credentials_secret": secret.name if secret is not None else "",
+        "triton_start_seconds": scene.world.triton_start_seconds,
     }
 
 
