@@ -3,6 +3,7 @@
 from recsys_api.model_version import Condition
 from recsys_operator.core import clock, reasons
 from recsys_operator.core.decision import Act, DeleteObject, EnsureRoute
+from recsys_operator.core.lineage import find_condition
 from recsys_operator.core.phases.creation import decide_revival
 from recsys_operator.core.phases.evaluating import decide_gates_changed
 from recsys_operator.core.phases.promotion import intent_of, make_stable, retreat, stable_route
@@ -19,7 +20,7 @@ from recsys_operator.core.records import (
     wait,
     with_condition,
 )
-from recsys_operator.core.scene import EARLY, LOADED, Scene, find_condition, same_route
+from recsys_operator.core.scene import EARLY, LOADED, Scene, same_route
 from recsys_operator.core.world import RouteIntent, VersionView
 
 SCALED = "Scaled"
