@@ -8,8 +8,17 @@ from recsys_operator.core.world import VersionView
 
 
 def newest(versions: Iterable[VersionView]) -> VersionView | None:
-    """The one whose phase began last."""
-    return max(versions, key=lambda v: (clock.to_seconds(v.status.phase_since), v.spec.number), default=None)
+    """The one whose phase began last: by number, since clocks are set back; by time among those of before the numbers."""
+    return max(versions, key=_began, default=None)
+
+
+def next_phase_number(versions: Iterable[VersionView]) -> int:
+    """For a phase that begins now."""
+    return 1 + max((version.status.phase_number for version in versions), default=0)
+
+
+def _began(version: VersionView) -> tuple[int, float, int]:
+    return version.status.phase_number, clock.to_seconds(version.status.phase_since), version.spec.number
 
 
 def passed_gates(version: VersionView) -> bool:
