@@ -23,9 +23,11 @@ from dataclasses import replace
 
 from recsys_operator.core import records
 from recsys_operator.core.actions import decide_request, pending_requests
-from recsys_operator.core.analysis.evidence import Evidence, Health, Memory, before, fold_evidence, fold_health
+from recsys_operator.core.analysis.evidence import Evidence, before, fold_evidence
+from recsys_operator.core.analysis.health import Health, fold_health
 from recsys_operator.core.decision import Act, Decision, EnsureRoute, RecordModel, RecordVersion
 from recsys_operator.core.judgement import objectives_of
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.model_status import derive_status
 from recsys_operator.core.phases import (
     bake,

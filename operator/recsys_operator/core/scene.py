@@ -8,10 +8,11 @@ from functools import cached_property
 
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_operator.core import clock, identity, reasons, weights, windows
-from recsys_operator.core.analysis.evidence import Health, Memory
+from recsys_operator.core.analysis.health import Health
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.judgement import judge_candidate
 from recsys_operator.core.lineage import newest, passed_gates, rollbacks_in_a_row
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.pins import Pin, resolve_pin
 from recsys_operator.core.rollout_state import RolloutState, read_state
 from recsys_operator.core.world import JobView, ModelView, PodView, RouteIntent, ServingView, VersionView, World

@@ -9,8 +9,8 @@ from recsys_api.model_version import Condition, ModelVersionSpec, ModelVersionSt
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core import clock, identity
-from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import Act, Announce, Decision, EnsureRoute, RecordVersion
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.rollout_state import RolloutState, Spend, read_state
 from recsys_operator.core.world import (
     ActionView,
