@@ -186,7 +186,8 @@ def _fold(scene: Scene, memory: Memory) -> Memory:
         known = _known_evidence(scene, memory.evidence, candidate, state)
         since = scene.world.samples_since or 0.0
         evidence = fold_evidence(known, state.stable, objectives_of(state), _until(scene), since)
-    return Memory(memory.since, evidence, _fold_health(scene, memory.health, state))
+    health = _fold_health(scene, memory.health, state)
+    return replace(memory.after(_until(scene), scene.now), evidence=evidence, health=health)
 
 
 def _until(scene: Scene) -> list[VersionSecond]:

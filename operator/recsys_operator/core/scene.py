@@ -172,7 +172,7 @@ class Scene:
         assert self.memory.evidence is not None
         state = self.state(self.candidate)
         assert state is not None
-        return judge_candidate(state, self.memory.evidence, self.now, self.memory.since)
+        return judge_candidate(state, self.memory.evidence, self.now, self.memory.watched_since)
 
     def ready_pods(self, version: str) -> tuple[PodView, ...]:
         """Pods that can take requests."""
