@@ -14,7 +14,8 @@ from recsys_operator.core.world import VersionView
 def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
     """Fewer ready pods than the weight needs, or one that restarted (its server too): weight 0.
 
-    The second time for good. A pod that goes, as with a drained node, is none of these while enough others are ready.
+    The second time for good, and where it has failed besides. A pod that goes, as with a drained node, is none of these
+    while enough others are ready.
     """
     state = state_of(scene, version)
     if state.weight == 0 or not fallback_of(scene, version):
@@ -22,6 +23,11 @@ def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
     harm = describe_harm(scene, version, state)
     if not harm:
         return None
+    if (fail := _decided_fail(scene, version, state)) is not None:
+        if state.policy.rollback.mode == "Auto":
+            return None
+        message = f"{fail.message}; {harm}"
+        return end_rollout(scene, version, "RolledBack", reasons.CANDIDATE_NOT_READY, message, verdict="Fail")
     if state.strikes == 0:
         return park(scene, version, state, reasons.CANDIDATE_NOT_READY, harm)
     return end_rollout(
@@ -84,6 +90,12 @@ def shown_fail(scene: Scene, version: VersionView, state: RolloutState) -> Verdi
     """The verdict that takes its users away: a Fail, of it alone or of both arms."""
     verdict = verdict_of(scene, version) if state.weight > 0 else None
     return verdict if verdict is not None and verdict.kind in ("Fail", "BothBreach") else None
+
+
+def _decided_fail(scene: Scene, version: VersionView, state: RolloutState) -> Verdict | None:
+    """A Fail of it alone that no person has overruled."""
+    fail = shown_fail(scene, version, state)
+    return fail if fail is not None and fail.kind == "Fail" and state.overruled != state.segment else None
 
 
 def _words(scene: Scene, version: VersionView) -> str:
