@@ -151,3 +151,11 @@ def test_the_model_is_ready_while_it_serves() -> None:
     decision = decide(replace(world, route=build_route(RouteIntent(name))), NOW, WATCHED)
     written = next(a.status for a in decision.acts if isinstance(a, RecordModel))
     assert {c.type: c.status for c in written.conditions}["Ready"] == "True"
+
+
+def test_a_list_of_versions_without_stable_moves_nobody_while_its_pods_answer() -> None:
+    """A cache that lags shows it gone, and all users would be with a version that nothing is known of."""
+    rollout = build_rollout()
+    world = rollout.world()
+    seen = replace(world, versions=tuple(v for v in world.versions if v.name == rollout.candidate.name))
+    assert routes(decide(seen, NOW, WATCHED)) == []

@@ -1,5 +1,6 @@
 """The only version left: its stable version was deleted, and no other one is loaded that could take its users.
 
+pods of stable are ready   -> they still answer, or the list of versions is an old one: nothing yet
 a ready pod, no Fail       -> all users at once, and the bake: those of the deleted version got no answer
 Fail, fewer ready pods     -> it keeps what it has, and says what a person can do
 
@@ -21,6 +22,8 @@ def take_over(scene: Scene, version: VersionView) -> Step | None:
     """Users who were with the deleted version come to the one that answers; its pods for them are started at once."""
     state = state_of(scene, version)
     if state.weight == 100 or scene.unmanaged or fallback_of(scene, version) or not scene.ready_pods(version.name):
+        return None
+    if scene.ready_pods(state.stable):
         return None
     if shown_fail(scene, version, state) is not None and state.overruled != state.segment:
         return None
