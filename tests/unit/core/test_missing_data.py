@@ -24,8 +24,9 @@ from tests.unit.core.factories import (
 
 from recsys_api.model_version import ModelVersionStatus
 from recsys_operator.core.analysis.evidence import Evidence
-from recsys_operator.core.decision import Decision, RecordVersion
+from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.world import RouteIntent, World
 
 BLIND: dict[str, Any] = {"pods_scraped": 0, "answers": 0, "model_latency": (), "gateway_requests": 20}
@@ -58,7 +59,7 @@ def test_a_restart_keeps_a_hold_on_missing_data_and_its_limit(
     world = rollout.world(seconds=seconds, own=answers, other=answers)
     assert "RecordVersion" not in kinds(decide(world, NOW))
     world = rollout.changed(hold_since=NOW - 61).world(seconds=seconds, own=answers, other=answers)
-    status = recorded(decide(world, NOW), rollout.candidate.name)
+    status = recorded(decide(world, NOW, Memory(since=NOW - 6)), rollout.candidate.name)
     assert (status.phase, status.reason) == ("RolledBack", what)
 
 
@@ -240,49 +241,3 @@ def test_data_that_comes_back_gives_the_next_outage_its_whole_limit() -> None:
     start = {"segment_at": NOW - 1, "clock_start": NOW, "banked_at": NOW}
     status = live(build_rollout(spec, **start), lambda t: UNREAD if t % 100 >= 50 else {}, 600)
     assert status.phase == "Canary"
-
-
-# -- a process that stood still
-
-
-Life = list[tuple[float, float | None]]
-"""(time of a pass, time of a sample just before it), after NOW."""
-STEADY: Life = [(float(t), float(t)) for t in range(5)]
-
-
-def decide_after(passes: Life, own: dict[str, Any], begun: float) -> Decision:
-    """The last decision; from `begun` on the candidate's pods answer a reading so."""
-    rollout = build_rollout(with_policy(onMetricsUnavailable="Rollback"), segment_at=NOW - 2, clock_start=NOW - 1)
-    seen: tuple[Any, ...] = ()
-    decision = Decision(memory=WATCHED)
-    for now, sampled in passes:
-        if sampled is not None:
-            arms, said = (rollout.stable.name, rollout.candidate.name), own if sampled >= begun else {}
-            seen += tuple(build_second(arm, NOW + sampled, **said) for arm in arms)
-        # what was just written down is not written down again
-        world = replace(rollout.changed(banked_at=NOW + now).world(), seconds=seen)
-        decision = decide(world, NOW + now, decision.memory)
-    return decision
-
-
-@pytest.mark.parametrize("shift", [9.0, 300.0], ids=["for seconds", "for minutes"])
-@pytest.mark.parametrize(
-    "early", [[], [(0.5, None)]], ids=["its next sample is there", "a pass before its next sample"]
-)
-@pytest.mark.parametrize("own", [{}, UNREAD], ids=["read", "the first readings fail"])
-def test_a_process_that_stood_still_misses_nothing_yet(shift: float, early: Life, own: dict[str, Any]) -> None:
-    """Or its clock was set forward: nobody looked, and onMetricsUnavailable Rollback ended a good version."""
-    after = [(5.0, 5.0), (6.0, 6.0), (7.0, 7.0)]
-    passes = STEADY + [
-        (5 + shift + at, None if at_sample is None else 5 + shift + at_sample) for at, at_sample in early + after
-    ]
-    for count in range(len(STEADY), len(passes) + 1):
-        assert not any(act.urgent for act in routes(decide_after(passes[:count], own, 5.0)))
-
-
-@pytest.mark.parametrize("samples", [True, False], ids=["readings fail", "no samples"])
-def test_what_cannot_be_read_after_that_is_missing_all_the_same(samples: bool) -> None:
-    passes = STEADY + [(float(t), float(t) if samples else None) for t in range(305, 317)]
-    decision = decide_after(passes, UNREAD, 5.0)
-    (status,) = [act.status for act in decision.acts if isinstance(act, RecordVersion)]
-    assert (status.phase, status.reason) == ("RolledBack", "MetricsUnavailable")

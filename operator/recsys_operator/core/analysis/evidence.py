@@ -139,7 +139,8 @@ def _fold_second(
         change["read_at"] = max(evidence.read_at, read)
         if requests:
             change |= {"seen_at": at, "quiet": 0}
-        elif read == at:
+        else:
+            # requests of a pod that is late come with its next reading, long before these seconds are too many
             change["quiet"] = evidence.quiet + 1
     return evidence.model_copy(update=change)
 

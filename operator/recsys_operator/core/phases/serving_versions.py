@@ -7,7 +7,7 @@ from recsys_operator.core.lineage import find_condition
 from recsys_operator.core.phases.creation import decide_revival
 from recsys_operator.core.phases.evaluating import decide_gates_changed
 from recsys_operator.core.phases.promotion import intent_of, make_stable, retreat, stable_route
-from recsys_operator.core.phases.rollback import STALE_SECONDS, describe_decision
+from recsys_operator.core.phases.rollback import describe_decision, is_young
 from recsys_operator.core.records import (
     Step,
     announce,
@@ -212,7 +212,7 @@ def _record_is_stale(scene: Scene) -> bool:
         return False
     state = scene.state(version)
     known = state.segment if state is not None else 0
-    return segment > known and scene.now - clock.to_seconds(str(route.decision.get("at", ""))) < STALE_SECONDS
+    return segment > known and is_young(scene, route)
 
 
 def _retire(scene: Scene, version: VersionView, message: str) -> Step:
