@@ -45,9 +45,10 @@ from recsys_operator.core.phases.promotion import SETTLE_SECONDS
 from recsys_operator.core.records import Step
 from recsys_operator.core.requests import Answer
 from recsys_operator.core.rollout_state import RolloutState
+from recsys_operator.core.samples import VersionSecond
 from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.unreadable import leave_alone
-from recsys_operator.core.world import Trouble, VersionSecond, VersionView, World
+from recsys_operator.core.world import Trouble, VersionView, World
 
 PHASES: dict[str, Callable[[Scene, VersionView], Step]] = {
     "Pending": preparing.decide_pending,

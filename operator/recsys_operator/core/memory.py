@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from recsys_operator.core.analysis.evidence import Evidence
 from recsys_operator.core.analysis.health import Health
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 STILL_SECONDS = 5.0
 """Longer without a sample: the process stood still, or its clock was set forward. A reading that fails is a sample too."""

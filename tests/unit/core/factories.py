@@ -12,6 +12,7 @@ from recsys_operator.core import clock, identity
 from recsys_operator.core.decision import Act, Announce, Decision, EnsureRoute, RecordVersion
 from recsys_operator.core.memory import Memory
 from recsys_operator.core.rollout_state import RolloutState, Spend, read_state
+from recsys_operator.core.samples import VersionSecond
 from recsys_operator.core.world import (
     ActionView,
     JobView,
@@ -20,7 +21,6 @@ from recsys_operator.core.world import (
     RouteIntent,
     RouteView,
     ServingView,
-    VersionSecond,
     VersionView,
     World,
 )

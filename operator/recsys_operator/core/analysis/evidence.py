@@ -17,7 +17,7 @@ from recsys_operator.core.analysis import sequential
 from recsys_operator.core.analysis.lines import Line, fold_line
 from recsys_operator.core.analysis.losses import Tally
 from recsys_operator.core.analysis.objectives import Objective
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 STABLE_BREACH = 20.0
 """Evidence (an e-value) from which stable counts as outside its objective."""

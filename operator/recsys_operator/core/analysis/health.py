@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from recsys_operator.core.analysis import sequential
 from recsys_operator.core.analysis.evidence import LOG_BREACH, was_read
 from recsys_operator.core.analysis.objectives import Objective, count_events
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 GAP_SECONDS = 15.0
 """Longer without a reading of stable: its health has to be shown anew."""
