@@ -130,7 +130,12 @@ class Invariants:
         sent = route is not None and any(
             self.cluster.weight(n) and n not in self.cluster.versions for n in self.deleted
         )
-        others = [v for v in self.cluster.versions.values() if v.status.phase in LOADED and self.cluster.ready(v.name)]
+        # users are sent to no version that has failed but by a person, who is told
+        others = [
+            v
+            for v in self.cluster.versions.values()
+            if v.status.phase in LOADED and self.cluster.ready(v.name) and v.status.reason != "NothingToFallBackTo"
+        ]
         self.unanswered = self.unanswered + 1 if sent and others and not idle else 0
         assert self.unanswered < UNANSWERED_SECONDS, (
             f"1: users are with a deleted version, though {others[0].name} is ready"

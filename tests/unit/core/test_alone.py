@@ -159,3 +159,15 @@ def test_a_list_of_versions_without_stable_moves_nobody_while_its_pods_answer() 
     world = rollout.world()
     seen = replace(world, versions=tuple(v for v in world.versions if v.name == rollout.candidate.name))
     assert routes(decide(seen, NOW, WATCHED)) == []
+
+
+@pytest.mark.parametrize("mode", ["Auto", "Manual"])
+def test_a_version_that_had_failed_gets_no_more_users_and_says_who_gets_no_answer(mode: str) -> None:
+    """Three quarters of the users got none, and the message told of the others alone."""
+    name, world = alone(spec=with_policy(rollback={"mode": mode}), own=BAD)
+    decision = decide(world, NOW, WATCHED)
+    assert routes(decision) == []
+    status = recorded(decision, name)
+    assert status.reason == "NothingToFallBackTo"
+    assert "75 % of the users are those of" in status.message
+    assert "they get no answer" in status.message

@@ -11,7 +11,7 @@ person decides (Promote), or pins a version that was served before.
 from recsys_operator.core import reasons
 from recsys_operator.core.phases.harm import describe_shortage, shown_fail
 from recsys_operator.core.phases.promotion import take_all
-from recsys_operator.core.phases.rollback import ALONE, fallback_of
+from recsys_operator.core.phases.rollback import describe_alone, fallback_of
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, move, wait
 from recsys_operator.core.scene import Scene
@@ -41,7 +41,7 @@ def short_of_pods(scene: Scene, version: VersionView) -> Step | None:
     if state.weight == 0 or fallback_of(scene, version):
         return None
     if short := describe_shortage(scene, version, state):
-        return wait(scene, version, reasons.CANDIDATE_NOT_READY, f"{short}; {ALONE}", 5.0)
+        return wait(scene, version, reasons.CANDIDATE_NOT_READY, f"{short}; {describe_alone(scene, version)}", 5.0)
     if version.status.reason != reasons.CANDIDATE_NOT_READY:
         return None
     message = f"its pods are ready: {state.weight} % of the users"

@@ -3,7 +3,7 @@
 from recsys_operator.core import reasons
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.phases.holding import BANK_SECONDS, with_evidence
-from recsys_operator.core.phases.rollback import ALONE, end_rollout, fallback_of, park
+from recsys_operator.core.phases.rollback import describe_alone, end_rollout, fallback_of, park
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, announce, keep
 from recsys_operator.core.rollout_state import RolloutState
@@ -42,7 +42,7 @@ def failed(scene: Scene, version: VersionView) -> Step | None:
     if verdict is None or verdict.kind != "Fail":
         return None
     if not fallback_of(scene, version):
-        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, ALONE)
+        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, describe_alone(scene, version))
     if state.policy.rollback.mode != "Auto":
         return _by_mode(scene, version, state, verdict)
     return end_rollout(scene, version, "RolledBack", reasons.SLO_FAILED, verdict.message, verdict="Fail")
@@ -55,7 +55,7 @@ def both_breach(scene: Scene, version: VersionView) -> Step | None:
     if verdict is None or verdict.kind != "BothBreach":
         return None
     if not fallback_of(scene, version):
-        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, ALONE)
+        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, describe_alone(scene, version))
     if state.policy.rollback.mode != "Auto":
         return _by_mode(scene, version, state, verdict)
     message = f"{verdict.message}; stable breaches too"
