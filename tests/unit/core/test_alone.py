@@ -171,3 +171,13 @@ def test_a_version_that_had_failed_gets_no_more_users_and_says_who_gets_no_answe
     assert status.reason == "NothingToFallBackTo"
     assert "75 % of the users are those of" in status.message
     assert "they get no answer" in status.message
+
+
+def test_a_promote_is_the_way_out_though_the_spec_asks_for_another_model() -> None:
+    """It was told to be created, and then refused: the next version waited for this one for ever."""
+    name, world = alone(spec=with_policy(), own=BAD)
+    world = replace(world, model=build_model(build_spec(model={"embeddingDim": 8})))
+    assert "create a Promote" in recorded(decide(world, NOW, WATCHED), name).message
+    asked = replace(world, actions=(build_action("Promote", name),))
+    promoted = replace(after_passes(asked, 1), actions=())
+    assert recorded(decide(promoted, NOW, WATCHED), name).phase == "Baking"
