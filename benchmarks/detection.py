@@ -13,7 +13,7 @@ from recsys_api.spec.rollout import ServiceLevelObjective
 from recsys_operator.core.analysis.evidence import Evidence, fold_evidence
 from recsys_operator.core.analysis.objectives import resolve_objectives
 from recsys_operator.core.analysis.verdicts import FAIL_BUDGET, PASS_BUDGET, judge, segment_alpha
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 Row = dict[str, Any]
 SLO = {"name": "available", "sli": {"type": "Availability"}, "objectivePercent": "99"}

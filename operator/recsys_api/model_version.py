@@ -81,6 +81,8 @@ class ModelVersionStatus(Observed):
     """The same as a sentence, with what to do next."""
     phase_since: str = ""
     """When the phase began (RFC 3339, UTC)."""
+    phase_number: int = Field(0, ge=0)
+    """Larger than that of every phase of the model's versions that began before: clocks are set back, numbers are not."""
     digest: str = ""
     """Of the artifact."""
     snapshot_digest: str = ""

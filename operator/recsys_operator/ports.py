@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from recsys_operator.core.world import PodView, RouteIntent, RouteView, VersionSecond
+from recsys_operator.core.samples import VersionSecond
+from recsys_operator.core.world import PodView, RouteIntent, RouteView
 from recsys_operator.resources.kinds import Manifest
 from recsys_operator.resources.route import RouteSettings
 

@@ -30,7 +30,7 @@ MODEL = RecommenderModelStatus(
 )  # fmt: skip
 
 VERSION = ModelVersionStatus(
-    phase="Canary", reason="r", message="m", phase_since=NOW, digest="sha256:00", snapshot_digest="sha256:11",
+    phase="Canary", reason="r", message="m", phase_since=NOW, phase_number=7, digest="sha256:00", snapshot_digest="sha256:11",
     gates=(GateResult(name="floor", outcome="Pass", message="m"),), evaluation_key="h0", offline={"ndcg@10": METRIC},
     baseline={"ndcg@10": METRIC}, training={"seconds": 12.5, "device": "cpu"}, attempts={"train": 2}, quarantined=True,
     template=ServingTemplate(

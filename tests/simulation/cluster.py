@@ -18,6 +18,7 @@ from recsys_api.run_spec import EvaluateResult, GateResult, PrepareResult, Train
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core import decision as acts
 from recsys_operator.core import naming
+from recsys_operator.core.samples import VersionSecond
 from recsys_operator.core.world import (
     ActionView,
     AutoscalerView,
@@ -27,7 +28,6 @@ from recsys_operator.core.world import (
     RouteIntent,
     RouteView,
     ServingView,
-    VersionSecond,
     VersionView,
     World,
 )

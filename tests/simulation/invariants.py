@@ -46,6 +46,10 @@ class Invariants:
     """For how many seconds users have been sent to a version that was deleted though another one was ready."""
     requests: dict[str, set[str]] = field(default_factory=dict)
     """Versions that each Rollback request took the users of."""
+    phases: dict[str, str] = field(default_factory=dict)
+    """Version -> its phase after the last act."""
+    latest: dict[str, str] = field(default_factory=dict)
+    """Phase -> the version that came to it last, whatever clocks said."""
 
     def before(self, act: acts.Act, world: World, *, stale_model: bool = False) -> None:
         """Judge an act on the real state, whatever the decision was based on; the executor reads the model live."""
@@ -55,6 +59,7 @@ class Invariants:
             self._raise_is_allowed(act, world)
             self._request_is_done_once(act)
             self._is_no_deadline_of_a_person(act, world)
+            self._latest_stays(act)
         if isinstance(act, acts.EnsureRoute):
             taken = world.route is not None and world.route.unmanaged
             assert not taken, "a route that a person has is written"
@@ -99,6 +104,7 @@ class Invariants:
     def after(self) -> None:
         """The state after an act."""
         versions = self.cluster.versions
+        self._note_phases()
         route = self.cluster.route
         for version in versions.values():
             if version.status.quarantined:
@@ -124,11 +130,31 @@ class Invariants:
         sent = route is not None and any(
             self.cluster.weight(n) and n not in self.cluster.versions for n in self.deleted
         )
-        others = [v for v in self.cluster.versions.values() if v.status.phase in LOADED and self.cluster.ready(v.name)]
+        # users are sent to no version that has failed but by a person, who is told
+        others = [
+            v
+            for v in self.cluster.versions.values()
+            if v.status.phase in LOADED and self.cluster.ready(v.name) and v.status.reason != "NothingToFallBackTo"
+        ]
         self.unanswered = self.unanswered + 1 if sent and others and not idle else 0
         assert self.unanswered < UNANSWERED_SECONDS, (
             f"1: users are with a deleted version, though {others[0].name} is ready"
         )
+
+    def _note_phases(self) -> None:
+        phases = {version.name: version.status.phase for version in self.cluster.versions.values()}
+        self.latest |= {phase: name for name, phase in phases.items() if self.phases.get(name) != phase}
+        self.phases = phases
+
+    def _latest_stays(self, act: acts.RecordVersion) -> None:
+        """5: of two that a crash or an old cache left in one phase, the older one goes."""
+        version = self.cluster.versions.get(act.name)
+        if version is None or version.resource_version != act.resource_version:
+            return
+        before, after = version.status.phase, act.status.phase
+        if (before, after) in (("Stable", "Previous"), ("Previous", "Retired")):
+            others = [v.name for v in self.cluster.versions.values() if v.status.phase == before and v.name != act.name]
+            assert not others or self.latest.get(before) != act.name, f"5: {act.name} is newer than {others} and goes"
 
     def _is_no_deadline_of_a_person(self, act: acts.RecordVersion, world: World) -> None:
         """Nothing ends by its time while a person has the route."""

@@ -106,10 +106,13 @@ def test_autoscalers_that_change_their_minds_keep_no_good_version_from_becoming_
     assert cluster.versions[candidate_of(cluster)].status.phase == "Stable"
 
 
-@pytest.mark.parametrize("jump", [-300.0, -5.0, 5.0, 300.0])
+@pytest.mark.parametrize("jump", [-300.0, -5.0, 5.0, 9.0, 300.0])
 @pytest.mark.parametrize("fault", [None, "errors"])
-def test_a_clock_that_is_set_ends_no_good_version_and_hides_no_bad_one(jump: float, fault: str | None) -> None:
-    cluster, operator = build_cluster(Quality())
+@pytest.mark.parametrize("policy", ["Hold", "Rollback"])
+def test_a_clock_that_is_set_ends_no_good_version_and_hides_no_bad_one(
+    jump: float, fault: str | None, policy: str
+) -> None:
+    cluster, operator = build_cluster(Quality(), onMetricsUnavailable=policy, onNoData=policy)
     cluster.rate, name = 60.0, candidate_of(cluster)
     pass_seconds(cluster, operator, 3)
     cluster.skew = jump

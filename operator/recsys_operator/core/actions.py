@@ -22,12 +22,13 @@ from recsys_api.model_status import PinnedState
 from recsys_api.model_version import Phase
 from recsys_operator.core import clock, reasons
 from recsys_operator.core.decision import Act, Announce, EnsureRoute, RecordAction
+from recsys_operator.core.lineage import passed_gates
 from recsys_operator.core.phases.creation import create_version
 from recsys_operator.core.phases.rollback import describe_decision, end_rollout, fallback_of
 from recsys_operator.core.promoting import promote
 from recsys_operator.core.records import announce, keep, move, request_condition, was_requested
 from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse
-from recsys_operator.core.scene import ROLLING, Scene, passed_gates
+from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.text import clipped, remembered
 from recsys_operator.core.world import RouteIntent, VersionView
 

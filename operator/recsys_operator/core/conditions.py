@@ -2,9 +2,10 @@
 
 from recsys_api.model_version import Condition
 from recsys_operator.core import reasons
+from recsys_operator.core.lineage import find_condition
 from recsys_operator.core.phases.rollback import fallback_of
 from recsys_operator.core.records import build_condition
-from recsys_operator.core.scene import EARLY, Scene, find_condition
+from recsys_operator.core.scene import EARLY, Scene
 from recsys_operator.core.world import VersionView
 
 BAD_ENDS = frozenset({"Invalid", "Failed", "Rejected", "RolledBack"})

@@ -141,7 +141,7 @@ class Decision:
     sample: tuple[str, ...] = ()
     """Versions whose pods and gateway clusters are to be sampled every second from now on."""
     memory: object = None
-    """What the fold over samples remembers between passes of one process (core.analysis.evidence.Memory)."""
+    """What the fold over samples remembers between passes of one process (core.memory.Memory)."""
     requeue_after: float | None = None
     """Seconds until something has to be looked at again though nothing may happen."""
     observations: Mapping[str, float] = field(default_factory=dict)

@@ -23,9 +23,11 @@ from dataclasses import replace
 
 from recsys_operator.core import records
 from recsys_operator.core.actions import decide_request, pending_requests
-from recsys_operator.core.analysis.evidence import Evidence, Health, Memory, before, fold_evidence, fold_health
+from recsys_operator.core.analysis.evidence import Evidence, before, fold_evidence
+from recsys_operator.core.analysis.health import Health, fold_health
 from recsys_operator.core.decision import Act, Decision, EnsureRoute, RecordModel, RecordVersion
 from recsys_operator.core.judgement import objectives_of
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.model_status import derive_status
 from recsys_operator.core.phases import (
     bake,
@@ -43,9 +45,10 @@ from recsys_operator.core.phases.promotion import SETTLE_SECONDS
 from recsys_operator.core.records import Step
 from recsys_operator.core.requests import Answer
 from recsys_operator.core.rollout_state import RolloutState
+from recsys_operator.core.samples import VersionSecond
 from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.unreadable import leave_alone
-from recsys_operator.core.world import Trouble, VersionSecond, VersionView, World
+from recsys_operator.core.world import Trouble, VersionView, World
 
 PHASES: dict[str, Callable[[Scene, VersionView], Step]] = {
     "Pending": preparing.decide_pending,
@@ -184,7 +187,8 @@ def _fold(scene: Scene, memory: Memory) -> Memory:
         known = _known_evidence(scene, memory.evidence, candidate, state)
         since = scene.world.samples_since or 0.0
         evidence = fold_evidence(known, state.stable, objectives_of(state), _until(scene), since)
-    return Memory(memory.since, evidence, _fold_health(scene, memory.health, state))
+    health = _fold_health(scene, memory.health, state)
+    return replace(memory.after(_until(scene), scene.now), evidence=evidence, health=health)
 
 
 def _until(scene: Scene) -> list[VersionSecond]:

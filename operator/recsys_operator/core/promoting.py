@@ -49,7 +49,9 @@ def _obstacle(scene: Scene, version: VersionView, state: RolloutState) -> str:
         return "the HTTPRoute carries recsys.dev/unmanaged; remove that first"
     if pin is not None and pin.version is not None and pin.version.name != version.name:
         return f"{pin.version.name} is pinned; remove the pin first"
-    if phase != "Baking" and scene.spec_hash not in ("", version.spec.spec_hash):
+    # a version that is the only one left is not superseded, and waits for this very Promote
+    ends = phase == "Warming" or (phase == "Canary" and fallback_of(scene, version))
+    if ends and scene.spec_hash not in ("", version.spec.spec_hash):
         return "the spec asks for another model now"
     if phase == "Warming":
         wanted = scene.model.spec is None or (scene.target is not None and scene.target.name == version.name)

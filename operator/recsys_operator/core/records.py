@@ -8,8 +8,9 @@ from recsys_api.model_status import RolloutEvent
 from recsys_api.model_version import Condition, ModelVersionStatus, Phase
 from recsys_operator.core import clock
 from recsys_operator.core.decision import Act, Announce, RecordVersion
+from recsys_operator.core.lineage import find_condition, next_phase_number
 from recsys_operator.core.rollout_state import RolloutState
-from recsys_operator.core.scene import Scene, find_condition
+from recsys_operator.core.scene import Scene
 from recsys_operator.core.text import clipped
 from recsys_operator.core.world import VersionView
 
@@ -53,6 +54,7 @@ def move(
     """The version in another phase (or the same one for another reason)."""
     if phase != version.status.phase:
         changes.setdefault("phase_since", clock.to_text(scene.now))
+        changes["phase_number"] = next_phase_number(scene.world.versions)
     if state is not None:
         changes["rollout"] = state.dump()
     if condition is not None:

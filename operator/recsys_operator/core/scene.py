@@ -3,16 +3,17 @@
 Everything here is derived and cached for one decision; nothing is decided.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from recsys_api.model_version import Condition
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_operator.core import clock, identity, reasons, weights, windows
-from recsys_operator.core.analysis.evidence import Health, Memory
+from recsys_operator.core.analysis.health import Health
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.judgement import judge_candidate
+from recsys_operator.core.lineage import newest, passed_gates, rollbacks_in_a_row
+from recsys_operator.core.memory import Memory
+from recsys_operator.core.pins import Pin, resolve_pin
 from recsys_operator.core.rollout_state import RolloutState, read_state
 from recsys_operator.core.world import JobView, ModelView, PodView, RouteIntent, ServingView, VersionView, World
 
@@ -20,18 +21,6 @@ EARLY = frozenset({"Pending", "Preparing", "Training", "Evaluating"})
 ROLLING = frozenset({"Canary", "Baking"})
 LOADED = frozenset({"Warming", "Canary", "Baking", "Stable", "Previous"})
 NEVER_WANTED = frozenset({"Invalid", "Failed", "Rejected", "NoNewData", "RolledBack"})
-
-
-@dataclass(frozen=True)
-class Pin:
-    """Which version somebody wants to have all traffic."""
-
-    wish: str
-    """Name or digest, as asked for."""
-    source: str
-    version: VersionView | None
-    """None: there is no such version, or it is quarantined."""
-    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,17 +81,17 @@ class Scene:
     @cached_property
     def stable(self) -> VersionView | None:
         """The version that became Stable last; between two records there can be two."""
-        return _newest(v for v in self.versions if v.status.phase == "Stable")
+        return newest(v for v in self.versions if v.status.phase == "Stable")
 
     @cached_property
     def previous(self) -> VersionView | None:
         """The version that a rollback of stable goes back to."""
-        return _newest(v for v in self.versions if v.status.phase == "Previous" and not v.status.quarantined)
+        return newest(v for v in self.versions if v.status.phase == "Previous" and not v.status.quarantined)
 
     @cached_property
     def candidate(self) -> VersionView | None:
         """The version in canary or bake."""
-        return _newest(v for v in self.versions if v.status.phase in ROLLING)
+        return newest(v for v in self.versions if v.status.phase in ROLLING)
 
     @cached_property
     def blocked(self) -> bool:
@@ -120,10 +109,10 @@ class Scene:
         """The spec's pin wins over an action's."""
         wish = self.model.spec.rollout.pinned_version if self.model.spec is not None else None
         if wish:
-            return self._resolve_pin(wish, "Spec")
+            return resolve_pin(self.versions, wish, "Spec")
         pinned = self.model.status.pinned
         if pinned is not None and pinned.source == "Action" and pinned.version:
-            return self._resolve_pin(pinned.version, "Action")
+            return resolve_pin(self.versions, pinned.version, "Action")
         return None
 
     @cached_property
@@ -183,7 +172,7 @@ class Scene:
         assert self.memory.evidence is not None
         state = self.state(self.candidate)
         assert state is not None
-        return judge_candidate(state, self.memory.evidence, self.now, self.memory.since)
+        return judge_candidate(state, self.memory.evidence, self.now, self.memory.watched_since)
 
     def ready_pods(self, version: str) -> tuple[PodView, ...]:
         """Pods that can take requests."""
@@ -247,45 +236,6 @@ class Scene:
             return False
         return not self.blocked or status.phase in ROLLING | {"Stable", "Previous"}
 
-    def _resolve_pin(self, wish: str, source: str) -> Pin:
-        found = next((v for v in reversed(self.versions) if wish in (v.name, v.status.digest)), None)
-        if found is None:
-            return Pin(wish, source, None, f"there is no version with the name or digest {wish}")
-        if found.status.quarantined:
-            return Pin(wish, source, None, f"{found.name} was rolled back; a Retry action must name it first")
-        if not found.status.digest:
-            return Pin(wish, source, None, f"{found.name} has no artifact yet")
-        if found.status.phase in ("Failed", "Invalid", "NoNewData"):
-            return Pin(wish, source, None, f"{found.name} is {found.status.phase}; Retry it first")
-        return Pin(wish, source, found)
-
-
-def passed_gates(version: VersionView) -> bool:
-    """Whether its gates let it through."""
-    condition = find_condition(version.status.conditions, "GatePassed")
-    return bool(version.status.digest) and condition is not None and condition.status == "True"
-
-
-def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:
-    """The condition of that type."""
-    return next((condition for condition in conditions if condition.type == kind), None)
-
-
-def rollbacks_in_a_row(versions: Iterable[VersionView], spec_hash: str) -> int:
-    """How many of the newest rolled-out versions of a hash were all rolled back."""
-    outcomes = [
-        v.status.quarantined
-        for v in versions
-        if v.spec.spec_hash == spec_hash
-        and (v.status.quarantined or v.status.phase in {"Stable", "Previous", "Retired"})
-    ]
-    count = 0
-    for bad in reversed(outcomes):
-        if not bad:
-            break
-        count += 1
-    return count
-
 
 def same_route(one: RouteIntent, other: RouteIntent) -> bool:
     """Whether two intents send every user to the same version."""
@@ -297,7 +247,3 @@ def _normal(intent: RouteIntent) -> RouteIntent:
         return RouteIntent(intent.stable)
     offset = intent.bucket_offset if intent.weight < 100 else 0
     return RouteIntent(intent.stable, intent.candidate, intent.weight, offset)
-
-
-def _newest(versions: Iterable[VersionView]) -> VersionView | None:
-    return max(versions, key=lambda v: (clock.to_seconds(v.status.phase_since), v.spec.number), default=None)

@@ -9,9 +9,10 @@ from recsys_api.model_version import Condition, ModelVersionSpec, ModelVersionSt
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core import clock, identity
-from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import Act, Announce, Decision, EnsureRoute, RecordVersion
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.rollout_state import RolloutState, Spend, read_state
+from recsys_operator.core.samples import VersionSecond
 from recsys_operator.core.world import (
     ActionView,
     JobView,
@@ -20,7 +21,6 @@ from recsys_operator.core.world import (
     RouteIntent,
     RouteView,
     ServingView,
-    VersionSecond,
     VersionView,
     World,
 )

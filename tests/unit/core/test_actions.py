@@ -24,7 +24,6 @@ from recsys_api.model_action import WITHOUT_VERSION, ModelActionStatus
 from recsys_api.model_status import PinnedState, RecommenderModelStatus
 from recsys_operator.core import clock
 from recsys_operator.core.actions import pending_requests
-from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import (
     Announce,
     CreateVersion,
@@ -37,6 +36,7 @@ from recsys_operator.core.decision import (
     may_wait,
 )
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.rollout_state import read_state
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import RouteIntent, World

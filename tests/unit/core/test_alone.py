@@ -151,3 +151,33 @@ def test_the_model_is_ready_while_it_serves() -> None:
     decision = decide(replace(world, route=build_route(RouteIntent(name))), NOW, WATCHED)
     written = next(a.status for a in decision.acts if isinstance(a, RecordModel))
     assert {c.type: c.status for c in written.conditions}["Ready"] == "True"
+
+
+def test_a_list_of_versions_without_stable_moves_nobody_while_its_pods_answer() -> None:
+    """A cache that lags shows it gone, and all users would be with a version that nothing is known of."""
+    rollout = build_rollout()
+    world = rollout.world()
+    seen = replace(world, versions=tuple(v for v in world.versions if v.name == rollout.candidate.name))
+    assert routes(decide(seen, NOW, WATCHED)) == []
+
+
+@pytest.mark.parametrize("mode", ["Auto", "Manual"])
+def test_a_version_that_had_failed_gets_no_more_users_and_says_who_gets_no_answer(mode: str) -> None:
+    """Three quarters of the users got none, and the message told of the others alone."""
+    name, world = alone(spec=with_policy(rollback={"mode": mode}), own=BAD)
+    decision = decide(world, NOW, WATCHED)
+    assert routes(decision) == []
+    status = recorded(decision, name)
+    assert status.reason == "NothingToFallBackTo"
+    assert "75 % of the users are those of" in status.message
+    assert "they get no answer" in status.message
+
+
+def test_a_promote_is_the_way_out_though_the_spec_asks_for_another_model() -> None:
+    """It was told to be created, and then refused: the next version waited for this one for ever."""
+    name, world = alone(spec=with_policy(), own=BAD)
+    world = replace(world, model=build_model(build_spec(model={"embeddingDim": 8})))
+    assert "create a Promote" in recorded(decide(world, NOW, WATCHED), name).message
+    asked = replace(world, actions=(build_action("Promote", name),))
+    promoted = replace(after_passes(asked, 1), actions=())
+    assert recorded(decide(promoted, NOW, WATCHED), name).phase == "Baking"

@@ -16,7 +16,7 @@ from recsys_operator.core.analysis.verdicts import FAIL_BUDGET, PASS_BUDGET, Ver
 from recsys_operator.core.decision import RecordModel
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.rollout_state import parse_state
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 OBJECTIVES = resolve_objectives(SPEC.rollout.slos)
 ALPHAS = segment_alpha(FAIL_BUDGET, 1), segment_alpha(PASS_BUDGET, 1)

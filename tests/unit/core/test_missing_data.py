@@ -26,6 +26,7 @@ from recsys_api.model_version import ModelVersionStatus
 from recsys_operator.core.analysis.evidence import Evidence
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.world import RouteIntent, World
 
 BLIND: dict[str, Any] = {"pods_scraped": 0, "answers": 0, "model_latency": (), "gateway_requests": 20}
@@ -58,7 +59,7 @@ def test_a_restart_keeps_a_hold_on_missing_data_and_its_limit(
     world = rollout.world(seconds=seconds, own=answers, other=answers)
     assert "RecordVersion" not in kinds(decide(world, NOW))
     world = rollout.changed(hold_since=NOW - 61).world(seconds=seconds, own=answers, other=answers)
-    status = recorded(decide(world, NOW), rollout.candidate.name)
+    status = recorded(decide(world, NOW, Memory(since=NOW - 6)), rollout.candidate.name)
     assert (status.phase, status.reason) == ("RolledBack", what)
 
 

@@ -18,9 +18,9 @@ from tests.unit.core.factories import (
 
 from recsys_api.model_status import CONDITION_TYPES, RecommenderModelStatus
 from recsys_api.model_version import Condition
-from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import DeleteObject, RecordModel
 from recsys_operator.core.lifecycle import decide, tell_trouble
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.world import RouteIntent, Trouble, World
 
 WATCHED = Memory(since=NOW - 1000)

@@ -26,9 +26,11 @@ from tests.unit.core.factories import (
     with_policy,
 )
 
-from recsys_operator.core.analysis.evidence import Evidence, Health, Memory
+from recsys_operator.core.analysis.evidence import Evidence
+from recsys_operator.core.analysis.health import Health
 from recsys_operator.core.decision import Announce, EnsureServing
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.world import RouteIntent, World
 
 # -- warming

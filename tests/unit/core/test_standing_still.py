@@ -25,9 +25,9 @@ from recsys_api.model_version import Condition, ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult
 from recsys_operator.core import clock, identity
-from recsys_operator.core.analysis.evidence import Memory
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.memory import Memory
 from recsys_operator.core.rollout_state import RolloutState, read_state
 from recsys_operator.core.world import RouteIntent, World
 

@@ -7,10 +7,11 @@ import pytest
 from tests.unit.core.factories import NOW, SPEC, build_second
 
 from recsys_api.spec.rollout import ServiceLevelObjective
-from recsys_operator.core.analysis.evidence import Evidence, Health, fold_evidence, fold_health
+from recsys_operator.core.analysis.evidence import Evidence, fold_evidence
+from recsys_operator.core.analysis.health import Health, fold_health
 from recsys_operator.core.analysis.objectives import Objective, count_events, resolve_objectives
 from recsys_operator.core.analysis.verdicts import FAIL_BUDGET, PASS_BUDGET, Verdict, judge, segment_alpha
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 OBJECTIVES = resolve_objectives(SPEC.rollout.slos)
 ALPHAS = segment_alpha(FAIL_BUDGET, 1), segment_alpha(PASS_BUDGET, 1)

@@ -13,7 +13,8 @@ from tests.unit.operator.views import model_spec
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.metrics.sampler import KEEP_SECONDS, PAGE_BYTES, Sampler, fetch_with
 from recsys_operator.adapters.proxy_pods import Proxy
-from recsys_operator.core.world import RouteIntent, VersionSecond
+from recsys_operator.core.samples import VersionSecond
+from recsys_operator.core.world import RouteIntent
 from recsys_operator.errors import ApiError, Forbidden, Unavailable
 from recsys_operator.resources.kinds import Manifest, labels_of
 from recsys_operator.resources.route import RouteSettings, build_route

@@ -16,7 +16,8 @@ from recsys_operator.adapters.metrics.pods import PodCounters, PodIncrements, co
 from recsys_operator.adapters.metrics.unread import UnreadPods
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core import naming
-from recsys_operator.core.world import PodView, VersionSecond
+from recsys_operator.core.samples import VersionSecond
+from recsys_operator.core.world import PodView
 from recsys_operator.ports import Clock
 from recsys_operator.resources.kinds import LABEL_COMPONENT, Manifest
 from recsys_operator.resources.route_status import gateways_of

@@ -1,4 +1,4 @@
-"""The fold over seconds: what is known about a candidate in its segment, and how healthy stable is.
+"""The fold over seconds: what is known about a candidate in its segment.
 
 Evidence starts anew at every weight change (a segment). A second is folded once: `folded_until` remembers. What is lost
 with the process is at most what was not yet banked into the version's status: fewer events, never wrong ones, and declared
@@ -6,8 +6,8 @@ with the process is at most what was not yet banked into the version's status: f
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from pydantic import Field
@@ -16,16 +16,15 @@ from recsys_api.base import Observed
 from recsys_operator.core.analysis import sequential
 from recsys_operator.core.analysis.lines import Line, fold_line
 from recsys_operator.core.analysis.losses import Tally
-from recsys_operator.core.analysis.objectives import Objective, count_events
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.analysis.objectives import Objective
+from recsys_operator.core.samples import VersionSecond
 
 STABLE_BREACH = 20.0
 """Evidence (an e-value) from which stable counts as outside its objective."""
-GAP_SECONDS = 15.0
-"""Longer without a reading of stable: its health has to be shown anew."""
 UNREADABLE_SECONDS = 10.0
 """Without a reading of every ready pod for this long the metrics are unavailable."""
-_LOG_BREACH = math.log(STABLE_BREACH)
+LOG_BREACH = math.log(STABLE_BREACH)
+"""The same as ln M."""
 
 
 class Evidence(Observed):
@@ -63,45 +62,6 @@ class Evidence(Observed):
         return next((line for line in self.lines if line.name == name), Line(name=name))
 
 
-@dataclass(frozen=True)
-class Health:
-    """Stable's own record: since when it was read without a gap and kept its objectives."""
-
-    version: str
-    since: float
-    read_at: float
-    folded_until: float
-    logs: Mapping[str, tuple[int, tuple[float, ...]]] = field(default_factory=dict)
-    breached: str = ""
-    """Objective that was breached last, since `since`; empty when none was."""
-    requests: int = 0
-    seconds: int = 0
-    """Requests in so many seconds: the traffic that is to be expected."""
-
-    def was_well(self, version: str, seconds: float, now: float) -> bool:
-        """Whether this version was healthy for so long, up to now: what was read before an outage is history."""
-        return self.is_fresh(now) and self.version == version and self.healthy_seconds() >= seconds
-
-    def is_fresh(self, now: float) -> bool:
-        """Whether it speaks of now."""
-        return now - self.read_at <= GAP_SECONDS
-
-    def healthy_seconds(self) -> float:
-        """How long it has been healthy, up to its last reading."""
-        return max(0.0, self.read_at - self.since)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What one process remembers between passes."""
-
-    since: float = 0.0
-    """When this process first decided about this model."""
-
-    evidence: Evidence | None = None
-    health: Health | None = None
-
-
 def before(evidence: Evidence, now: float, latest: float) -> Evidence:
     """What it says of times after now is said of now: a clock that was set back would hide every second until then."""
     late = {name: now for name in ("folded_until", "read_at", "seen_at") if getattr(evidence, name) > now}
@@ -129,21 +89,9 @@ def fold_evidence(
     return evidence
 
 
-def fold_health(
-    health: Health | None, version: str, objectives: Sequence[Objective], seconds: Iterable[VersionSecond]
-) -> Health | None:
-    """Add stable's seconds; a gap, a data error or a breach starts its healthy time anew."""
-    if health is not None and health.version != version:
-        health = None
-    done = health.folded_until if health else 0.0
-    for second in sorted((s for s in seconds if s.version == version and s.at > done), key=lambda s: s.at):
-        health = _fold_health(health, second, objectives)
-    return health
-
-
 def stable_breach(evidence: Evidence, name: str) -> bool:
     """Whether stable is outside this objective too, now."""
-    return sequential.log_evidence(evidence.line(name).stable_objective) >= _LOG_BREACH
+    return sequential.log_evidence(evidence.line(name).stable_objective) >= LOG_BREACH
 
 
 def was_read(second: VersionSecond) -> bool:
@@ -191,7 +139,8 @@ def _fold_second(
         change["read_at"] = max(evidence.read_at, read)
         if requests:
             change |= {"seen_at": at, "quiet": 0}
-        elif read == at:
+        else:
+            # requests of a pod that is late come with its next reading, long before these seconds are too many
             change["quiet"] = evidence.quiet + 1
     return evidence.model_copy(update=change)
 
@@ -231,34 +180,3 @@ def _without_errors(second: VersionSecond) -> VersionSecond:
         second, errors=(), pods_scraped=0, answers=0, model_latency=(), bad_fallbacks=0, unknown_users=0,
         server_restarts=0,
     )  # fmt: skip
-
-
-def _fold_health(health: Health | None, second: VersionSecond, objectives: Sequence[Objective]) -> Health | None:
-    if not was_read(second) or second.pods_scraped == 0:
-        return None if health is None else replace(health, folded_until=second.at)
-    if health is None:
-        health = Health(second.version, second.at, second.at, second.at)
-    requests = max(second.answers, second.gateway_requests or 0)
-    health = replace(health, requests=health.requests + requests, seconds=health.seconds + 1)
-    if second.at - health.read_at > GAP_SECONDS:
-        health = replace(health, since=second.at, logs={}, breached="")
-    logs = {
-        o.name: _health_line(health.logs.get(o.name, (0, ())), o, second) for o in objectives if not o.compares_only
-    }
-    broken = [name for name, (_, log) in logs.items() if sequential.log_evidence(log) >= _LOG_BREACH]
-    if broken:
-        return replace(
-            health, since=second.at, read_at=second.at, folded_until=second.at, logs=logs, breached=broken[0]
-        )
-    return replace(health, read_at=second.at, folded_until=second.at, logs=logs)
-
-
-def _health_line(
-    known: tuple[int, tuple[float, ...]], objective: Objective, second: VersionSecond
-) -> tuple[int, tuple[float, ...]]:
-    n, bad = count_events(objective, second)
-    if n == 0:
-        return known
-    logs = sequential.update_objective(known[1], known[0] + 1, n, bad, objective.limit)
-    # a long breach must not take as long to be forgotten
-    return known[0] + 1, tuple(min(log, _LOG_BREACH + 2 * sequential.LOG_CAP) for log in logs)

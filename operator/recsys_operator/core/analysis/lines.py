@@ -3,7 +3,7 @@
 from recsys_api.base import Observed
 from recsys_operator.core.analysis import sequential
 from recsys_operator.core.analysis.objectives import Objective, count_events
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 
 class Counts(Observed):

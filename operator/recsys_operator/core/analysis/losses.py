@@ -12,7 +12,7 @@ See docs/adr/0012.
 """
 
 from recsys_api.base import Observed
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 MOST_LOST = 0.05
 """With a larger share of an arm's requests lost, the evidence for a Pass begins anew."""

@@ -7,7 +7,7 @@ from typing import Literal
 from recsys_api.operator_rules import MAX_BAD_PERCENT
 from recsys_api.spec.rollout import ServiceLevelObjective
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
-from recsys_operator.core.world import VersionSecond
+from recsys_operator.core.samples import VersionSecond
 
 Sli = Literal["Availability", "Latency", "Fallback", "UnknownUsers"]
 

@@ -1,5 +1,6 @@
 """The only version left: its stable version was deleted, and no other one is loaded that could take its users.
 
+pods of stable are ready   -> they still answer, or the list of versions is an old one: nothing yet
 a ready pod, no Fail       -> all users at once, and the bake: those of the deleted version got no answer
 Fail, fewer ready pods     -> it keeps what it has, and says what a person can do
 
@@ -10,7 +11,7 @@ person decides (Promote), or pins a version that was served before.
 from recsys_operator.core import reasons
 from recsys_operator.core.phases.harm import describe_shortage, shown_fail
 from recsys_operator.core.phases.promotion import take_all
-from recsys_operator.core.phases.rollback import ALONE, fallback_of
+from recsys_operator.core.phases.rollback import describe_alone, fallback_of
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, move, wait
 from recsys_operator.core.scene import Scene
@@ -21,6 +22,8 @@ def take_over(scene: Scene, version: VersionView) -> Step | None:
     """Users who were with the deleted version come to the one that answers; its pods for them are started at once."""
     state = state_of(scene, version)
     if state.weight == 100 or scene.unmanaged or fallback_of(scene, version) or not scene.ready_pods(version.name):
+        return None
+    if scene.ready_pods(state.stable):
         return None
     if shown_fail(scene, version, state) is not None and state.overruled != state.segment:
         return None
@@ -38,7 +41,7 @@ def short_of_pods(scene: Scene, version: VersionView) -> Step | None:
     if state.weight == 0 or fallback_of(scene, version):
         return None
     if short := describe_shortage(scene, version, state):
-        return wait(scene, version, reasons.CANDIDATE_NOT_READY, f"{short}; {ALONE}", 5.0)
+        return wait(scene, version, reasons.CANDIDATE_NOT_READY, f"{short}; {describe_alone(scene, version)}", 5.0)
     if version.status.reason != reasons.CANDIDATE_NOT_READY:
         return None
     message = f"its pods are ready: {state.weight} % of the users"

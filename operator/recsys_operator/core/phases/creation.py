@@ -3,8 +3,9 @@
 from recsys_api.model_version import ModelVersionSpec
 from recsys_operator.core import clock, identity, reasons, schedule
 from recsys_operator.core.decision import Act, Announce, CreateVersion, DeleteObject
+from recsys_operator.core.lineage import passed_gates
 from recsys_operator.core.records import Step, announce, move
-from recsys_operator.core.scene import EARLY, Scene, passed_gates
+from recsys_operator.core.scene import EARLY, Scene
 from recsys_operator.core.world import VersionView
 
 FORGETTABLE = frozenset({"Retired", "Invalid", "Failed", "Rejected", "NoNewData", "Superseded"})

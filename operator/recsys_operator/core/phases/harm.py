@@ -3,7 +3,7 @@
 from recsys_operator.core import reasons
 from recsys_operator.core.analysis.verdicts import Verdict
 from recsys_operator.core.phases.holding import BANK_SECONDS, with_evidence
-from recsys_operator.core.phases.rollback import ALONE, end_rollout, fallback_of, park
+from recsys_operator.core.phases.rollback import describe_alone, end_rollout, fallback_of, park
 from recsys_operator.core.phases.subject import state_of, verdict_of
 from recsys_operator.core.records import Step, announce, keep
 from recsys_operator.core.rollout_state import RolloutState
@@ -14,7 +14,8 @@ from recsys_operator.core.world import VersionView
 def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
     """Fewer ready pods than the weight needs, or one that restarted (its server too): weight 0.
 
-    The second time for good. A pod that goes, as with a drained node, is none of these while enough others are ready.
+    The second time for good, and where it has failed besides. A pod that goes, as with a drained node, is none of these
+    while enough others are ready.
     """
     state = state_of(scene, version)
     if state.weight == 0 or not fallback_of(scene, version):
@@ -22,6 +23,11 @@ def pods_not_ready(scene: Scene, version: VersionView) -> Step | None:
     harm = describe_harm(scene, version, state)
     if not harm:
         return None
+    if (fail := _decided_fail(scene, version, state)) is not None:
+        if state.policy.rollback.mode == "Auto":
+            return None
+        message = f"{fail.message}; {harm}"
+        return end_rollout(scene, version, "RolledBack", reasons.CANDIDATE_NOT_READY, message, verdict="Fail")
     if state.strikes == 0:
         return park(scene, version, state, reasons.CANDIDATE_NOT_READY, harm)
     return end_rollout(
@@ -36,7 +42,7 @@ def failed(scene: Scene, version: VersionView) -> Step | None:
     if verdict is None or verdict.kind != "Fail":
         return None
     if not fallback_of(scene, version):
-        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, ALONE)
+        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, describe_alone(scene, version))
     if state.policy.rollback.mode != "Auto":
         return _by_mode(scene, version, state, verdict)
     return end_rollout(scene, version, "RolledBack", reasons.SLO_FAILED, verdict.message, verdict="Fail")
@@ -49,7 +55,7 @@ def both_breach(scene: Scene, version: VersionView) -> Step | None:
     if verdict is None or verdict.kind != "BothBreach":
         return None
     if not fallback_of(scene, version):
-        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, ALONE)
+        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, describe_alone(scene, version))
     if state.policy.rollback.mode != "Auto":
         return _by_mode(scene, version, state, verdict)
     message = f"{verdict.message}; stable breaches too"
@@ -84,6 +90,12 @@ def shown_fail(scene: Scene, version: VersionView, state: RolloutState) -> Verdi
     """The verdict that takes its users away: a Fail, of it alone or of both arms."""
     verdict = verdict_of(scene, version) if state.weight > 0 else None
     return verdict if verdict is not None and verdict.kind in ("Fail", "BothBreach") else None
+
+
+def _decided_fail(scene: Scene, version: VersionView, state: RolloutState) -> Verdict | None:
+    """A Fail of it alone that no person has overruled."""
+    fail = shown_fail(scene, version, state)
+    return fail if fail is not None and fail.kind == "Fail" and state.overruled != state.segment else None
 
 
 def _words(scene: Scene, version: VersionView) -> str:

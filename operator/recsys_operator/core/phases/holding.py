@@ -1,7 +1,7 @@
 """Keep the weight and wait: for data, for the gateway, for people; and write down the evidence meanwhile."""
 
 from recsys_operator.core import reasons
-from recsys_operator.core.analysis.verdicts import Verdict, is_fresh, is_further
+from recsys_operator.core.analysis.verdicts import WORTH_SECONDS, Verdict, is_fresh, is_further
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.phases.rollback import end_rollout
 from recsys_operator.core.phases.standstill import ABSENT, WAITS, began, held_for
@@ -37,6 +37,9 @@ def hold(scene: Scene, version: VersionView, state: RolloutState, reason: str, m
         text = f"{message}; {what_then(state, reason)}"
         return Step((move(scene, version, version.status.phase, reason, text, state=held),), 1.0)
     left = limit - held_for(scene, state)
+    if reason in ABSENT:
+        # what came back while nobody watched is not missing: a process looks before it ends this
+        left = max(left, scene.memory.watched_since + WORTH_SECONDS - scene.now)
     if left <= 0:
         text = f"{message}; not over after {limit} s. A Retry action starts it again"
         return end_rollout(scene, version, "RolledBack", reason, text)

@@ -20,7 +20,6 @@ from recsys_operator.core.world import RouteIntent, RouteView, VersionView
 STALE_SECONDS = 60.0
 """A route that speaks of a newer segment than the record: the record is a stale read for so long at most."""
 
-
 ALONE = (
     "no other version is loaded that could take its users, so it keeps them; create a Promote action to make it stable, or a "
     "Pin action that names a version that was served before"
@@ -67,9 +66,19 @@ def route_down(
     return (EnsureRoute(intent, decision, raises=False, urgent=True),)
 
 
+def describe_alone(scene: Scene, version: VersionView) -> str:
+    """What a person can do where nobody could take its users, and who gets no answer until then."""
+    state = scene.state(version)
+    if state is None or not state.stable or not 0 < state.weight < 100:
+        return ALONE
+    if scene.version(state.stable) is not None or scene.ready_pods(state.stable):
+        return ALONE
+    return f"{ALONE}; {100 - state.weight} % of the users are those of {state.stable}, which was deleted: they get no answer"
+
+
 def nobody_else(scene: Scene, version: VersionView, reason: str) -> Step:
     """It would end for this reason, but nobody could take its users: told once, and a person decides."""
-    message = f"{reason}: {ALONE}"
+    message = f"{reason}: {describe_alone(scene, version)}"
     step = wait(scene, version, reasons.NO_FALLBACK, message, 30.0)
     if not step.acts or version.status.reason == reasons.NO_FALLBACK:
         return step
@@ -181,8 +190,12 @@ def is_stale(scene: Scene, version: VersionView, state: RolloutState | None) -> 
     route = scene.world.route
     if route is None or route.decision.get("version") != version.name:
         return False
-    young = scene.now - clock.to_seconds(str(route.decision.get("at", ""))) < STALE_SECONDS
-    return young and _segment(route.decision) > (state.segment if state is not None else 0)
+    return is_young(scene, route) and _segment(route.decision) > (state.segment if state is not None else 0)
+
+
+def is_young(scene: Scene, route: RouteView) -> bool:
+    """Whether it was written about now, also by a clock that was a little ahead."""
+    return abs(scene.now - clock.to_seconds(str(route.decision.get("at", "")))) < STALE_SECONDS
 
 
 def _ended(scene: Scene, state: RolloutState, reason: str, message: str, verdict: str) -> RolloutState:

@@ -3,10 +3,11 @@
 from recsys_api.model_version import Condition
 from recsys_operator.core import clock, reasons
 from recsys_operator.core.decision import Act, DeleteObject, EnsureRoute
+from recsys_operator.core.lineage import find_condition
 from recsys_operator.core.phases.creation import decide_revival
 from recsys_operator.core.phases.evaluating import decide_gates_changed
 from recsys_operator.core.phases.promotion import intent_of, make_stable, retreat, stable_route
-from recsys_operator.core.phases.rollback import STALE_SECONDS, describe_decision
+from recsys_operator.core.phases.rollback import describe_decision, is_young
 from recsys_operator.core.records import (
     Step,
     announce,
@@ -19,7 +20,7 @@ from recsys_operator.core.records import (
     wait,
     with_condition,
 )
-from recsys_operator.core.scene import EARLY, LOADED, Scene, find_condition, same_route
+from recsys_operator.core.scene import EARLY, LOADED, Scene, same_route
 from recsys_operator.core.world import RouteIntent, VersionView
 
 SCALED = "Scaled"
@@ -211,7 +212,7 @@ def _record_is_stale(scene: Scene) -> bool:
         return False
     state = scene.state(version)
     known = state.segment if state is not None else 0
-    return segment > known and scene.now - clock.to_seconds(str(route.decision.get("at", ""))) < STALE_SECONDS
+    return segment > known and is_young(scene, route)
 
 
 def _retire(scene: Scene, version: VersionView, message: str) -> Step:

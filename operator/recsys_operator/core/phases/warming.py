@@ -9,7 +9,7 @@ from typing import Any
 
 from recsys_api.model_version import ServingTemplate
 from recsys_operator.core import reasons, weights
-from recsys_operator.core.analysis.evidence import GAP_SECONDS
+from recsys_operator.core.analysis.health import GAP_SECONDS
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
 from recsys_operator.core.phases.rollback import fallback_of
 from recsys_operator.core.phases.standstill import after_unseen_windows, asked_for, go_on, waited
