@@ -12,13 +12,16 @@ from recsys_api.spec.rollout import Rollout, Step
 from recsys_operator.core.analysis.evidence import Evidence
 
 MAX_PODS = 64
+MAX_SPENDS = 64
+"""Evidence that begins anew more often spends what the last one did: the record has an end."""
+Part = Literal["Canary", "Bake"]
 
 
 class Spend(Observed):
     """One line of the ledger: what a segment may spend of the error budget."""
 
     segment: int
-    part: Literal["Canary", "Bake"]
+    part: Part
     alpha: float
 
 

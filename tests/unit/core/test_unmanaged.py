@@ -94,6 +94,32 @@ def test_the_step_begins_anew_after_it() -> None:
 
 
 @pytest.mark.parametrize("phase", ["Canary", "Baking"])
+def test_each_new_beginning_of_a_step_has_less_of_the_error_budget(phase: str) -> None:
+    """What was seen before had its own chance of a false Fail."""
+    rollout, alphas = build_rollout(phase=phase), list[float]()
+    world = rollout.world()
+    for hour in range(3):
+        moment = NOW + 3600 * hour
+        seconds = tuple(replace(second, at=second.at + 3600 * hour) for second in rollout.world().seconds)
+        world = settle(taken(replace(world, seconds=seconds)), rollout.candidate.name, moment)
+        world = settle(replace(world, route=rollout.world().route), rollout.candidate.name, moment + 1)
+        state = read_state(status_of(world, rollout))
+        assert state is not None
+        alphas.append(state.alpha())
+    assert alphas == pytest.approx([0.0152 / 4, 0.0152 / 9, 0.0152 / 16], rel=0.01)
+
+
+def test_a_beginning_anew_after_which_nothing_was_seen_costs_nothing() -> None:
+    rollout = build_rollout(banked=None)
+    world = replace(rollout.world(own=SILENT), seconds=())
+    world = settle(taken(world), rollout.candidate.name, NOW)
+    world = settle(replace(world, route=rollout.world().route), rollout.candidate.name, NOW + 1)
+    state = read_state(status_of(world, rollout))
+    assert state is not None
+    assert len(state.ledger) == 1
+
+
+@pytest.mark.parametrize("phase", ["Canary", "Baking"])
 def test_harm_is_recorded_and_says_that_the_users_are_still_there(phase: str) -> None:
     rollout = build_rollout(phase=phase)
     decision = decide(taken(rollout.world(own=BAD)), NOW, WATCHED)

@@ -25,7 +25,7 @@ from recsys_operator.core.analysis.objectives import resolve_objectives
 from recsys_operator.core.decision import RecordModel, RecordVersion, StartJob
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.records import build_condition, move
-from recsys_operator.core.rollout_state import MAX_PODS, Leave, Spend
+from recsys_operator.core.rollout_state import MAX_PODS, MAX_SPENDS, Leave, Spend
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.text import MAX_MESSAGE, MAX_VALUE, clipped, remembered
 from recsys_operator.core.world import RouteIntent, VersionView, World
@@ -70,7 +70,7 @@ def rolling(spec: RecommenderModelSpec = SPEC) -> VersionView:
             version=version.name, segment=segments, since=NOW, lines=lines, answers=10**12,
             candidate_tally=TALLY, stable_tally=TALLY, lost=10**12 + 0.25, begun_anew=10**6,
         ),
-        ledger=tuple(Spend(segment=n, part="Canary", alpha=0.0123456789012345) for n in range(segments)),
+        ledger=tuple(Spend(segment=n, part="Canary", alpha=0.0123456789012345) for n in range(segments + MAX_SPENDS)),
         left=tuple(Leave(step=name, by="HoldLimit", n=10**9, detectable=0.0123456789012345) for name in names * 2),
         approvals=tuple(names), verdict_message=clipped(ENDLESS),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from recsys_operator.core.decision import Act, EnsureRoute
 from recsys_operator.core.judgement import objectives_of, pass_alpha
 from recsys_operator.core.phases.rollback import describe_decision, fallback_of
 from recsys_operator.core.records import Step, announce, move, note, request_condition
-from recsys_operator.core.rollout_state import MAX_PODS, Leave, RolloutState, Spend
+from recsys_operator.core.rollout_state import MAX_PODS, MAX_SPENDS, Leave, Part, RolloutState, Spend
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import RouteIntent, VersionView
 
@@ -77,8 +77,13 @@ def raise_route(
 
 
 def renew(scene: Scene, version: VersionView, state: RolloutState) -> RolloutState:
-    """The same intent, recorded now: what was seen before the route was really raised is no evidence."""
+    """The same intent, recorded now: what was seen before the route was really raised is no evidence.
+
+    Where something was seen, it had its chance of a false verdict: what begins now has less of the error budget.
+    """
     fresh = Evidence(version=version.name, segment=state.segment, since=scene.now + SETTLE_SECONDS)
+    if _was_seen(scene, version, state) and 0 < len(state.ledger) < MAX_SPENDS:
+        state = state.changed(ledger=(*state.ledger, _spend(state, state.segment, state.ledger[-1].part)))
     return state.changed(segment_at=scene.now, banked=fresh, banked_at=scene.now)
 
 
@@ -154,9 +159,7 @@ def template_revision(template: dict[str, object]) -> str:
 
 def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int, left: Leave | None) -> RolloutState:
     step, segment = state.steps[index], state.segment + 1
-    part = "Bake" if step.weight == 100 else "Canary"
-    ordinal = 1 + sum(spend.part == part for spend in state.ledger)
-    spend = Spend(segment=segment, part=part, alpha=segment_alpha(FAIL_BUDGET, ordinal))
+    spend = _spend(state, segment, "Bake" if step.weight == 100 else "Canary")
     pods = {pod.uid: pod.restarts for pod in scene.ready_pods(version.name)[:MAX_PODS]}
     seconds = expected_seconds(scene, state, step.weight)
     time = state.policy.bake_seconds if step.weight == 100 else step.max_seconds
@@ -167,6 +170,17 @@ def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int,
         verdict="", verdict_message="", left=(*state.left, left) if left is not None else state.left,
         underpowered=seconds is not None and seconds > time,
     )  # fmt: skip
+
+
+def _was_seen(scene: Scene, version: VersionView, state: RolloutState) -> bool:
+    known = (evidence for evidence in (scene.memory.evidence, state.banked) if evidence is not None)
+    return any(e.answers > 0 and (e.version, e.segment) == (version.name, state.segment) for e in known)
+
+
+def _spend(state: RolloutState, segment: int, part: Part) -> Spend:
+    """The next of canary or bake."""
+    ordinal = 1 + sum(spend.part == part for spend in state.ledger)
+    return Spend(segment=segment, part=part, alpha=segment_alpha(FAIL_BUDGET, ordinal))
 
 
 def _settled(
