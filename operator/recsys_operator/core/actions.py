@@ -27,7 +27,7 @@ from recsys_operator.core.phases.creation import create_version
 from recsys_operator.core.phases.rollback import describe_decision, end_rollout, fallback_of
 from recsys_operator.core.promoting import promote
 from recsys_operator.core.records import announce, keep, move, request_condition, was_requested
-from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse
+from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse, refuse_running
 from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.text import clipped, remembered
 from recsys_operator.core.world import RouteIntent, VersionView
@@ -94,7 +94,8 @@ def _rollback(scene: Scene, request: Request) -> Answer:
     if candidate is not None and request.version in ("", candidate.name):
         return _end(scene, request, candidate, "RolledBack")
     if stable is None or request.version not in ("", stable.name):
-        return refuse(f"{request.version or 'no version'} has no traffic that could be rolled back")
+        who = f"{request.version} has no" if request.version else "no version has"
+        return refuse(f"{who} traffic that could be rolled back")
     if (other := _rolled_back_since(scene, request)) is not None:
         return refuse(f"{other.name} was rolled back after this was asked for; to roll {stable.name} back too, name it")
     if scene.previous is None:
@@ -149,7 +150,7 @@ def _unmoved(scene: Scene) -> str:
 def _abort(scene: Scene, request: Request) -> Answer:
     version = find_running(scene, request)
     if version is None:
-        return refuse("no rollout runs")
+        return refuse_running(request)
     if version.status.phase in ROLLING:
         return _end(scene, request, version, "Superseded")
     condition = request_condition(scene, request.verb, request.key)

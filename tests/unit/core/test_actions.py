@@ -461,3 +461,21 @@ def test_a_finished_action_goes_after_its_time(age: float, deleted: bool) -> Non
     done = build_action("Pause", status=ModelActionStatus(phase="Done", finished_at=clock.to_text(NOW - age)))
     decision = decide(two_versions(actions=(done,)), NOW)
     assert [act.kind for act in decision.acts if isinstance(act, DeleteObject)] == (["ModelAction"] if deleted else [])
+
+
+NOTHING_RUNS = [
+    ("Rollback", None, "no version has traffic that could be rolled back"),
+    ("Rollback", "m-9", "m-9 has no traffic that could be rolled back"),
+    ("Promote", None, "no version is being rolled out"),
+    ("Promote", "m-9", "m-9 is not being rolled out"),
+    ("Abort", None, "no version is being rolled out"),
+    ("Abort", "m-9", "m-9 is not being rolled out"),
+    ("Retry", None, "there is no version to retry"),
+]
+
+
+@pytest.mark.parametrize(("verb", "version", "message"), NOTHING_RUNS)
+def test_a_refusal_names_the_version_or_says_that_there_is_none(verb: str, version: str | None, message: str) -> None:
+    decision = decide(build_world(None, actions=(build_action(verb, version),)), NOW)
+    (status,) = [act.status for act in decision.acts if isinstance(act, RecordAction)]
+    assert (status.phase, status.message) == ("Refused", message)
