@@ -25,6 +25,7 @@ from recsys_operator.core.decision import Act, Announce, EnsureRoute, RecordActi
 from recsys_operator.core.lineage import passed_gates
 from recsys_operator.core.phases.creation import create_version
 from recsys_operator.core.phases.rollback import describe_decision, end_rollout, fallback_of
+from recsys_operator.core.pins import never_pinned
 from recsys_operator.core.promoting import promote
 from recsys_operator.core.records import announce, keep, move, request_condition, was_requested
 from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse, refuse_running
@@ -212,8 +213,8 @@ def _pin(scene: Scene, request: Request) -> Answer:
         return refuse(f"there is no version {request.version!r}; kubectl get modelversions shows them")
     if scene.pin is not None and scene.pin.source == "Spec":
         return refuse("spec.rollout.pinnedVersion is set and wins; change it there")
-    if known.status.quarantined:
-        return refuse(f"{known.name} was rolled back; Retry it first")
+    if why := never_pinned(known):
+        return refuse(why)
     pinned = PinnedState(version=known.name, phase="Pinning", source="Action")
     return Answer(f"{known.name} is pinned", model={"pinned": pinned})
 
