@@ -20,7 +20,7 @@ class ModelActionSpec(Contract):
     verb: Verb
     """What to do. Rollback, Abort and Pause are always safe; Promote and Approve raise weight."""
     version: str | None = Field(None, min_length=1, max_length=128)
-    """A version's name; required by Promote, Retry and Pin, refused of those that concern no version: Pause, Resume, Unpin, Retrain."""
+    """A version's name, in a Pin its artifact's digest too; required by Promote, Retry and Pin, refused of those that concern no version: Pause, Resume, Unpin, Retrain."""
     requested_by: str | None = Field(None, max_length=253)
     """Who asked, for events and the history; not verified."""
     reason: str | None = Field(None, max_length=1024)

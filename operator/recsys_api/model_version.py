@@ -1,4 +1,4 @@
-"""ModelVersion: the registry, one record for each trained or imported version."""
+"""ModelVersion: the registry, one record for each version."""
 
 from typing import Literal
 
@@ -25,7 +25,7 @@ class ModelVersionSpec(Contract):
     spec_hash: str
     """`h1:` and 64 hex digits over the projection of the model's spec that determines the weights."""
     trigger: str
-    """spec, schedule/<time>, action/<uid>, drift/<time> or import/<digest>."""
+    """What asked for it: spec, schedule/<time>, or action/<uid> of a Retrain."""
     artifacts_uri: str
     """`<spec.artifacts.uri>/<namespace>/<model>`; the version's own folder below it is `<name>-<uid>`."""
     source: RecommenderModelSpec
@@ -44,7 +44,7 @@ class ServingTemplate(Contract):
     top_k: int
     """Most items that a request can ask for."""
     pod_template: dict[str, object] = Field(default_factory=dict)
-    """Labels, placement and pull secrets."""
+    """Labels, placement, pull secrets and service account."""
     request_timeout_milliseconds: int
     """The gateway's, so that answers come before it gives up."""
     credentials_secret: str | None = None
@@ -98,7 +98,7 @@ class ModelVersionStatus(Observed):
     training: dict[str, object] = Field(default_factory=dict)
     """What the training Job reported: seconds, device, epochs."""
     attempts: dict[str, int] = Field(default_factory=dict)
-    """Jobs started per stage."""
+    """Running or last attempt of each stage; `<stage>-oom`: whether one more was made because a pod was OOMKilled."""
     template: ServingTemplate | None = None
     """What its pods are made from."""
     quarantined: bool = False
@@ -106,4 +106,4 @@ class ModelVersionStatus(Observed):
     rollout: dict[str, object] | None = None
     """Steps and SLOs as recorded at the start, current step, segment, ledger, verdict (core/rollout_state.py)."""
     conditions: tuple[Condition, ...] = ()
-    """Details of the phase."""
+    """Trained, GatePassed, Requested (the action that it was last changed by) and Scaled (whether a previous version has its pods)."""

@@ -9,14 +9,6 @@ from recsys_operator.ports import Cluster
 
 __all__ = ["Deletions"]
 
-OBJECT_KINDS = {
-    "Job": "Job",
-    "ModelVersion": "ModelVersion",
-    "ModelAction": "ModelAction",
-    "Route": "HTTPRoute",
-    "Keys": "Secret",
-}
-
 
 class Deletions:
     """Deletes what decisions name."""
@@ -38,15 +30,14 @@ class Deletions:
         await self._require_same_reasons(world, act)
         if act.kind == "Serving":
             return await self._children.delete_serving(world.namespace, world.name, act, version_uid)
-        kind = OBJECT_KINDS[act.kind]
-        live = await self._cluster.read(kind, world.namespace, act.name, metadata_only=True)
+        live = await self._cluster.read(act.kind, world.namespace, act.name, metadata_only=True)
         if live is None or live["metadata"]["uid"] != act.uid:
             self._cache.drop(act.uid)
             return False
         if live["metadata"].get("deletionTimestamp"):
             return False
         return await self._cluster.delete(
-            kind, world.namespace, act.name, uid=act.uid, resource_version=act.resource_version
+            act.kind, world.namespace, act.name, uid=act.uid, resource_version=act.resource_version
         )
 
     async def _require_same_reasons(self, world: World, act: DeleteObject) -> None:

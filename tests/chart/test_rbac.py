@@ -1,7 +1,12 @@
 """What the operator may do, held against a table: a new permission is a change of this file."""
 
+from typing import get_args, get_type_hints
+
 import pytest
 from tests.chart.rendering import RELEASE_NAMESPACE, Manifest, of_kind, permissions, render
+
+from recsys_operator.core.decision import DeleteObject
+from recsys_operator.resources.kinds import KINDS
 
 READ = ("get", "list", "watch")
 WRITE = (*READ, "create", "patch", "delete")
@@ -16,7 +21,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "deployments.apps": WRITE,
     "horizontalpodautoscalers.autoscaling": WRITE,
     "services": WRITE,
-    "httproutes.gateway.networking.k8s.io": WRITE,
+    "httproutes.gateway.networking.k8s.io": (*READ, "create", "patch"),
     "gateways.gateway.networking.k8s.io": READ,
     "pods": READ,
     "secrets": ("get", "create"),
@@ -81,6 +86,14 @@ def test_no_role_has_a_wildcard_or_reads_all_secrets(scope: str) -> None:
         assert not any("*" in part for pair in granted for part in pair)
         assert not {("secrets", verb) for verb in ("list", "watch", "update", "patch", "delete")} & granted
         assert not any(resource.startswith(("pods/", "serviceaccounts", "roles.")) for resource, _ in granted)
+
+
+def test_only_what_a_decision_can_delete_may_be_deleted() -> None:
+    role = _named(render(), "ClusterRole", "recsys-recsys-operator")
+    of_acts = set(get_args(get_type_hints(DeleteObject)["kind"])) - {"Serving"}
+    kinds = [KINDS[name] for name in of_acts | {"Deployment", "Service", "HorizontalPodAutoscaler"}]
+    named = {f"{kind.plural}.{kind.group}" if kind.group else kind.plural for kind in kinds}
+    assert {resource for resource, verb in permissions(role) if verb == "delete"} == named
 
 
 def test_spec_of_a_model_is_never_written() -> None:

@@ -138,7 +138,8 @@ class Rollout(Contract):
     hold_limit_seconds: int = Field(3600, ge=5, le=2592000)
     """Every Hold and every wait for an approval ends after this long, in onHoldLimit. Pauses and windows that keep it do not count."""
     on_hold_limit: Literal["Rollback", "Advance"] = "Rollback"
-    """How a Hold ends. One on missing data or metrics always ends in Rollback."""
+    """How a Hold ends. One on missing data, metrics or pods, or on a Gateway that does not take the route, always ends in
+    Rollback."""
     when_stable_unhealthy: Literal["Wait", "Proceed"] = "Wait"
     """Proceed: the candidate need only be no worse than an unhealthy stable; at 100 percent, where no stable is left to compare
     with, it must keep the objectives itself."""

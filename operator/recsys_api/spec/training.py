@@ -88,7 +88,7 @@ class Training(Contract):
     a part, by TorchRec, so that n processes need a share of 1/n each; for MatrixFactorization with RowWiseAdagrad, nodes
     above 1 and no GPUs. Default Replicated."""
     resources: Resources = Resources()
-    """Of the training pods, GPUs apart."""
+    """Of the pods of the preparing, training and evaluating Jobs, GPUs apart."""
     pod_template: PodTemplate = PodTemplate()
     """Merged into the pods of the preparing, training and evaluating Jobs."""
     schedule: Annotated[str, StringConstraints(pattern=patterns.CRON, max_length=100)] | None = None

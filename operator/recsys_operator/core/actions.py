@@ -25,9 +25,10 @@ from recsys_operator.core.decision import Act, Announce, EnsureRoute, RecordActi
 from recsys_operator.core.lineage import passed_gates
 from recsys_operator.core.phases.creation import create_version
 from recsys_operator.core.phases.rollback import describe_decision, end_rollout, fallback_of
+from recsys_operator.core.pins import never_pinned
 from recsys_operator.core.promoting import promote
 from recsys_operator.core.records import announce, keep, move, request_condition, was_requested
-from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse
+from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse, refuse_running
 from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.text import clipped, remembered
 from recsys_operator.core.world import RouteIntent, VersionView
@@ -94,7 +95,8 @@ def _rollback(scene: Scene, request: Request) -> Answer:
     if candidate is not None and request.version in ("", candidate.name):
         return _end(scene, request, candidate, "RolledBack")
     if stable is None or request.version not in ("", stable.name):
-        return refuse(f"{request.version or 'no version'} has no traffic that could be rolled back")
+        who = f"{request.version} has no" if request.version else "no version has"
+        return refuse(f"{who} traffic that could be rolled back")
     if (other := _rolled_back_since(scene, request)) is not None:
         return refuse(f"{other.name} was rolled back after this was asked for; to roll {stable.name} back too, name it")
     if scene.previous is None:
@@ -149,7 +151,7 @@ def _unmoved(scene: Scene) -> str:
 def _abort(scene: Scene, request: Request) -> Answer:
     version = find_running(scene, request)
     if version is None:
-        return refuse("no rollout runs")
+        return refuse_running(request)
     if version.status.phase in ROLLING:
         return _end(scene, request, version, "Superseded")
     condition = request_condition(scene, request.verb, request.key)
@@ -211,8 +213,8 @@ def _pin(scene: Scene, request: Request) -> Answer:
         return refuse(f"there is no version {request.version!r}; kubectl get modelversions shows them")
     if scene.pin is not None and scene.pin.source == "Spec":
         return refuse("spec.rollout.pinnedVersion is set and wins; change it there")
-    if known.status.quarantined:
-        return refuse(f"{known.name} was rolled back; Retry it first")
+    if why := never_pinned(known):
+        return refuse(why)
     pinned = PinnedState(version=known.name, phase="Pinning", source="Action")
     return Answer(f"{known.name} is pinned", model={"pinned": pinned})
 

@@ -98,7 +98,7 @@ class EnsureRoute:
 class DeleteObject:
     """Delete a child after a live read, with uid and resourceVersion as preconditions."""
 
-    kind: Literal["Job", "Serving", "ModelVersion", "ModelAction", "Route", "Keys"]
+    kind: Literal["Job", "Serving", "ModelVersion", "ModelAction"]
     name: str
     uid: str
     """For Serving: the Deployment's; empty where it is gone and only the others are left."""

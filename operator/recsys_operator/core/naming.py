@@ -14,7 +14,7 @@ _SUFFIX = {"prepare": "prepare", "train": "train"}
 
 
 def job_name(version: str, act: StartJob) -> str:
-    """`<version>-prepare`, `<version>-train[-<attempt>]`, `<version>-eval-<key>[-<attempt>]`, `<version>-report-<stage>…`."""
+    """`<version>-prepare`, `-train` or `-eval-<key>`, from the second attempt on with `-<attempt>`; `<version>-report-<one of these>`."""
     if act.stage == "report":
         stage = StartJob(version, act.reports_stage or "train", act.attempt, act.key)
         return _fit(f"{version}-report-{_stage_suffix(stage)}")

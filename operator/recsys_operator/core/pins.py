@@ -23,10 +23,19 @@ def resolve_pin(versions: Sequence[VersionView], wish: str, source: str) -> Pin:
     found = next((v for v in reversed(versions) if wish in (v.name, v.status.digest)), None)
     if found is None:
         return Pin(wish, source, None, f"there is no version with the name or digest {wish}")
-    if found.status.quarantined:
-        return Pin(wish, source, None, f"{found.name} was rolled back; a Retry action must name it first")
+    if why := never_pinned(found):
+        return Pin(wish, source, None, why)
     if not found.status.digest:
         return Pin(wish, source, None, f"{found.name} has no artifact yet")
-    if found.status.phase in ("Failed", "Invalid", "NoNewData"):
-        return Pin(wish, source, None, f"{found.name} is {found.status.phase}; Retry it first")
     return Pin(wish, source, found)
+
+
+def never_pinned(version: VersionView) -> str:
+    """Why a version can have no users, however long somebody waits; empty where it can."""
+    status = version.status
+    if status.phase == "NoNewData":
+        return f"{version.name} has no artifact, because its data is that of another version; pin that one"
+    if not status.quarantined and status.phase not in ("Failed", "Invalid"):
+        return ""
+    what = "was rolled back" if status.quarantined else f"is {status.phase}"
+    return f"{version.name} {what}; create a Retry action that names it first"

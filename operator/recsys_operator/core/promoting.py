@@ -16,7 +16,7 @@ from recsys_operator.core.phases.harm import describe_harm, shown_fail
 from recsys_operator.core.phases.promotion import make_stable, new_state
 from recsys_operator.core.phases.rollback import fallback_of
 from recsys_operator.core.records import keep, request_condition
-from recsys_operator.core.requests import Answer, Request, find_running, mark, refuse
+from recsys_operator.core.requests import Answer, Request, find_running, mark, refuse, refuse_running
 from recsys_operator.core.rollout_state import Leave, RolloutState
 from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.world import VersionView
@@ -26,7 +26,7 @@ def promote(scene: Scene, request: Request) -> Answer:
     """Carry a Promote out."""
     version = find_running(scene, request)
     if version is None:
-        return refuse(f"{request.version or 'no version'} is not being rolled out")
+        return refuse_running(request)
     state, phase = scene.state(version), version.status.phase
     if phase == "Evaluating" and version.status.reason == reasons.GATE_UNDECIDED:
         step = pass_gates(scene, version, request.who, extra=request_condition(scene, request.verb, request.key))

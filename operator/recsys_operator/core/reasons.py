@@ -57,7 +57,6 @@ SLO_FAILED = "SloFailed"
 BOTH_BREACH = "BothBreach"
 CANDIDATE_NOT_READY = "CandidateNotReady"
 RECOVERED = "RecoveredFromRoute"
-HOLD_LIMIT = "HoldLimit"
 STATUS_UNREADABLE = "StatusUnreadable"
 STATE_UNREADABLE = "StateUnreadable"
 ABORTED = "Aborted"
@@ -67,5 +66,5 @@ STABLE_GONE = "StableGone"
 MODEL_DELETED = "ModelDeleted"
 ROLLOUT_BLOCKED = "RolloutBlocked"
 
-NOT_WANTED_AGAIN = frozenset({ABORTED, HOLD_LIMIT, STABLE_UNHEALTHY})
+NOT_WANTED_AGAIN = frozenset({ABORTED, STABLE_UNHEALTHY})
 """Superseded for these reasons: only a Retry starts another rollout of the version."""

@@ -57,6 +57,11 @@ def find_running(scene: Scene, request: Request) -> VersionView | None:
     return scene.candidate or (on_the_way[-1] if on_the_way else None)
 
 
+def refuse_running(request: Request) -> Answer:
+    """Refused where `find_running` finds none."""
+    return refuse(f"{request.version} is not being rolled out" if request.version else "no version is being rolled out")
+
+
 def mark(scene: Scene, version: VersionView, request: Request) -> tuple[Condition, ...]:
     """The version's conditions, with the request that changes it."""
     condition = request_condition(scene, request.verb, request.key)

@@ -169,7 +169,7 @@ def _template(
 
 def _arguments(act: StartJob) -> list[str]:
     if act.stage == "report":
-        return ["report", f"--stage={act.reports_stage}"]
+        return ["report", act.reports_stage or "train"]
     return [act.stage]
 
 

@@ -461,3 +461,37 @@ def test_a_finished_action_goes_after_its_time(age: float, deleted: bool) -> Non
     done = build_action("Pause", status=ModelActionStatus(phase="Done", finished_at=clock.to_text(NOW - age)))
     decision = decide(two_versions(actions=(done,)), NOW)
     assert [act.kind for act in decision.acts if isinstance(act, DeleteObject)] == (["ModelAction"] if deleted else [])
+
+
+NOTHING_RUNS = [
+    ("Rollback", None, "no version has traffic that could be rolled back"),
+    ("Rollback", "m-9", "m-9 has no traffic that could be rolled back"),
+    ("Promote", None, "no version is being rolled out"),
+    ("Promote", "m-9", "m-9 is not being rolled out"),
+    ("Abort", None, "no version is being rolled out"),
+    ("Abort", "m-9", "m-9 is not being rolled out"),
+    ("Retry", None, "there is no version to retry"),
+]
+
+
+@pytest.mark.parametrize(("verb", "version", "message"), NOTHING_RUNS)
+def test_a_refusal_names_the_version_or_says_that_there_is_none(verb: str, version: str | None, message: str) -> None:
+    decision = decide(build_world(None, actions=(build_action(verb, version),)), NOW)
+    (status,) = [act.status for act in decision.acts if isinstance(act, RecordAction)]
+    assert (status.phase, status.message) == ("Refused", message)
+
+
+NEVER_PINNED = [
+    ("RolledBack", {"quarantined": True}, "was rolled back; create a Retry action that names it first"),
+    ("Failed", {}, "is Failed; create a Retry action that names it first"),
+    ("Invalid", {}, "is Invalid; create a Retry action that names it first"),
+    ("NoNewData", {}, "has no artifact, because its data is that of another version; pin that one"),
+]
+
+
+@pytest.mark.parametrize(("phase", "status", "message"), NEVER_PINNED)
+def test_a_version_that_can_have_no_users_is_not_pinned(phase: str, status: dict[str, Any], message: str) -> None:
+    version = build_version(1, phase, **status)
+    decision = decide(build_world(None, version, actions=(build_action("Pin", version.name),)), NOW)
+    (said,) = [act.status for act in decision.acts if isinstance(act, RecordAction)]
+    assert (said.phase, said.message) == ("Refused", f"{version.name} {message}")

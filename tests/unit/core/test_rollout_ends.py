@@ -90,6 +90,14 @@ def test_after_a_rollback_that_was_recorded_by_half_the_previous_version_is_stab
     assert recorded(decide(world, NOW), old.name).phase == "Stable"
 
 
+def test_a_deleted_stable_version_was_not_rolled_back() -> None:
+    old = build_version(1, "Previous")
+    world = build_world(None, old, pods=build_pods(old, 4), route=build_route(RouteIntent("m-gone")))
+    status = recorded(decide(world, NOW), old.name)
+    assert (status.phase, status.reason) == ("Stable", "Restored")
+    assert status.message == "takes the place of the stable version, which was rolled back or deleted"
+
+
 # -- bake and after
 
 

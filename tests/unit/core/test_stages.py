@@ -97,6 +97,31 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
 ]
 
 
+FULL: list[tuple[dict[str, Any], str]] = [
+    (
+        {"exit_code": 71, "result": TrainResult(error="/tmp: no space left; set TMPDIR")},
+        "/tmp: no space left; set TMPDIR",
+    ),
+    ({"exit_code": 71}, "it does not fit memory; raise training.resources.limits.memory, then create a Retry action"),
+]
+
+
+@pytest.mark.parametrize(("job", "message"), FULL)
+def test_a_full_disk_is_not_called_a_lack_of_memory(job: dict[str, Any], message: str) -> None:
+    version = build_version(1, "Training")
+    failed = build_job(version, "train", f"{version.name}-train", active=0, failed=True, **job)
+    assert recorded(decide(build_world(None, version, jobs=(failed,)), NOW)).message == message
+
+
+def test_a_job_past_its_deadline_says_what_to_do() -> None:
+    version = build_version(1, "Training")
+    failed = build_job(
+        version, "train", f"{version.name}-train", active=0, failed=True, failed_reason="DeadlineExceeded"
+    )
+    message = recorded(decide(build_world(None, version, jobs=(failed,)), NOW)).message
+    assert message.endswith("ran past training.deadlineSeconds; raise it, then create a Retry action")
+
+
 @pytest.mark.parametrize(("phase", "job", "after", "reason"), FAILURES)
 def test_how_a_job_failed_decides_what_follows(phase: str, job: dict[str, Any], after: str, reason: str) -> None:
     version = build_version(1, phase)

@@ -12,6 +12,7 @@ from recsys_operator.core.decision import StartJob
 from recsys_operator.resources.jobs import Images, build_headless_service, build_job, build_run_spec
 from recsys_operator.resources.kinds import Manifest
 from recsys_operator.resources.pods import build_claims
+from recsys_trainer.arguments import read_arguments
 
 IMAGES = Images("trainer:1")
 GPU_TRAINING = {
@@ -185,7 +186,14 @@ def test_a_job_carries_what_it_was_told_beside_the_users_annotations() -> None:
 
 def test_a_report_job_names_the_stage_and_keeps_attempt_and_key() -> None:
     made = job("report", attempt=2, key="k1", reports_stage="evaluate")
-    assert container(made)["args"] == ["report", "--stage=evaluate"]
+    assert container(made)["args"] == ["report", "evaluate"]
     assert made["metadata"]["labels"]["recsys.dev/component"] == "report"
     assert made["metadata"]["annotations"]["recsys.dev/attempt"] == "2"
     assert made["metadata"]["annotations"]["recsys.dev/key"] == "k1"
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train", "evaluate"])
+def test_the_trainer_understands_what_a_job_calls_it_with(stage: str) -> None:
+    again = read_arguments(container(job("report", reports_stage=stage))["args"])
+    assert (again.command, again.stage) == ("report", stage)
+    assert read_arguments(container(job(stage))["args"]).command == stage

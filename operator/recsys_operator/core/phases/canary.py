@@ -129,5 +129,7 @@ def _last_wait(scene: Scene, version: VersionView, state: RolloutState, message:
     """The hold is over and onHoldLimit is Advance, but there are no pods: as long again, then it is rolled back."""
     left = 2 * state.policy.hold_limit_seconds - held_for(scene, state)
     if left <= 0:
-        return end_rollout(scene, version, "RolledBack", reasons.SCALING, message)
+        limit = 2 * state.policy.hold_limit_seconds
+        text = f"{message}; not over after {limit} s. A Retry action starts it again"
+        return end_rollout(scene, version, "RolledBack", reasons.SCALING, text)
     return Step((), min(left, 5.0))

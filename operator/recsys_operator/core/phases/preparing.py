@@ -7,7 +7,7 @@ from recsys_operator.core.records import Step, announce, move
 from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import VersionView
 
-AUTOMATIC = ("schedule/", "drift/", "action/")
+AUTOMATIC = ("schedule/", "action/")
 """Triggers under which the same data again is no reason to train."""
 
 

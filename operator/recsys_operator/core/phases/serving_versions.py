@@ -64,12 +64,12 @@ def decide_ended(scene: Scene, version: VersionView) -> Step:
 
 
 def restored(scene: Scene, version: VersionView) -> Step | None:
-    """Stable was rolled back (killed between two records): the previous version is stable."""
+    """Stable was rolled back (killed between two records) or deleted: the previous version is stable."""
     if scene.stable is not None or scene.previous is None or scene.previous.name != version.name:
         return None
     if scene.candidate is not None and scene.weight_of(scene.candidate.name) > 0:
         return None
-    message = "takes the place of the version that was rolled back"
+    message = "takes the place of the stable version, which was rolled back or deleted"
     return Step(
         (move(scene, version, "Stable", reasons.RESTORED, message), announce(version, reasons.RESTORED, message)), 0.0
     )

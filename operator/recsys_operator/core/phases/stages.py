@@ -23,6 +23,7 @@ from recsys_operator.core.world import JobView, Stage, VersionView
 
 KILLED = 137
 OOM_KILLED = "OOMKilled"
+MORE_MEMORY = "raise training.resources.limits.memory"
 GONE_SECONDS = 10.0
 """A Job that was started may be missing in the cache for so long."""
 
@@ -103,7 +104,9 @@ def _usable(job: JobView, stage: Stage) -> Result | None:
 def _fail(scene: Scene, version: VersionView, run: StageRun, job: JobView) -> Step:
     code = job.exit_code
     if code == ExitCode.OUT_OF_MEMORY:
-        return end_stage(scene, version, "Failed", reasons.OUT_OF_MEMORY, f"it does not fit memory{_said(job)}")
+        # a full disk has this code too: the trainer's line tells which
+        message = _error(job) or f"it does not fit memory; {MORE_MEMORY}, then create a Retry action"
+        return end_stage(scene, version, "Failed", reasons.OUT_OF_MEMORY, message)
     if code == ExitCode.DIVERGED:
         return end_stage(scene, version, "Failed", reasons.DIVERGED, f"training diverged{_said(job)}")
     if code is not None and code in USER_ERRORS:
@@ -111,9 +114,8 @@ def _fail(scene: Scene, version: VersionView, run: StageRun, job: JobView) -> St
         reason = reasons.INVALID_DATA if run.stage == "prepare" else reasons.JOB_FAILED
         return end_stage(scene, version, phase, reason, _error(job) or f"{run.stage} ended with exit code {code}")
     if job.failed_reason == "DeadlineExceeded":
-        return end_stage(
-            scene, version, "Failed", reasons.DEADLINE, f"Job {job.name} ran past training.deadlineSeconds"
-        )
+        message = f"Job {job.name} ran past training.deadlineSeconds; raise it, then create a Retry action"
+        return end_stage(scene, version, "Failed", reasons.DEADLINE, message)
     if job.terminated_reason == OOM_KILLED:
         return _out_of_memory(scene, version, run, job)
     if code == KILLED:
@@ -125,7 +127,7 @@ def _fail(scene: Scene, version: VersionView, run: StageRun, job: JobView) -> St
 def _out_of_memory(scene: Scene, version: VersionView, run: StageRun, job: JobView) -> Step:
     mark = f"{run.stage}-oom"
     if version.status.attempts.get(mark, 0) >= 1:
-        message = f"{run.stage} was OOMKilled twice; raise training.resources.limits.memory"
+        message = f"{run.stage} was OOMKilled twice; {MORE_MEMORY}, then create a Retry action"
         return end_stage(scene, version, "Failed", reasons.OUT_OF_MEMORY, message)
     attempts = {**version.status.attempts, run.stage: run.attempt + 1, mark: 1}
     message = f"attempt {run.attempt} of {run.stage} was OOMKilled; one more attempt"

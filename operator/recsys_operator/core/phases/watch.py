@@ -26,7 +26,7 @@ def unreadable(scene: Scene, version: VersionView) -> Step | None:
     """A state that cannot be read is no ground to send users anywhere."""
     if scene.state(version) is not None:
         return None
-    message = "status.rollout cannot be read by this operator; upgrade it, then Retry"
+    message = "status.rollout cannot be read by this operator; upgrade it, then create a Retry action"
     return end_rollout(scene, version, "RolledBack", reasons.STATE_UNREADABLE, message)
 
 
