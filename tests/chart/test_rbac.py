@@ -21,7 +21,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "deployments.apps": WRITE,
     "horizontalpodautoscalers.autoscaling": WRITE,
     "services": WRITE,
-    "httproutes.gateway.networking.k8s.io": (*READ, "create", "patch"),
+    "httproutes.gateway.networking.k8s.io": WRITE,
     "gateways.gateway.networking.k8s.io": READ,
     "pods": READ,
     "secrets": ("get", "create"),
@@ -89,9 +89,10 @@ def test_no_role_has_a_wildcard_or_reads_all_secrets(scope: str) -> None:
 
 
 def test_only_what_a_decision_can_delete_may_be_deleted() -> None:
+    """And routes, to write their owner back (OwnerReferencesPermissionEnforcement)."""
     role = _named(render(), "ClusterRole", "recsys-recsys-operator")
     of_acts = set(get_args(get_type_hints(DeleteObject)["kind"])) - {"Serving"}
-    kinds = [KINDS[name] for name in of_acts | {"Deployment", "Service", "HorizontalPodAutoscaler"}]
+    kinds = [KINDS[name] for name in of_acts | {"Deployment", "Service", "HorizontalPodAutoscaler", "HTTPRoute"}]
     named = {f"{kind.plural}.{kind.group}" if kind.group else kind.plural for kind in kinds}
     assert {resource for resource, verb in permissions(role) if verb == "delete"} == named
 

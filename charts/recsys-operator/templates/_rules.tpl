@@ -28,10 +28,11 @@
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, watch, create, patch, delete]
-# A route goes with its model, as its owner: the operator deletes none.
+# A route goes with its model, and the operator deletes none. But where admission enforces OwnerReferencesPermissionEnforcement
+# only who may delete an object may write its owner back, which somebody could have taken out: a rollback must not fail on that.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways]
   verbs: [get, list, watch]
