@@ -364,3 +364,11 @@ def test_a_chart_of_one_point_has_it_in_the_middle_whatever_its_size(loss: float
         r'<circle cx="[0-9.]+" cy="([0-9.]+)"', line_chart({"loss": [(1.0, loss)]}, "", "", dots=True)
     )
     assert float(height) == (TOP + HEIGHT - BOTTOM) / 2
+
+
+@pytest.mark.parametrize(
+    ("epochs", "ticks"), [(10, ["1", "3.25", "5.5", "7.75", "10"]), (101, ["1", "26", "51", "76", "101"])]
+)
+def test_ticks_of_a_chart_say_where_they_stand(epochs: int, ticks: list[str]) -> None:
+    chart = line_chart({"loss": [(1.0, 0.5), (float(epochs), 0.25)]}, "epoch", "loss")
+    assert re.findall(r'text-anchor="middle">([0-9.e+]+)<', chart) == ticks
