@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from recsys_trainer.outputs import PROTOCOL, REPORT
+from recsys_trainer.outputs import PAGE, PROTOCOL, REPORT
 from recsys_trainer.snapshot_cache import CACHE_VARIABLE
 from recsys_trainer.training_metrics import HIGHEST_PORT, parsed_port
 
@@ -37,7 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="prepare, train and evaluate a RecommenderModel manifest on this machine")
     fit.add_argument("-f", "--file", type=Path, required=True, help="manifest; file:// URIs are accepted here")
     fit.add_argument(
-        "--output", type=_folder, required=True, help=f"folder for snapshot/, artifact/, reports/, {REPORT}"
+        "--output",
+        type=_folder,
+        required=True,
+        help=f"folder for snapshot/, artifact/, reports/, {REPORT}, {PAGE}, {PROTOCOL}",
     )
     fit.add_argument(
         "--data", type=_place, help="folder or URI of the interactions, default: where the manifest says they are"
@@ -95,7 +98,7 @@ def _add_evaluate(job: argparse.ArgumentParser) -> None:
     job.add_argument(
         "--stable", type=_folder, help="with --artifact: artifact or output folder of fit that gates compare with"
     )
-    job.add_argument("--output", type=_folder, help=f"with --artifact: folder for {REPORT}, {PROTOCOL}")
+    job.add_argument("--output", type=_folder, help=f"with --artifact: folder for {REPORT}, {PAGE}, {PROTOCOL}")
 
 
 def _add_recommend(answers: argparse.ArgumentParser) -> None:

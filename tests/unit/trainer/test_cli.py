@@ -364,3 +364,19 @@ def test_a_chart_of_one_point_has_it_in_the_middle_whatever_its_size(loss: float
         r'<circle cx="[0-9.]+" cy="([0-9.]+)"', line_chart({"loss": [(1.0, loss)]}, "", "", dots=True)
     )
     assert float(height) == (TOP + HEIGHT - BOTTOM) / 2
+
+
+@pytest.mark.parametrize(
+    ("epochs", "ticks"), [(10, ["1", "3.25", "5.5", "7.75", "10"]), (101, ["1", "26", "51", "76", "101"])]
+)
+def test_ticks_of_a_chart_say_where_they_stand(epochs: int, ticks: list[str]) -> None:
+    chart = line_chart({"loss": [(1.0, 0.5), (float(epochs), 0.25)]}, "epoch", "loss")
+    assert re.findall(r'text-anchor="middle">([0-9.e+]+)<', chart) == ticks
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate"])
+def test_the_help_names_each_report_that_a_command_leaves(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    told = re.sub(r"\s|-", "", capsys.readouterr().out)
+    assert all(name in told for name in ("report.json", "report.html", "ncfprotocol.json"))

@@ -87,13 +87,17 @@ def _axes(scale: _Scale, x: str, y: str) -> str:
     for part in range(5):
         across = scale.x[0] + part / 4 * (scale.x[1] - scale.x[0])
         up = scale.y[0] + part / 4 * (scale.y[1] - scale.y[0])
-        parts.append(_text(scale.across(across), HEIGHT - BOTTOM + 14, f"{across:.2g}", "middle"))
-        parts.append(_text(LEFT - 5, scale.up(up) + 4, f"{up:.2g}", "end"))
+        parts.append(_text(scale.across(across), HEIGHT - BOTTOM + 14, _tick(across), "middle"))
+        parts.append(_text(LEFT - 5, scale.up(up) + 4, _tick(up), "end"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 28, x, "middle"))
     parts.append(
         f'<text transform="translate(11 {HEIGHT / 2 - 10}) rotate(-90)" text-anchor="middle">{escape(y)}</text>'
     )
     return "".join(parts)
+
+
+def _tick(value: float) -> str:
+    return f"{value:.4g}" if 1 <= abs(value) < 10_000 else f"{value:.2g}"  # by two digits epoch 100 is 1e+02
 
 
 def _path(points: Sequence[Point], scale: _Scale, colour: str, *, dashed: bool = False) -> str:
