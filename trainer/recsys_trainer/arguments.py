@@ -57,8 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         if verb == "evaluate":
             _add_evaluate(job)
     both = commands.add_parser("compare", help="two output folders of fit, or two artifacts, on the same users")
-    both.add_argument("first", type=_folder, metavar="A")
-    both.add_argument("second", type=_folder, metavar="B")
+    both.add_argument("first", type=_folder, metavar="A", help="output folder of fit, or artifact")
+    both.add_argument("second", type=_folder, metavar="B", help="the same; differences are B minus A")
     both.add_argument(
         "--data",
         type=_place,

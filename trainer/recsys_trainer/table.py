@@ -49,8 +49,9 @@ def _training(report: EvaluationReport) -> Iterator[str]:
     """How the weights came to be, where that is known."""
     training, title = report.training, "training"
     if "deviceName" in training:
+        epochs = training.get("epochsRun")
         yield (
-            f"{title:<10}{training.get('epochsRun')} epochs, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
+            f"{title:<10}{epochs} epoch{'' if epochs == 1 else 's'}, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
             f"{report.samples_per_second:,.0f} samples/s on {training['deviceName']}"
         )
         title = ""

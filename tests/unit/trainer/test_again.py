@@ -14,8 +14,10 @@ from tests.unit.trainer.conftest import Manifest
 
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
+from recsys_api.spec.evaluation import Evaluation
 from recsys_trainer import VERSION, cli
 from recsys_trainer.html.page import render_page
+from recsys_trainer.table import render
 
 SAME = (
     "metrics", "metricsAllUsers", "fullRanking", "cold", "baselines", "baselinesAllUsers", "beyondAccuracy", "calibration",
@@ -200,6 +202,14 @@ def test_settings_are_shown_as_a_manifest_writes_them(fitted: Path, fitted_repor
         assert f"<td>{field}</td><td>{value}</td>" in settings
     assert "{&#x27;" not in settings
     assert "<td>model.hiddenLayers</td><td>[16, 8]</td>" in (fitted / "report.html").read_text()
+
+
+def test_one_epoch_is_no_curve(fitted: Path, fitted_report: dict[str, Any]) -> None:
+    training = {**fitted_report["training"], "history": fitted_report["training"]["history"][:1], "epochsRun": 1}
+    report = EvaluationReport.model_validate({**fitted_report, "training": training})
+    protocol = NcfProtocolReport.model_validate_json((fitted / "ncf-protocol.json").read_bytes())
+    assert "Learning curves" not in render_page(report, protocol)
+    assert " 1 epoch, best" in render(report, Evaluation())
 
 
 def test_what_a_user_wrote_is_escaped(fitted: Path, fitted_report: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ def _bounds(metric: MetricValue) -> tuple[float, float, float]:
 
 def _course(report: EvaluationReport) -> Iterator[str]:
     history = report.training.get("history")
-    if not isinstance(history, list) or not history:
+    if not isinstance(history, list) or len(history) < 2:
         return
     yield "<h2>Learning curves</h2>"
     charts = []
