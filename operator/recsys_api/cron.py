@@ -4,14 +4,14 @@ As in cron, when both day of month and day of week are restricted, either of the
 as hours 22-6 or Friday to Monday in 5-1.
 """
 
+from calendar import monthrange
 from dataclasses import dataclass
 from functools import lru_cache
 
 _SUNDAY_TOO = 7
 """Of weekdays 0 to 6."""
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, _SUNDAY_TOO))
-_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-"""Days of each month, of February in a leap year."""
+_LEAP_YEAR = 2000
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Cron:
 
     def ever_comes(self) -> bool:
         """Whether one of its months has one of its days: no 30 February, no 31 April."""
-        return self.either or any(min(self.days) <= _LONGEST[month - 1] for month in self.months)
+        return self.either or any(min(self.days) <= monthrange(_LEAP_YEAR, month)[1] for month in self.months)
 
 
 @lru_cache(maxsize=1024)

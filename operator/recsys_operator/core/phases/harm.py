@@ -41,10 +41,8 @@ def failed(scene: Scene, version: VersionView) -> Step | None:
     verdict = shown_fail(scene, version, state)
     if verdict is None or verdict.kind != "Fail":
         return None
-    if not fallback_of(scene, version):
-        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, describe_alone(scene, version))
-    if state.policy.rollback.mode != "Auto":
-        return _by_mode(scene, version, state, verdict)
+    if (call := _call_of_person(scene, version, state)) is not None:
+        return _wait_for_person(scene, version, state, verdict, *call)
     return end_rollout(scene, version, "RolledBack", reasons.SLO_FAILED, verdict.message, verdict="Fail")
 
 
@@ -54,10 +52,8 @@ def both_breach(scene: Scene, version: VersionView) -> Step | None:
     verdict = shown_fail(scene, version, state)
     if verdict is None or verdict.kind != "BothBreach":
         return None
-    if not fallback_of(scene, version):
-        return _wait_for_person(scene, version, state, verdict, reasons.NO_FALLBACK, describe_alone(scene, version))
-    if state.policy.rollback.mode != "Auto":
-        return _by_mode(scene, version, state, verdict)
+    if (call := _call_of_person(scene, version, state)) is not None:
+        return _wait_for_person(scene, version, state, verdict, *call)
     message = f"{verdict.message}; stable breaches too"
     if state.breaches == 0:
         return park(scene, version, state, reasons.BOTH_BREACH, message)
@@ -104,9 +100,14 @@ def _words(scene: Scene, version: VersionView) -> str:
     return f" ({found})" if found else ""
 
 
-def _by_mode(scene: Scene, version: VersionView, state: RolloutState, verdict: Verdict) -> Step | None:
-    what = f"rollback.mode is {state.policy.rollback.mode}: create a Rollback or a Promote action"
-    return _wait_for_person(scene, version, state, verdict, reasons.MANUAL_ROLLBACK, what)
+def _call_of_person(scene: Scene, version: VersionView, state: RolloutState) -> tuple[str, str] | None:
+    """(reason, what to do) where a person decides about a Fail; None where it is rolled back."""
+    if not fallback_of(scene, version):
+        return reasons.NO_FALLBACK, describe_alone(scene, version)
+    mode = state.policy.rollback.mode
+    if mode == "Auto":
+        return None
+    return reasons.MANUAL_ROLLBACK, f"rollback.mode is {mode}: create a Rollback or a Promote action"
 
 
 def _wait_for_person(

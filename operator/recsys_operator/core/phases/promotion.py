@@ -39,31 +39,14 @@ def start_step(
 ) -> Step:
     """Raise the candidate to the weight of a step."""
     step = state.steps[index]
-    raised = _raised(scene, version, state, index, left)
-    intent = intent_of(scene, version, raised)
-    phase: Phase = "Baking" if step.weight == 100 else "Canary"
     message = f"step {step.name}: {step.weight} % of the users"
-    raised = note(scene, raised, reasons.STEP, message, step.weight)
-    acts: tuple[Act, ...] = (
-        move(scene, version, phase, reasons.STEP, message, state=raised),
-        raise_route(scene, version, raised, intent, reasons.STEP),
-        announce(version, reasons.STEP, message),
-    )
-    return Step(acts, 1.0)
+    return _begin(scene, version, _raised(scene, version, state, index, left), reasons.STEP, message)
 
 
 def take_all(scene: Scene, version: VersionView, state: RolloutState, message: str) -> Step:
     """All users at once, whoever is ready: there is no other version for them. Then the bake."""
     raised = _raised(scene, version, state, len(state.steps) - 1, None)
-    raised = note(scene, raised, reasons.STABLE_GONE, message, 100)
-    intent = intent_of(scene, version, raised)
-    decision = describe_decision(scene, version, intent, raised.segment, reason=reasons.STABLE_GONE)
-    acts: tuple[Act, ...] = (
-        move(scene, version, "Baking", reasons.STABLE_GONE, message, state=raised),
-        EnsureRoute(intent, decision, raises=True, needs_ready={version.name: 1}),
-        announce(version, reasons.STABLE_GONE, message, warning=True),
-    )
-    return Step(acts, 1.0)
+    return _begin(scene, version, raised, reasons.STABLE_GONE, message, warning=True)
 
 
 def raise_route(
@@ -82,7 +65,8 @@ def renew(scene: Scene, version: VersionView, state: RolloutState) -> RolloutSta
     Where something was seen, it had its chance of a false verdict: what begins now has less of the error budget.
     """
     fresh = Evidence(version=version.name, segment=state.segment, since=scene.now + SETTLE_SECONDS)
-    if _was_seen(scene, version, state) and 0 < len(state.ledger) < MAX_SPENDS:
+    seen = scene.memory.evidence is not None and scene.memory.evidence.answers > 0
+    if seen and 0 < len(state.ledger) < MAX_SPENDS:
         state = state.changed(ledger=(*state.ledger, _spend(state, state.segment, state.ledger[-1].part)))
     return state.changed(segment_at=scene.now, banked=fresh, banked_at=scene.now)
 
@@ -157,6 +141,20 @@ def template_revision(template: dict[str, object]) -> str:
     return identity.template_revision(template)
 
 
+def _begin(
+    scene: Scene, version: VersionView, raised: RolloutState, reason: str, message: str, *, warning: bool = False
+) -> Step:
+    """Record the weight of a step, write it and tell of it."""
+    phase: Phase = "Baking" if raised.weight == 100 else "Canary"
+    noted = note(scene, raised, reason, message, raised.weight)
+    acts: tuple[Act, ...] = (
+        move(scene, version, phase, reason, message, state=noted),
+        raise_route(scene, version, noted, intent_of(scene, version, noted), reason),
+        announce(version, reason, message, warning=warning),
+    )
+    return Step(acts, 1.0)
+
+
 def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int, left: Leave | None) -> RolloutState:
     step, segment = state.steps[index], state.segment + 1
     spend = _spend(state, segment, "Bake" if step.weight == 100 else "Canary")
@@ -170,11 +168,6 @@ def _raised(scene: Scene, version: VersionView, state: RolloutState, index: int,
         verdict="", verdict_message="", left=(*state.left, left) if left is not None else state.left,
         underpowered=seconds is not None and seconds > time,
     )  # fmt: skip
-
-
-def _was_seen(scene: Scene, version: VersionView, state: RolloutState) -> bool:
-    known = (evidence for evidence in (scene.memory.evidence, state.banked) if evidence is not None)
-    return any(e.answers > 0 and (e.version, e.segment) == (version.name, state.segment) for e in known)
 
 
 def _spend(state: RolloutState, segment: int, part: Part) -> Spend:

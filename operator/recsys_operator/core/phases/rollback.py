@@ -190,12 +190,9 @@ def is_stale(scene: Scene, version: VersionView, state: RolloutState | None) -> 
     route = scene.world.route
     if route is None or route.decision.get("version") != version.name:
         return False
-    return is_young(scene, route) and _segment(route.decision) > (state.segment if state is not None else 0)
-
-
-def is_young(scene: Scene, route: RouteView) -> bool:
-    """Whether it was written about now, also by a clock that was a little ahead."""
-    return abs(scene.now - clock.to_seconds(str(route.decision.get("at", "")))) < STALE_SECONDS
+    # by a clock that was a little ahead too
+    young = abs(scene.now - clock.to_seconds(str(route.decision.get("at", "")))) < STALE_SECONDS
+    return young and _segment(route.decision) > (state.segment if state is not None else 0)
 
 
 def _ended(scene: Scene, state: RolloutState, reason: str, message: str, verdict: str) -> RolloutState:

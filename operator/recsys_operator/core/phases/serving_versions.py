@@ -7,7 +7,7 @@ from recsys_operator.core.lineage import find_condition
 from recsys_operator.core.phases.creation import decide_revival
 from recsys_operator.core.phases.evaluating import decide_gates_changed
 from recsys_operator.core.phases.promotion import intent_of, make_stable, retreat, stable_route
-from recsys_operator.core.phases.rollback import describe_decision, is_young
+from recsys_operator.core.phases.rollback import describe_decision, is_stale
 from recsys_operator.core.records import (
     Step,
     announce,
@@ -207,12 +207,7 @@ def _record_is_stale(scene: Scene) -> bool:
     route = scene.world.route
     assert route is not None
     version = scene.version(str(route.decision.get("version", "")))
-    segment = route.decision.get("segment", 0)
-    if version is None or not isinstance(segment, int):
-        return False
-    state = scene.state(version)
-    known = state.segment if state is not None else 0
-    return segment > known and is_young(scene, route)
+    return version is not None and is_stale(scene, version, scene.state(version))
 
 
 def _retire(scene: Scene, version: VersionView, message: str) -> Step:

@@ -52,26 +52,19 @@ def stable_taken_back(scene: Scene, version: VersionView) -> Step | None:
     """Stable was rolled back as this rollout began, or deleted under it: nobody is sent there, and there is nothing to
     compare with. A version that has all users already goes on, and so does one with nobody to take them (alone.py)."""
     state = state_of(scene, version)
-    recorded = scene.version(state.stable)
-    if not fallback_of(scene, version):
+    recorded, fallback = scene.version(state.stable), fallback_of(scene, version)
+    if not fallback:
         return None
     if recorded is not None and recorded.status.quarantined:
-        return end_rollout(
-            scene,
-            version,
-            "Superseded",
-            reasons.REQUESTED,
-            f"{recorded.name} was rolled back{_begins_again(scene, version)}",
-        )
-    if recorded is not None or state.weight == 100:
+        reason, what = reasons.REQUESTED, "was rolled back"
+    elif recorded is None and state.weight < 100:
+        reason, what = reasons.STABLE_GONE, "was deleted"
+    else:
         return None
-    return end_rollout(
-        scene, version, "Superseded", reasons.STABLE_GONE, f"{state.stable} was deleted{_begins_again(scene, version)}"
+    message = (
+        f"{state.stable} {what} under it: all users are with {fallback} now, and its rollout begins again beside that"
     )
-
-
-def _begins_again(scene: Scene, version: VersionView) -> str:
-    return f" under it: all users are with {fallback_of(scene, version)} now, and its rollout begins again beside that"
+    return end_rollout(scene, version, "Superseded", reason, message)
 
 
 def superseded(scene: Scene, version: VersionView) -> Step | None:
