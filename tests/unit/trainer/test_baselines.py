@@ -80,6 +80,15 @@ def test_unknown_users_get_popularity_from_item_based_baselines(served: Served, 
         assert torch.equal(built.scorers[name].scores(torch.tensor([3, -1]))[1], served.popularity())
 
 
+@pytest.mark.parametrize("users", [7, 50, 333])
+@pytest.mark.parametrize("items", [2, 4, 37])
+def test_items_that_only_rounding_tells_apart_have_no_inverse_on_any_machine(users: int, items: int) -> None:
+    """Whether the last pivots come out below 0 depends on the order in which a processor adds."""
+    alike = torch.ones(users, items)
+    with pytest.raises(ValueError, match="no inverse"):
+        ease_weights(alike.T @ alike, 1e-9)
+
+
 def test_what_cannot_be_made_is_said(served: Served, snapshot: Snapshot) -> None:
     timeless = replace(snapshot, timestamp_I=np.zeros_like(snapshot.timestamp_I))
     built = build_baselines(served, timeless, 0, Baselines(), free_bytes=1000)

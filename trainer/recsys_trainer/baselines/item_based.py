@@ -9,6 +9,10 @@ from recsys_trainer.artifact.served import Served
 from recsys_trainer.baselines.history import Histories
 
 
+ROUNDING = 32 * torch.finfo(torch.float32).eps
+"""Of the largest count: pivots below it are what rounding has left of 0, and which sign it has depends on the machine."""
+
+
 def item_knn_weights(gram_II: Tensor, neighbours: int, shrinkage: float) -> Tensor:
     """Cosines of items by their users, shrunk where few have both, each item's nearest only [from, to]."""
     size_I = gram_II.diagonal().sqrt()
@@ -27,7 +31,7 @@ def ease_weights(gram_II: Tensor, regularization: float) -> Tensor:
     """
     ridge = regularization * torch.eye(len(gram_II), device=gram_II.device)
     factor, failed = torch.linalg.cholesky_ex(gram_II + ridge)
-    if failed:
+    if failed or factor.diagonal().min().square() < ROUNDING * gram_II.diagonal().max():
         raise ValueError("the table has no inverse")
     inverse = torch.cholesky_inverse(factor)
     weights = inverse / -inverse.diagonal()
