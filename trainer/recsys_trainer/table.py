@@ -49,9 +49,10 @@ def _training(report: EvaluationReport) -> Iterator[str]:
     """How the weights came to be, where that is known."""
     training, title = report.training, "training"
     if "deviceName" in training:
-        epochs = training.get("epochsRun")
+        epochs, refit = training.get("epochsRun"), training.get("refitHistory")
+        again = f" then {len(refit)} on training and validation part," if isinstance(refit, list) and refit else ""
         yield (
-            f"{title:<10}{epochs} epoch{'' if epochs == 1 else 's'}, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
+            f"{title:<10}{epochs} epoch{'' if epochs == 1 else 's'}, best {training.get('bestEpoch')},{again} {report.seconds:.1f} s, "
             f"{report.samples_per_second:,.0f} samples/s on {training['deviceName']}"
         )
         title = ""

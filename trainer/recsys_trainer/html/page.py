@@ -1,6 +1,6 @@
 """report.html from a report: for people, self-contained; whatever a user wrote is escaped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from recsys_api.ncf_protocol import NcfProtocolReport
@@ -108,17 +108,20 @@ def _bounds(metric: MetricValue) -> tuple[float, float, float]:
 
 
 def _course(report: EvaluationReport) -> Iterator[str]:
-    history = report.training.get("history")
-    if not isinstance(history, list) or len(history) < 2:
+    history, refit = report.training.get("history"), report.training.get("refitHistory", [])
+    if not isinstance(history, list) or not isinstance(refit, list) or len(history) < 2:
         return
     yield "<h2>Learning curves</h2>"
     charts = []
     for key, text in (("loss", "training loss"), ("ndcg@10", "validation NDCG@10"), ("rmse", "validation RMSE")):
-        points = [(float(each["epoch"]), float(each[key])) for each in history if key in each]
-        if not points:
-            continue
-        charts.append(figure(line_chart({text: points}, "epoch", text, dots=True), text.capitalize()))
+        lines = {text: _points(history, key), "refit on both parts": _points(refit, key)}
+        if lines[text]:
+            charts.append(figure(line_chart(lines, "epoch", text, dots=True), text[0].upper() + text[1:]))
     yield f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _points(history: Sequence[Mapping[str, float]], key: str) -> list[tuple[float, float]]:
+    return [(float(each["epoch"]), float(each[key])) for each in history if key in each]
 
 
 def _lists(report: EvaluationReport) -> Iterator[str]:
@@ -163,7 +166,7 @@ def _settings(report: EvaluationReport) -> Iterator[str]:
         row
         for block, content in (("data", report.data), ("model", report.model), ("training", report.training))
         for name, value in content.items()
-        if name != "history"
+        if name not in ("history", "refitHistory")
         for row in setting_rows(f"{block}.{name}", value)
     ]
     yield table(("field", "value"), rows)
