@@ -156,7 +156,7 @@ def test_two_fits_are_compared_on_the_users_that_they_share(
     assert len(found["metrics"]) == 6
     for name, each in found["metrics"].items():
         assert each["difference"] == pytest.approx(each["b"] - each["a"])
-        line = f"  {name:<12}{each['a']:>8.4f}{each['b']:>9.4f}{each['difference']:>+10.4f}"
+        line = f"  {name:<12}{each['a']:>8.4f}{each['b']:>8.4f}{each['difference']:>+9.4f}"
         assert f"{line}  [{each['low']:+.4f}, {each['high']:+.4f}]" in output
         assert each["n"] == found["users"]
     assert cli.main(["compare", str(fitted), str(fitted)]) == 0
