@@ -64,7 +64,7 @@ def test_an_artifact_is_evaluated_beside_a_stable_one(
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["stable"]["status"], report["stable"]["name"]) == ("Compared", "artifact")
     assert [gate["outcome"] for gate in report["gates"]] == ["Pass", "Pass"]
-    assert f"beside artifact ({report['stable']['digest']})" in capsys.readouterr().out
+    assert f"beside artifact ({report['stable']['digest'][:19]}…)" in capsys.readouterr().out
     assert cli.main(["evaluate", "--artifact", str(fitted), "--stable", str(tmp_path / "none")]) == 66
     assert "none: has no golden.json; name an artifact, or an output folder of fit" in capsys.readouterr().err
 
@@ -222,7 +222,7 @@ def test_a_refit_is_a_curve_of_its_own(fitted: Path, fitted_report: dict[str, An
     protocol = NcfProtocolReport.model_validate_json((fitted / "ncf-protocol.json").read_bytes())
     page = render_page(report, protocol)
     curves = page[page.index("Learning curves") : page.index("<h2>What the lists")]
-    assert [len(path.split("L")) for path in re.findall(r'<path d="(M[^"V]*)"', curves)] == [5, 3, 5]
+    assert [len(path.split("L")) for path in re.findall(r'<path class="line l." d="(M[^"]*)"', curves)] == [5, 3, 5]
     assert "refit on both parts" in curves
     assert "refitHistory" not in page
     assert " 5 epochs, best 3, then 3 on training and validation part," in render(report, Evaluation())

@@ -412,7 +412,7 @@ def test_without_a_terminal_no_message_is_broken_and_the_table_is_80_wide(fitted
 @pytest.mark.parametrize("loss", [0.0, 0.25, 2e17, -2e17, 1e300])
 def test_a_chart_of_one_point_has_it_in_the_middle_whatever_its_size(loss: float) -> None:
     (height,) = re.findall(
-        r'<circle cx="[0-9.]+" cy="([0-9.]+)"', line_chart({"loss": [(1.0, loss)]}, "", "", dots=True)
+        r'<circle class="b0" cx="[0-9.]+" cy="([0-9.]+)"', line_chart({"loss": [(1.0, loss)]}, "", "", dots=True)
     )
     assert float(height) == (TOP + HEIGHT - BOTTOM) / 2
 

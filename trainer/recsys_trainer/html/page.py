@@ -9,16 +9,8 @@ from recsys_api.run_spec import MetricValue
 from recsys_trainer.html.beside import groups_section, protocol_section, stable_section
 from recsys_trainer.html.charts import bar_chart, line_chart
 from recsys_trainer.html.parts import figure, metric_table, setting_rows, table, value_text
+from recsys_trainer.html.style import style
 from recsys_trainer.table import SHOWN, asked_users
-
-_STYLE = """
-body{font:15px/1.5 sans-serif;color:#222;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1,h2{line-height:1.2;font-weight:600}h2{margin-top:2.2rem;border-bottom:1px solid #ddd}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-td,th{padding:.15rem .7rem;text-align:right;border-bottom:1px solid #eee}
-td:first-child,th:first-child{text-align:left}.charts{display:flex;flex-wrap:wrap;gap:1rem}
-figure{margin:0}figcaption{color:#555}.Fail{color:#a3231a}.Pass{color:#2d6a2d}
-"""
 
 
 def render_page(report: EvaluationReport, protocol: NcfProtocolReport) -> str:
@@ -30,7 +22,7 @@ def render_page(report: EvaluationReport, protocol: NcfProtocolReport) -> str:
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
+        f"<style>{style()}</style></head><body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
     )
 
 
@@ -43,7 +35,7 @@ def _summary(report: EvaluationReport) -> Iterator[str]:
     if report.gates:
         yield "<h2>Gates</h2>"
         rows = [(gate.name, gate.outcome, gate.message) for gate in report.gates]
-        yield table(("gate", "outcome", ""), rows)
+        yield table(("gate", "outcome", ""), rows, ("Pass", "Fail"))
 
 
 def _data(report: EvaluationReport) -> Iterator[str]:
