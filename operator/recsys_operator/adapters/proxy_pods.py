@@ -49,7 +49,9 @@ class Proxy:
 class ProxyPods:
     """{uid and restarts: proxy}, listed again every few seconds."""
 
-    def __init__(self, cluster: ApiCluster, clock: Clock, *, namespaces: Sequence[str], selector: str, port: int) -> None:
+    def __init__(
+        self, cluster: ApiCluster, clock: Clock, *, namespaces: Sequence[str], selector: str, port: int
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
         self._namespaces = namespaces

@@ -66,7 +66,7 @@ def test_an_artifact_is_evaluated_beside_a_stable_one(
     assert [gate["outcome"] for gate in report["gates"]] == ["Pass", "Pass"]
     assert f"beside artifact ({report['stable']['digest'][:19]}…)" in capsys.readouterr().out
     assert cli.main(["evaluate", "--artifact", str(fitted), "--stable", str(tmp_path / "none")]) == 66
-    assert "none: has no golden.json; name an artifact, or an output folder of fit" in capsys.readouterr().err
+    assert "none: does not exist; name an artifact, or an output folder of fit" in capsys.readouterr().err
 
 
 def test_a_file_in_the_place_of_the_output_is_told_before_anything_is_evaluated(
@@ -108,7 +108,7 @@ def test_other_data_is_evaluated_and_said(
 @pytest.mark.parametrize(
     ("artifact", "data", "code", "words"),
     [
-        ("nowhere", None, 66, "has no golden.json; name an artifact, or an output folder of fit"),
+        ("nowhere", None, 66, "nowhere: does not exist; name an artifact, or an output folder of fit"),
         (None, "nowhere", 66, "nowhere: does not exist"),
     ],
 )

@@ -38,7 +38,9 @@ def test_text_and_charts_stand_out_from_the_page(scheme: str) -> None:
     colours = SCHEMES[scheme]
     found = {name: contrast(colours[name], colours["page"]) for name in (*TEXT, *DRAWN)}
     assert {name: ratio for name, ratio in found.items() if ratio < (4.5 if name in TEXT else 3)} == {}
-    assert contrast(colours["ink"], colours["c0"]) > 1.5, "an interval is seen on its bar, beside its edge in the page's colour"
+    assert contrast(colours["ink"], colours["c0"]) > 1.5, (
+        "an interval is seen on its bar, beside its edge in the page's colour"
+    )
     assert len({colours[f"c{at}"] for at in range(SERIES)}) == SERIES
 
 
