@@ -86,7 +86,7 @@ class World:
             "KUBECONFIG": str(self.server.kubeconfig), "RECSYS_TRAINER_IMAGE": "trainer:1",
             "RECSYS_SERVING_IMAGE": "serving:1", "RECSYS_NAMESPACE": SYSTEM, "RECSYS_POD_NAME": "operator-0",
             "RECSYS_METRICS_PORT": str(port), "RECSYS_METRICS_ADDRESS": "127.0.0.1",
-            "RECSYS_GATEWAY_NAMESPACE": GATEWAY_NAMESPACE, "RECSYS_GATEWAY_PORT": str(self.gateway_port),
+            "RECSYS_GATEWAY_NAMESPACES": GATEWAY_NAMESPACE, "RECSYS_GATEWAY_PORT": str(self.gateway_port),
         }  # fmt: skip
         log = self.server.folder / f"operator-{port}.log"
         command = [sys.executable, "-m", "recsys_operator"]

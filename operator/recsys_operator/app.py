@@ -155,7 +155,7 @@ class Operator:
         proxies = None
         if settings.gateway_port:
             proxies = ProxyPods(
-                cluster, clock, namespace=settings.gateway_namespace, selector=settings.gateway_selector,
+                cluster, clock, namespaces=settings.gateway_namespaces, selector=settings.gateway_selector,
                 port=settings.gateway_port,
             )  # fmt: skip
         self._sampler = Sampler(

@@ -30,7 +30,8 @@ class Settings(BaseModel):
     """Where the Lease and the ConfigMap `recsys-operator` lie."""
     pod_name: str = "recsys-operator"
     """Holder of the Lease; a restarted container keeps it and acts at once."""
-    gateway_namespace: str = "envoy-gateway-system"
+    gateway_namespaces: tuple[str, ...] = ("envoy-gateway-system",)
+    """Where the proxy pods run, separated by commas."""
     gateway_selector: str = "app.kubernetes.io/managed-by=envoy-gateway,app.kubernetes.io/component=proxy"
     """Labels of the proxy pods whose statistics are read."""
     gateway_port: int = Field(19001, ge=0, le=65535)
@@ -60,10 +61,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     given: dict[str, object] = {
         key.removeprefix(PREFIX).lower(): value.strip() for key, value in environment.items() if key.startswith(PREFIX)
     }
-    names = str(given.get("watch_namespaces", ""))
-    given["watch_namespaces"] = tuple(name for name in (part.strip() for part in names.split(",")) if name)
+    for listed in ("watch_namespaces", "gateway_namespaces"):
+        given[listed] = tuple(name for part in str(given.get(listed, "")).split(",") if (name := part.strip()))
     try:
-        return Settings.model_validate({key: value for key, value in given.items() if value != ""})
+        return Settings.model_validate({key: value for key, value in given.items() if value not in ("", ())})
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(part["loc"][0], part) for part in error.errors())) from None
 

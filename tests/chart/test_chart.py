@@ -8,7 +8,7 @@ import yaml
 from tests.chart.rendering import CHART, RELEASE_NAMESPACE, Manifest, of_kind, render
 
 from recsys_api.crd import crd_files
-from recsys_operator.settings import read_settings
+from recsys_operator.settings import PREFIX, Settings, read_settings
 
 
 def _pod(**values: Any) -> Manifest:
@@ -47,6 +47,13 @@ def test_lint_finds_nothing(values: Manifest) -> None:
         {"gateway": {"metrics": {"port": 0}}},
         {"gateway": {"metrics": {"port": "19001"}}},
         {"gateway": {"metrics": {"selector": {"app": 5}}}},
+        {"gateway": {"metrics": {"namespace": "edge"}}},
+        {"gateway": {"metrics": {"namespaces": []}}},
+        {"gateway": {"metrics": {"namespaces": ["edge", "edge"]}}},
+        {"gateway": {"metrics": {"namespaces": ["a,b"]}}},
+        {"operator": {"workers": 0}},
+        {"operator": {"leaseSeconds": "8"}},
+        {"operator": {"relist": 60}},
         {"serving": {"tritonStartSeconds": 0}},
         {"serving": {"startSeconds": 60}},
         {"logLevel": "debug"},
@@ -129,7 +136,7 @@ def test_operator_reads_its_environment() -> None:
     assert settings.trainer_image == "recsys/trainer:0.1.0"
     assert settings.serving_image == "recsys/serving:0.1.0"
     assert settings.watch_namespaces == ()
-    assert settings.gateway_namespace == "envoy-gateway-system"
+    assert settings.gateway_namespaces == ("envoy-gateway-system",)
     assert settings.gateway_port == 19001
     assert settings.metrics_port == 8080
 
@@ -139,6 +146,34 @@ def test_the_time_that_a_tritonserver_may_take_reaches_the_operator() -> None:
     longest = _environment(serving={"tritonStartSeconds": 86400})
     assert longest["RECSYS_TRITON_START_SECONDS"] == "86400"
     assert read_settings(longest).triton_start_seconds == 86400
+
+
+TUNED = {"workers": "workers", "leaseSeconds": "lease_seconds", "relistSeconds": "relist_seconds"}
+"""Setting of the operator by value of the chart."""
+
+
+@pytest.mark.parametrize("value", TUNED)
+def test_what_is_tuned_reaches_the_operator_and_has_its_defaults_and_limits(value: str) -> None:
+    field, name = Settings.model_fields[TUNED[value]], TUNED[value]
+    lowest, highest = field.metadata[0].ge, field.metadata[1].le
+    assert getattr(read_settings(_environment()), name) == field.default
+    for given in (lowest, highest):
+        assert getattr(read_settings(_environment(operator={value: given})), name) == given
+    for refused in (lowest - 1, highest + 1):
+        with pytest.raises(helm.HelmError):
+            render(operator={value: refused})
+
+
+def test_the_chart_sets_every_variable_of_the_operator_but_those_of_its_own_pod() -> None:
+    """The port is the one that its probes and Service name, at all addresses."""
+    ours = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    assert ours - set(_environment()) == {"RECSYS_METRICS_PORT", "RECSYS_METRICS_ADDRESS"}
+    assert {name for name in _environment() if name.startswith(PREFIX)} <= ours
+
+
+def test_namespaces_of_proxies_reach_the_operator() -> None:
+    several = _environment(gateway={"metrics": {"namespaces": ["edge", "shop"]}})
+    assert read_settings(several).gateway_namespaces == ("edge", "shop")
 
 
 def test_gateway_selector_is_the_operators_default() -> None:

@@ -58,10 +58,16 @@ def test_namespaced_scope_grants_the_operator_nothing_cluster_wide() -> None:
     assert names == {"recsys-viewer", "recsys-editor", "recsys-oncall"}
 
 
-def test_namespaced_scope_reads_the_proxies_where_they_are() -> None:
-    objects = render(scope="Namespaced", gateway={"metrics": {"namespace": "edge"}})
-    role = _named(objects, "Role", "recsys-recsys-operator-gateway", "edge")
-    assert permissions(role) == {("pods", "list")}
+@pytest.mark.parametrize("places", [["edge"], ["edge", "shop"]])
+def test_namespaced_scope_reads_the_proxies_where_they_are(places: list[str]) -> None:
+    objects = render(scope="Namespaced", watchNamespaces=["shop"], gateway={"metrics": {"namespaces": places}})
+    for place in places:
+        role = _named(objects, "Role", "recsys-recsys-operator-gateway", place)
+        assert permissions(role) == {("pods", "list")}
+        binding = _named(objects, "RoleBinding", "recsys-recsys-operator-gateway", place)
+        assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    roles = [role for role in of_kind(objects, "Role") if role["metadata"]["name"].endswith("-gateway")]
+    assert len(roles) == len(places)
 
 
 def test_own_namespace_holds_lease_and_switch() -> None:

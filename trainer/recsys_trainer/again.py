@@ -88,6 +88,8 @@ def load_artifact(folder: Path) -> LoadedArtifact:
     if (folder / ARTIFACT_FOLDER).is_dir():
         return fetch_artifact(Store(f"file://{folder.resolve()}"))
     missing = [name for name in (*ARTIFACT_FILES, "manifest.json") if not (folder / name).is_file()]
+    if not folder.exists():
+        raise UnreadableError(f"{folder}: does not exist; name an artifact, or an output folder of fit")
     if missing:
         raise UnreadableError(f"{folder}: has no {missing[0]}; name an artifact, or an output folder of fit")
     place = folder.resolve()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -46,7 +47,7 @@ from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
 from recsys_trainer.stopping import Interrupted, end_by_next, terminate
 from recsys_trainer.store import Store, reading
-from recsys_trainer.table import render, would_go_on
+from recsys_trainer.table import COLUMNS, render, would_go_on
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
 from recsys_trainer.training_metrics import LOOPBACK, port_of_pod, published
 from recsys_trainer.writable import refuse_unwritable
@@ -125,7 +126,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
     assert report is not None, "evaluate wrote it"
     assert protocol is not None, "and this beside it"
     write_report(store, report, protocol)
-    print(render(report, run.spec.evaluation))
+    print(render(report, run.spec.evaluation, _columns()))
     return 1 if arguments.fail_on_gate and not would_go_on(report, run.spec.evaluation) else 0
 
 
@@ -138,7 +139,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         print(f"note: {found.note}", file=sys.stderr, flush=True)
     if arguments.output is not None:
         write_report(Store(f"file://{arguments.output.resolve()}"), found.report, found.protocol)
-    print(render(found.report, found.spec.evaluation))
+    print(render(found.report, found.spec.evaluation, _columns()))
     return 0
 
 
@@ -157,7 +158,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
     found = compare_fits(arguments.first, arguments.second, _uri(arguments.data))
     if file is not None:
         write_json(Store(f"file://{file.resolve().parent}"), file.name, found)
-    print(render_comparison(found))
+    print(render_comparison(found, _columns()))
     return 0
 
 
@@ -166,6 +167,11 @@ def run_recommend(arguments: argparse.Namespace) -> int:
     for each in recommend(arguments.artifact, arguments.user, arguments.seen, arguments.k):
         print(json.dumps(each.to_dict(), ensure_ascii=False) if arguments.json else render_answer(each))
     return 0
+
+
+def _columns() -> int | None:
+    """How wide standard output is, where it is a terminal."""
+    return shutil.get_terminal_size((COLUMNS, 1)).columns if sys.stdout.isatty() else None
 
 
 def write_report(store: Store, report: EvaluationReport, protocol: NcfProtocolReport) -> None:

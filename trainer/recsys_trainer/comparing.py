@@ -21,7 +21,7 @@ from recsys_trainer.evaluation.metrics import CUTOFFS
 from recsys_trainer.evaluation.questions import build_test_part
 from recsys_trainer.outputs import SNAPSHOT, fetch_snapshot
 from recsys_trainer.store import Store
-from recsys_trainer.table import SHOWN, difference_line
+from recsys_trainer.table import SHOWN, difference_line, wrapped
 from recsys_trainer.training import last_trained_part
 
 
@@ -165,15 +165,15 @@ def _other_refit(found: ComparisonReport) -> Iterator[str]:
         )
 
 
-def render_comparison(found: ComparisonReport) -> str:
-    """A table for a person."""
+def render_comparison(found: ComparisonReport, columns: int | None = None) -> str:
+    """A table for a person, whose terminal is so wide if there is one."""
+    told = [f"{found.users} users that both were trained on{_later(found)}", *_other_refit(found)]
     lines = [
         f"A  {found.a.folder}",
         f"B  {found.b.folder}",
-        f"{found.users} users that both were trained on{_later(found)}",
-        *_other_refit(found),
+        *(broken for line in told for broken in wrapped(line, columns)),
         "",
-        f"{'':<14}{'A':>8}{'B':>9}{'B - A':>10}  95 % interval",
+        f"{'':<14}{'A':>8}{'B':>8}{'B - A':>9}  95 % interval",
     ]
     for name, each in found.metrics.items():
         lines.append(difference_line(name, each.a, each.b, (each.low, each.high), ("A is better", "B is better")))

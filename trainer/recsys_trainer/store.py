@@ -25,6 +25,10 @@ PVC_ROOT_VARIABLE = "RECSYS_PVC_ROOT"
 _UNAVAILABLE = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
 _UNREADABLE = "cannot be read ({}); check the URI"
 _UNWRITTEN = "cannot be written ({}); check the URI and who may write there"
+_SET_CREDENTIALS = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in a cluster by the Secret of credentialsSecretRef; data of this machine "
+    "is named with --data"
+)
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError")
 
 
@@ -72,7 +76,7 @@ def translated(uri: str, error: Exception, otherwise: str = _UNREADABLE) -> Trai
     if kind in _UNAVAILABLE:
         return UnavailableError(f"{uri}: the store does not answer ({text}); check AWS_ENDPOINT_URL and the network")
     if kind in _NO_CREDENTIALS:
-        return UnreadableError(f"{uri}: no credentials; set credentialsSecretRef to a Secret with AWS_ACCESS_KEY_ID")
+        return UnreadableError(f"{uri}: no credentials; {_SET_CREDENTIALS}")
     if isinstance(error, PermissionError) and _is_folder(uri):
         return UnreadableError(f"{uri}: access denied ({text}); check who may read and write there")
     if isinstance(error, PermissionError):

@@ -29,6 +29,9 @@ class TrainingSummary(Observed):
     items: int
     parameters: int
     history: list[dict[str, float]] = Field(default_factory=list)
+    """Of each of `epochs`: loss, seconds, what validation said."""
+    refit_history: list[dict[str, float]] = Field(default_factory=list)
+    """Of the epochs of the refit that were run after them on more data."""
     resumes: int = 0
     """How often training went on from a checkpoint."""
     resume_exact: bool = True
@@ -59,8 +62,8 @@ class TrainingSummary(Observed):
         if not self.device_name:
             return {"message": self.message}
         names = (
-            "device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history", "resumes",
-            "resumeExact", "resumeDifferences", "peakMemoryBytes", "peakDeviceMemoryBytes", "message",
+            "device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history",
+            "refitHistory", "resumes", "resumeExact", "resumeDifferences", "peakMemoryBytes", "peakDeviceMemoryBytes", "message",
         )  # fmt: skip
         whole = self.to_dict()
         return {("epochsRun" if name == "epochs" else name): whole[name] for name in names}

@@ -1,5 +1,7 @@
 """A report for a person at a terminal."""
 
+import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
 from recsys_api.report import EvaluationReport, Metrics, StableComparison
@@ -7,15 +9,43 @@ from recsys_api.run_spec import GateOutcome, MetricValue
 from recsys_api.spec.evaluation import Evaluation
 
 SHOWN = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
-WIDTH = 10
-"""Of a baseline's column."""
+COLUMNS = 80
+"""Of a table for no terminal, and for one that does not say."""
+_LEFT = 40
+"""Columns before the baselines': name, value and interval."""
+_WIDEST, _NARROWEST = 10, 6
+"""Of a baseline's column: its whole name, and a value."""
+_SHORT = {"popularity": "popular", "recentPopularity": "recent", "ratingBias": "bias"}
+_TEXT_BEGINS = re.compile(r" *\S+ {2,}| *")
 _DOUBT: set[GateOutcome] = {"Undecided", "NotComparable"}
 _UNDECIDED = {"Pass": "would go on", "Hold": "would wait for a person", "Reject": "would be rejected"}
 
 
-def render(report: EvaluationReport, evaluation: Evaluation) -> str:
-    """The report as text: metrics beside the baselines, cold users, the stable version, gates."""
-    return "\n".join([*_data(report), "", *_metrics(report), "", *_stable(report.stable), *_gates(report, evaluation)])
+def render(report: EvaluationReport, evaluation: Evaluation, columns: int | None = None) -> str:
+    """The report as text: metrics beside the baselines, cold users, the stable version, gates.
+
+    Args:
+        columns: how wide the terminal is; below 75 lines of five baselines are broken too. None: there is none, and whatever
+            reads the text finds each message in one line.
+    """
+    metrics = _metrics(report, _width(columns or COLUMNS, len(report.baselines)))
+    lines = [*_data(report), "", *metrics, "", *_stable(report.stable), *_gates(report, evaluation)]
+    return "\n".join(broken for line in lines for broken in wrapped(line, columns))
+
+
+def wrapped(line: str, columns: int | None) -> list[str]:
+    """A line as several that fit, the later ones below where the first one's text begins."""
+    if columns is None or len(line) <= columns:
+        return [line]
+    begins = _TEXT_BEGINS.match(line)
+    assert begins is not None, "it matches nothing too"
+    indent = " " * min(begins.end(), columns // 3)
+    return textwrap.wrap(line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _width(columns: int, baselines: int) -> int:
+    """Of a baseline's column, without the space before it."""
+    return max(_NARROWEST, min(_WIDEST, (columns - _LEFT) // max(1, baselines) - 1))
 
 
 def _data(report: EvaluationReport) -> Iterator[str]:
@@ -49,9 +79,10 @@ def _training(report: EvaluationReport) -> Iterator[str]:
     """How the weights came to be, where that is known."""
     training, title = report.training, "training"
     if "deviceName" in training:
-        epochs = training.get("epochsRun")
+        epochs, refit = training.get("epochsRun"), training.get("refitHistory")
+        again = f" then {len(refit)} on training and validation part," if isinstance(refit, list) and refit else ""
         yield (
-            f"{title:<10}{epochs} epoch{'' if epochs == 1 else 's'}, best {training.get('bestEpoch')}, {report.seconds:.1f} s, "
+            f"{title:<10}{epochs} epoch{'' if epochs == 1 else 's'}, best {training.get('bestEpoch')},{again} {report.seconds:.1f} s, "
             f"{report.samples_per_second:,.0f} samples/s on {training['deviceName']}"
         )
         title = ""
@@ -65,56 +96,59 @@ def asked_users(data: Mapping[str, object]) -> str:
     return f"{asked} test users" if every in (None, asked) else f"{asked} test users, drawn from {every}"
 
 
-def _metrics(report: EvaluationReport) -> Iterator[str]:
-    names = _heads(report.baselines)
-    yield f"{'':<14}{'model':>8}  {'95 % interval':<17}{'n':>7} {names}"
-    yield from _block("warm users", report.metrics, report.baselines, report)
-    yield from _block("all users", report.metrics_all_users, report.baselines_all_users, report)
+def _metrics(report: EvaluationReport, width: int) -> Iterator[str]:
+    names = _heads(report.baselines, width)
+    yield f"{'':<14}{'model':>8}  {'95 % interval':<16}{names}"
+    yield from _block("warm users", report.metrics, report.baselines, report, width)
+    yield from _block("all users", report.metrics_all_users, report.baselines_all_users, report, width)
     cold, unknown = report.cold.metrics, report.unknown_users
     if cold:
-        yield from _block("cold users, answered by popularity", cold, {"popularity": cold}, report)
+        yield from _block("cold users, answered by popularity", cold, {"popularity": cold}, report, width)
     if unknown.metrics:
         how = "what they had" if unknown.behaviour == "FoldIn" else "popularity"
         title = f"unknown users with a history since the training, answered by {how}"
-        yield from _block(title, unknown.metrics, unknown.baselines, report)
+        yield from _block(title, unknown.metrics, unknown.baselines, report, width)
     if report.ratings:
-        yield from _block("ratings", report.ratings, report.ratings_baselines, report)
+        yield from _block("ratings", report.ratings, report.ratings_baselines, report, width)
     for name, why in report.baselines_left_out.items():
         yield f"no {name}: {why}"
 
 
-def _block(title: str, metrics: Metrics, others: Mapping[str, Metrics], report: EvaluationReport) -> Iterator[str]:
-    yield title + ("" if metrics else ": none")
+def _block(
+    title: str, metrics: Metrics, others: Mapping[str, Metrics], report: EvaluationReport, width: int
+) -> Iterator[str]:
+    shown = [name for name in (*SHOWN, "rmse", "mae") if name in metrics]
+    yield f"{title}, {metrics[shown[0]].n:,}" if shown else f"{title}: none"
     if "rmse" in metrics and others:
-        yield f"{'':<49}{_heads(others)}"
+        yield f"{'':<{_LEFT}}{_heads(others, width)}"
     columns = others if "rmse" in metrics else {name: others.get(name, {}) for name in report.baselines}
-    for name in (*SHOWN, "rmse", "mae"):
-        if name not in metrics:
-            continue
+    for name in shown:
         found = metrics[name]
         bounds = f"[{found.low:.4f}, {found.high:.4f}]"
-        beside = "".join(_beside(block.get(name)) for block in columns.values())
-        yield f"  {name:<12}{found.value:>8.4f}  {bounds:<17}{found.n:>7} {beside}".rstrip()
+        beside = "".join(_beside(block.get(name), width) for block in columns.values())
+        yield f"  {name:<12}{found.value:>8.4f}  {bounds:<16}{beside}".rstrip()
 
 
-def _heads(names: Iterable[str]) -> str:
-    """Names of columns; recentPopularity is recent."""
-    return "".join(f"{name.removesuffix('Popularity')[:WIDTH]:>{WIDTH + 1}}" for name in names)
+def _heads(names: Iterable[str], width: int) -> str:
+    """Names of columns, short ones where the whole do not fit."""
+    fit = width == _WIDEST
+    shown = [name.removesuffix("Popularity") if fit else _SHORT.get(name, name) for name in names]
+    return "".join(f"{name[:width]:>{width + 1}}" for name in shown)
 
 
-def _beside(metric: MetricValue | None) -> str:
-    return f"{'' if metric is None else f'{metric.value:.4f}':>{WIDTH + 1}}"
+def _beside(metric: MetricValue | None, width: int) -> str:
+    return f"{'' if metric is None else f'{metric.value:.4f}':>{width + 1}}"
 
 
 def _stable(stable: StableComparison) -> Iterator[str]:
     """Nothing where there is no stable version."""
     if not stable.name:
         return
-    yield f"beside {stable.name} ({stable.digest}), on test interactions later than both trainings"
+    yield f"beside {stable.name} ({stable.digest[:19]}…), on test interactions later than both trainings"
     if stable.reason:
         yield f"  no comparison: {stable.reason}"
     if stable.metrics_all_users:
-        yield f"{'':<14}{'stable':>8}{'this':>9}{'change':>10}  95 % interval"
+        yield f"{'':<14}{'stable':>8}{'this':>8}{'change':>9}  95 % interval"
     for title, block in (("warm users", stable.metrics), ("all users", stable.metrics_all_users)):
         shown = {name: block[name] for name in SHOWN if name in block}
         if shown:
@@ -135,7 +169,7 @@ def difference_line(
     """
     low, high = bounds
     verdict = verdicts[1] if low > 0 else verdicts[0] if high < 0 else "no difference shown"
-    return f"  {name:<12}{first:>8.4f}{second:>9.4f}{second - first:>+10.4f}  [{low:+.4f}, {high:+.4f}]  {verdict}"
+    return f"  {name:<12}{first:>8.4f}{second:>8.4f}{second - first:>+9.4f}  [{low:+.4f}, {high:+.4f}]  {verdict}"
 
 
 def would_go_on(report: EvaluationReport, evaluation: Evaluation) -> bool:

@@ -42,7 +42,7 @@ def fit_snapshot(
     refitted = fit(
         spec.model, spec.training, everything, None, device, progress, checkpoints, workers, chosen=fitted.chosen
     )
-    refitted.history = fitted.history + refitted.history
+    refitted.epochs, refitted.history, refitted.refit = fitted.epochs, fitted.history, refitted.history
     refitted.samples, refitted.seconds = refitted.samples + fitted.samples, refitted.seconds + fitted.seconds
     return everything, refitted
 
@@ -108,6 +108,7 @@ def summarize(
         items=positives.items,
         parameters=sum(values.numel() for values in fitted.weights.values()),
         history=fitted.history,
+        refit_history=fitted.refit,
         resumes=checkpoints.index.resumes,
         resume_exact=checkpoints.index.exact,
         resume_differences=checkpoints.index.differences,

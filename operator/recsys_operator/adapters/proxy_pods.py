@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recsys_api.listening import in_url
@@ -11,7 +11,7 @@ from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core.world import PodView
 from recsys_operator.errors import ApiError
 from recsys_operator.ports import Clock
-from recsys_operator.resources.kinds import KINDS
+from recsys_operator.resources.kinds import KINDS, Manifest
 
 __all__ = ["Proxy", "ProxyPods"]
 
@@ -49,10 +49,12 @@ class Proxy:
 class ProxyPods:
     """{uid and restarts: proxy}, listed again every few seconds."""
 
-    def __init__(self, cluster: ApiCluster, clock: Clock, *, namespace: str, selector: str, port: int) -> None:
+    def __init__(
+        self, cluster: ApiCluster, clock: Clock, *, namespaces: Sequence[str], selector: str, port: int
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._namespace = namespace
+        self._namespaces = namespaces
         self._selector = selector
         self._port = port
         self._known: dict[str, Proxy] = {}
@@ -68,7 +70,8 @@ class ProxyPods:
         """
         await self._refresh()
         if not self._known:
-            raise LookupError(f"no pod {self._selector} in namespace {self._namespace}")
+            place = "namespace" if len(self._namespaces) == 1 else "namespaces"
+            raise LookupError(f"no pod {self._selector} in {place} {', '.join(self._namespaces)}")
         return self._known
 
     async def _refresh(self) -> None:
@@ -89,8 +92,12 @@ class ProxyPods:
             log.debug("proxies cannot be listed, those that are known are read on: %s", error)
 
     async def _list(self) -> dict[str, Proxy]:
-        listing = await self._cluster.list(KINDS["Pod"], self._namespace, selector=self._selector)
-        pods = [(view_of_pod(item), item["metadata"].get("labels") or {}) for item in listing.items]
+        """Of all namespaces, or of none: a Gateway's requests count only where all its proxies are read."""
+        items: list[Manifest] = []
+        for namespace in self._namespaces:
+            listing = await self._cluster.list(KINDS["Pod"], namespace, selector=self._selector)
+            items.extend(listing.items)
+        pods = [(view_of_pod(item), item["metadata"].get("labels") or {}) for item in items]
         return {f"{pod.uid}/{pod.restarts}": self._proxy(pod, labels) for pod, labels in pods if pod.ip}
 
     def _proxy(self, pod: PodView, labels: Mapping[str, str]) -> Proxy:

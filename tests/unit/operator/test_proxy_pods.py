@@ -17,6 +17,8 @@ class Gateways(FakeCluster):
     """A cluster whose lists may fail or wait."""
 
     error: ApiError | None = None
+    denied = ""
+    """Namespace whose pods may not be listed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,13 +30,15 @@ class Gateways(FakeCluster):
         await self.answers.wait()
         if self.error is not None:
             raise self.error
+        if self.denied and namespace == self.denied:
+            raise Unavailable("GET pods", f"{namespace} is out of order", 503)
         return await super().list(kind, namespace, **more)
 
 
-def proxy(name: str, ip: str, *, ready: bool = True, **labels: str) -> Manifest:
+def proxy(name: str, ip: str, *, ready: bool = True, namespace: str = "gateways", **labels: str) -> Manifest:
     """A proxy; labels are Envoy Gateway's."""
     owner = {f"gateway.envoyproxy.io/{key.replace('_', '-')}": value for key, value in labels.items()}
-    metadata = {"name": name, "namespace": "gateways", "labels": {"app": "proxy"} | owner}
+    metadata = {"name": name, "namespace": namespace, "labels": {"app": "proxy"} | owner}
     status = {"podIP": ip, "conditions": [{"type": "Ready", "status": str(ready)}]}
     return {"kind": "Pod", "metadata": metadata, "status": status}
 
@@ -43,7 +47,12 @@ def bench() -> tuple[Gateways, FakeClock, ProxyPods]:
     """One proxy in a cluster."""
     cluster, clock = Gateways(), FakeClock()
     cluster.put_raw(proxy("a", "10.0.0.1"))
-    return cluster, clock, ProxyPods(cluster, clock, namespace="gateways", selector="app=proxy", port=19001)  # type: ignore[arg-type]
+    return cluster, clock, proxies_in(cluster, clock, "gateways")
+
+
+def proxies_in(cluster: Gateways, clock: FakeClock, *namespaces: str) -> ProxyPods:
+    """Those of some namespaces."""
+    return ProxyPods(cluster, clock, namespaces=namespaces, selector="app=proxy", port=19001)  # type: ignore[arg-type]
 
 
 def urls(proxies: Mapping[str, Proxy]) -> list[str]:
@@ -100,6 +109,32 @@ async def test_proxies_that_start_or_end_are_told_as_such_and_those_without_an_a
     cluster.put_raw(proxy("waits", ""))
     found = {proxy.url: proxy.ready for proxy in (await proxies()).values()}
     assert found == {"http://10.0.0.1:19001": True, "http://10.0.0.2:19001": False, "http://10.0.0.3:19001": False}
+
+
+async def test_proxies_of_several_namespaces_are_read_together_and_those_of_others_are_not() -> None:
+    cluster, clock, _ = bench()
+    for name, namespace in (("b", "edge"), ("c", "elsewhere")):
+        cluster.put_raw(proxy(name, f"10.0.0.{ord(name)}", namespace=namespace))
+    proxies = proxies_in(cluster, clock, "gateways", "edge")
+    assert urls(await proxies()) == ["http://10.0.0.1:19001", "http://10.0.0.98:19001"]
+    cluster.objects.clear()
+    clock.advance(REFRESH_SECONDS)
+    with pytest.raises(LookupError, match="no pod app=proxy in namespaces gateways, edge"):
+        await proxies()
+
+
+async def test_where_one_namespace_cannot_be_listed_no_part_is_taken_for_all() -> None:
+    cluster, clock, _ = bench()
+    cluster.put_raw(proxy("b", "10.0.0.2", namespace="edge"))
+    cluster.denied = "edge"
+    proxies = proxies_in(cluster, clock, "gateways", "edge")
+    with pytest.raises(Unavailable):
+        await proxies()
+    cluster.denied = ""
+    assert len(await proxies()) == 2
+    cluster.denied = "edge"
+    clock.advance(REFRESH_SECONDS)
+    assert len(await proxies()) == 2, "those that are known are read on"
 
 
 @pytest.mark.parametrize(

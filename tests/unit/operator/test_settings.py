@@ -16,7 +16,9 @@ def test_two_images_are_enough() -> None:
 
 
 def test_namespaces_are_separated_by_commas() -> None:
-    assert read_settings(IMAGES | {"RECSYS_WATCH_NAMESPACES": " a, b ,"}).watch_namespaces == ("a", "b")
+    given = read_settings(IMAGES | {"RECSYS_WATCH_NAMESPACES": " a, b ,", "RECSYS_GATEWAY_NAMESPACES": "c,d"})
+    assert (given.watch_namespaces, given.gateway_namespaces) == (("a", "b"), ("c", "d"))
+    assert read_settings(IMAGES | {"RECSYS_GATEWAY_NAMESPACES": ","}).gateway_namespaces == ("envoy-gateway-system",)
 
 
 def test_an_empty_variable_is_the_default() -> None:

@@ -1,6 +1,7 @@
 """An evaluation once more from the artifact alone, and the page."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -63,9 +64,9 @@ def test_an_artifact_is_evaluated_beside_a_stable_one(
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["stable"]["status"], report["stable"]["name"]) == ("Compared", "artifact")
     assert [gate["outcome"] for gate in report["gates"]] == ["Pass", "Pass"]
-    assert f"beside artifact ({report['stable']['digest']})" in capsys.readouterr().out
+    assert f"beside artifact ({report['stable']['digest'][:19]}…)" in capsys.readouterr().out
     assert cli.main(["evaluate", "--artifact", str(fitted), "--stable", str(tmp_path / "none")]) == 66
-    assert "none: has no golden.json; name an artifact, or an output folder of fit" in capsys.readouterr().err
+    assert "none: does not exist; name an artifact, or an output folder of fit" in capsys.readouterr().err
 
 
 def test_a_file_in_the_place_of_the_output_is_told_before_anything_is_evaluated(
@@ -107,7 +108,7 @@ def test_other_data_is_evaluated_and_said(
 @pytest.mark.parametrize(
     ("artifact", "data", "code", "words"),
     [
-        ("nowhere", None, 66, "has no golden.json; name an artifact, or an output folder of fit"),
+        ("nowhere", None, 66, "nowhere: does not exist; name an artifact, or an output folder of fit"),
         (None, "nowhere", 66, "nowhere: does not exist"),
     ],
 )
@@ -210,6 +211,21 @@ def test_one_epoch_is_no_curve(fitted: Path, fitted_report: dict[str, Any]) -> N
     protocol = NcfProtocolReport.model_validate_json((fitted / "ncf-protocol.json").read_bytes())
     assert "Learning curves" not in render_page(report, protocol)
     assert " 1 epoch, best" in render(report, Evaluation())
+
+
+def test_a_refit_is_a_curve_of_its_own(fitted: Path, fitted_report: dict[str, Any]) -> None:
+    """As one line the curve went back from the last epoch to the first, and the terminal told the refit's epochs alone."""
+    history = [{"epoch": float(epoch), "loss": 1 / epoch, "ndcg@10": 0.1} for epoch in range(1, 6)]
+    refit = [{"epoch": float(epoch), "loss": 2 / epoch} for epoch in range(1, 4)]
+    told = {"history": history, "refitHistory": refit, "epochsRun": 5, "bestEpoch": 3}
+    report = EvaluationReport.model_validate({**fitted_report, "training": {**fitted_report["training"], **told}})
+    protocol = NcfProtocolReport.model_validate_json((fitted / "ncf-protocol.json").read_bytes())
+    page = render_page(report, protocol)
+    curves = page[page.index("Learning curves") : page.index("<h2>What the lists")]
+    assert [len(path.split("L")) for path in re.findall(r'<path class="line l." d="(M[^"]*)"', curves)] == [5, 3, 5]
+    assert "refit on both parts" in curves
+    assert "refitHistory" not in page
+    assert " 5 epochs, best 3, then 3 on training and validation part," in render(report, Evaluation())
 
 
 def test_what_a_user_wrote_is_escaped(fitted: Path, fitted_report: dict[str, Any]) -> None:

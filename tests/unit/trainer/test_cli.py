@@ -98,10 +98,10 @@ def test_fit_compares_with_an_earlier_fit(
     assert "Pass          no-worse: ndcg@10" in output
     block = json.loads((tmp_path / "new/report.json").read_text())["stable"]
     assert (block["status"], block["name"]) == ("Compared", fitted.name)
-    assert f"beside {fitted.name} ({block['digest']}), on test interactions later than both trainings" in output
+    assert f"beside {fitted.name} ({block['digest'][:19]}…), on test interactions later than both trainings" in output
     assert f"warm users, {block['metrics']['ndcg@10']['n']}" in output
     found = block["metrics"]["ndcg@10"]
-    line = f"{found['stable']:>8.4f}{found['value']:>9.4f}   +0.0000  [+0.0000, +0.0000]  no difference shown"
+    line = f"{found['stable']:>8.4f}{found['value']:>8.4f}  +0.0000  [+0.0000, +0.0000]  no difference shown"
     assert f"  ndcg@10     {line}" in output
     page = (tmp_path / "new/report.html").read_text()
     assert "Beside the stable version" in page
@@ -358,10 +358,61 @@ def test_a_gate_that_nothing_was_given_for_is_not_said_to_hold_the_version(
     assert ("would go on to its rollout" in text) == (outcome == "Pass")
 
 
+def with_all_that_a_report_can_have(fitted_report: dict[str, Any]) -> EvaluationReport:
+    """Five baselines, ratings, unknown users, a stable version and long messages."""
+    block = fitted_report["metrics"]
+    baselines = dict.fromkeys(("popularity", "recentPopularity", "itemKNN", "ease", "ratingBias"), block)
+    ratings = {"rmse": block["hr@10"], "mae": block["hr@10"]}
+    difference = {"value": 0.1, "stable": 0.2, "difference": -0.1, "low": -0.3, "high": 0.1, "n": 90}
+    stable = {"status": "Compared", "name": "out-of-an-earlier-fit", "digest": "sha256:" + 64 * "0"}
+    stable["metrics"] = stable["metricsAllUsers"] = dict.fromkeys(block, difference)
+    gate = {"name": "floor", "outcome": "Fail", "message": "ndcg@10 0.1 of 90 warm users is below 0.9; " * 4}
+    changed = {
+        "baselines": baselines, "baselinesAllUsers": baselines, "ratings": ratings, "stable": stable, "gates": [gate],
+        "ratingsBaselines": {"ratingBias": ratings, "mean": ratings}, "baselinesLeftOut": {"ease": "too many items " * 7},
+        "unknownUsers": {"behaviour": "FoldIn", "metrics": block, "baselines": baselines},
+    }  # fmt: skip
+    return EvaluationReport.model_validate({**fitted_report, **changed})
+
+
+@pytest.mark.parametrize("columns", [80, 96, 132])
+def test_the_table_fits_its_terminal(fitted_report: dict[str, Any], columns: int) -> None:
+    from recsys_api.spec.evaluation import Evaluation
+
+    report = with_all_that_a_report_can_have(fitted_report)
+    table = render(report, Evaluation(), columns).splitlines()
+    assert [line for line in table if len(line) > columns] == []
+    (head,) = (line.split() for line in table if " model " in line)
+    whole = ["popularity", "recent", "itemKNN", "ease", "ratingBias"]
+    assert head[-5:] == (whole if columns >= 96 else ["popular", "recent", "itemKNN", "ease", "bias"])
+    value, warm = f"{report.metrics['ndcg@10'].value:.4f}", table.index(f"warm users, {report.metrics['ndcg@10'].n}")
+    assert table[warm + 1].split().count(value) == 6
+    gate = next(at for at, line in enumerate(table) if line.startswith("  Fail"))
+    assert table[gate + 1].startswith(" " * 16), "below where the text of the gate begins"
+
+
+def test_a_narrow_terminal_gets_broken_lines_and_all_figures(fitted_report: dict[str, Any]) -> None:
+    from recsys_api.spec.evaluation import Evaluation
+
+    report = with_all_that_a_report_can_have(fitted_report)
+    narrow, wide = (render(report, Evaluation(), columns) for columns in (50, 80))
+    assert max(map(len, narrow.splitlines())) <= 50
+    assert re.findall(r"\d\.\d{4}", narrow) == re.findall(r"\d\.\d{4}", wide)
+
+
+def test_without_a_terminal_no_message_is_broken_and_the_table_is_80_wide(fitted_report: dict[str, Any]) -> None:
+    from recsys_api.spec.evaluation import Evaluation
+
+    report = with_all_that_a_report_can_have(fitted_report)
+    lines = render(report, Evaluation()).splitlines()
+    assert f"  Fail          floor: {report.gates[0].message}" in lines
+    assert max(len(line) for line in lines if re.search(r"[@e]\S*  .*0\.\d{4}  ", line)) <= 80
+
+
 @pytest.mark.parametrize("loss", [0.0, 0.25, 2e17, -2e17, 1e300])
 def test_a_chart_of_one_point_has_it_in_the_middle_whatever_its_size(loss: float) -> None:
     (height,) = re.findall(
-        r'<circle cx="[0-9.]+" cy="([0-9.]+)"', line_chart({"loss": [(1.0, loss)]}, "", "", dots=True)
+        r'<circle class="b0" cx="[0-9.]+" cy="([0-9.]+)"', line_chart({"loss": [(1.0, loss)]}, "", "", dots=True)
     )
     assert float(height) == (TOP + HEIGHT - BOTTOM) / 2
 

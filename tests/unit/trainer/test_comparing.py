@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.unit.trainer.conftest import Manifest
 
+from recsys_api.base import Observed
+from recsys_api.comparison import ComparedFit, ComparisonReport, FitDifference
 from recsys_trainer import cli
 
 
@@ -156,7 +158,7 @@ def test_two_fits_are_compared_on_the_users_that_they_share(
     assert len(found["metrics"]) == 6
     for name, each in found["metrics"].items():
         assert each["difference"] == pytest.approx(each["b"] - each["a"])
-        line = f"  {name:<12}{each['a']:>8.4f}{each['b']:>9.4f}{each['difference']:>+10.4f}"
+        line = f"  {name:<12}{each['a']:>8.4f}{each['b']:>8.4f}{each['difference']:>+9.4f}"
         assert f"{line}  [{each['low']:+.4f}, {each['high']:+.4f}]" in output
         assert each["n"] == found["users"]
     assert cli.main(["compare", str(fitted), str(fitted)]) == 0
@@ -186,3 +188,11 @@ def test_fits_that_cannot_be_compared_are_refused_with_one_line(
     capsys.readouterr()
     assert cli.main(["compare", str(fitted), str(fitted), "--json", str(tmp_path)]) == 64
     assert capsys.readouterr().err == f"error: --json {tmp_path}: is a folder; name a file\n"
+
+
+@pytest.mark.parametrize("model", [ComparisonReport, ComparedFit, FitDifference])
+def test_the_docs_name_every_field_of_the_json(model: type[Observed]) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/evaluating.md").read_text()
+    told = page[page.index("`--json FILE` writes") :]
+    fields = {field.alias or name for name, field in model.model_fields.items()}
+    assert {name for name in fields if f"`{name}`" not in told} == set()

@@ -20,7 +20,12 @@ def error_named(name: str) -> Exception:
 @pytest.mark.parametrize(
     ("error", "kind", "code", "message"),
     [
-        (error_named("NoCredentialsError"), UnreadableError, 66, "credentialsSecretRef to a Secret"),
+        (
+            error_named("NoCredentialsError"),
+            UnreadableError,
+            66,
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in a .*Ref",
+        ),
         (
             OSError(28, "No space left on device", "/out/a"),
             OutOfMemoryError,

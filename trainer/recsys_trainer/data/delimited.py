@@ -1,7 +1,9 @@
 """Text with a header: CSV, and RecBole's atomic files, whose header also says the type of each column."""
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ CSV = Dialect("CSV", ",", '"', typed=False)
 RECBOLE = Dialect("RecBole", "\t", False, typed=True)
 _OTHERS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 """What separates columns in files that are no CSV here."""
+_NOT_UTF8 = "convert it, as in: iconv -f latin1 -t utf-8 < old > new"
 _CONVERTED = (
     'convert it, as in: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter={}))" '
     "< old.csv > new.csv"
@@ -89,6 +92,9 @@ def read_header(stream: Any, uri: str, dialect: Dialect) -> Header:
         line = stream.readline()
         if not line.strip():
             raise empty(uri)
+        if b"\r" in line.rstrip(b"\r\n") and b'"' not in line:
+            fix = r"convert it, as in: tr '\r' '\n' < old > new"
+            raise DataError.at(uri, "", "its lines end in carriage returns alone", fix)
         rows = csv.reader(
             io.StringIO(line.decode("utf-8-sig").rstrip("\r\n")),
             delimiter=dialect.delimiter,
@@ -99,6 +105,7 @@ def read_header(stream: Any, uri: str, dialect: Dialect) -> Header:
     if not dialect.typed:
         _refuse_other_delimiters(uri, cells)
         return Header(uri, cells)
+    _refuse_commas(uri, cells)
     split = [cell.partition(":") for cell in cells]
     return Header(uri, [name for name, _, _ in split], [kind for _, _, kind in split])
 
@@ -113,6 +120,13 @@ def _refuse_other_delimiters(uri: str, cells: list[str]) -> None:
     if RECBOLE.delimiter in found:
         fix += "; or set data.source.format: RecBole, if the header says types, as in user_id:token"
     raise DataError.at(uri, "", what, fix)
+
+
+def _refuse_commas(uri: str, cells: list[str]) -> None:
+    """Refuse a CSV that is read as RecBole's."""
+    if len(cells) == 1 and "," in cells[0]:
+        what = f"the header is one column, {one_line(repr(cells[0]), 80)}: commas separate its names, and in format RecBole tabs do"
+        raise DataError.at(uri, "", what, "set data.source.format: CSV, or write tabs and types, as in user_id:token")
 
 
 def read_rows(stream: Any, header: Header, wanted: list[str], budget: Budget, dialect: Dialect) -> Iterator[Any]:
@@ -141,17 +155,37 @@ def empty(uri: str) -> DataError:
 
 @contextmanager
 def understood(format_: str, uri: str) -> Iterator[None]:
-    """Say which file is not of the format."""
+    """Say which file is not of the format.
+
+    Raises:
+        DataError: what is wrong with the file, and what mends it.
+    """
     try:
         yield
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise _not_compressed(uri, error) from error
+    except UnicodeDecodeError as error:
+        raise DataError.at(uri, "", f"is not UTF-8 ({error})", _NOT_UTF8) from error
     except (
         pa.ArrowInvalid,
         pa.ArrowTypeError,
         pa.ArrowNotImplementedError,
         pa.ArrowKeyError,
-        UnicodeDecodeError,
         csv.Error,
     ) as error:
+        if "invalid UTF8" in str(error):
+            raise DataError.at(uri, "", f"is not UTF-8 ({error})", _NOT_UTF8) from error
         raise DataError.at(
             uri, "", f"not readable as {format_} ({error})", "check data.source.format and the file"
         ) from error
+
+
+def _not_compressed(uri: str, error: Exception) -> DataError:
+    """Of a file that is decompressed because its name ends in .gz."""
+    if isinstance(error, EOFError):
+        return DataError.at(uri, "", f"ends before its compressed data does ({error})", "copy or write it again")
+    if "Not a gzipped file" in str(error):
+        return DataError.at(
+            uri, "", f"is not gzip, which its name says ({error})", "rename it, or compress it with gzip"
+        )
+    return DataError.at(uri, "", f"its compressed data is damaged ({error})", "copy or write it again")

@@ -99,6 +99,10 @@ class Fitted:
     samples: int = 0
     """Scores that training looked at: positives and negatives, or interactions once for each sweep."""
     history: list[dict[str, float]] = field(default_factory=list)
+    """Of each of `epochs`."""
+    refit: list[dict[str, float]] = field(default_factory=list)
+    """Of the epochs that were then run on all the data; where there are any, `epochs` and `history` are of the fit that chose
+    their number."""
 
     @property
     def chosen(self) -> tuple[int, ...]:

@@ -1,12 +1,13 @@
-"""Small charts as inline SVG. All text that comes in is escaped here."""
+"""Small charts as inline SVG, in the colours of the page's style sheet. All text that comes in is escaped here."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from recsys_trainer.html.style import SERIES
+
 Point = tuple[float, float]
 WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 14, 46
-COLOURS = ("#1f6f8b", "#c8553d", "#7a9e3f", "#8c6bb1", "#b8860b", "#777777")
 
 
 def line_chart(
@@ -30,11 +31,11 @@ def line_chart(
     parts = [_axes(scale, x, y)]
     if diagonal:
         low, high = scale.x
-        parts.append(_path([(low, low), (high, high)], scale, "#999", dashed=True))
-    for (name, points), colour in zip(series.items(), COLOURS, strict=False):
-        parts.append(_path(points, scale, colour))
+        parts.append(_path([(low, low), (high, high)], scale, "guide"))
+    for at, (name, points) in zip(range(SERIES), series.items(), strict=False):
+        parts.append(_path(points, scale, f"line l{at}"))
         if dots:
-            parts.extend(_dot(point, scale, colour, name) for point in points)
+            parts.extend(_dot(point, scale, at, name) for point in points)
     return _svg("".join(parts) + _legend(list(series)))
 
 
@@ -52,9 +53,10 @@ def bar_chart(bars: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], 
         parts.append(_text(LEFT + 20, top + step / 2 - 4, label, "end"))
         for at, (value, low, up) in enumerate(values):
             y = top + at * 16
+            bounds = f'd="M{LEFT + 26 + low * scale:.1f} {y + thick / 2}H{LEFT + 26 + up * scale:.1f}"'
             parts.append(
-                f'<rect x="{LEFT + 26}" y="{y}" width="{value * scale:.1f}" height="{thick}" fill="{COLOURS[at]}"/>'
-                f'<path d="M{LEFT + 26 + low * scale:.1f} {y + thick / 2}H{LEFT + 26 + up * scale:.1f}" stroke="#222"/>'
+                f'<rect class="b{at}" x="{LEFT + 26}" y="{y}" width="{value * scale:.1f}" height="{thick}"/>'
+                f'<path class="under" {bounds}/><path class="range" {bounds}/>'
                 + _text(LEFT + 30 + up * scale, y + thick - 2, f"{value:.3f}")
             )
     return _svg("".join(parts) + _legend(names, height + 5 - 13 * _legend_rows(names)), height)
@@ -83,7 +85,7 @@ def _bounds(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _axes(scale: _Scale, x: str, y: str) -> str:
-    parts = [f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" fill="none" stroke="#444"/>']
+    parts = [f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>']
     for part in range(5):
         across = scale.x[0] + part / 4 * (scale.x[1] - scale.x[0])
         up = scale.y[0] + part / 4 * (scale.y[1] - scale.y[0])
@@ -100,23 +102,21 @@ def _tick(value: float) -> str:
     return f"{value:.4g}" if 1 <= abs(value) < 10_000 else f"{value:.2g}"  # by two digits epoch 100 is 1e+02
 
 
-def _path(points: Sequence[Point], scale: _Scale, colour: str, *, dashed: bool = False) -> str:
-    style = ' stroke-dasharray="4 3"' if dashed else ' stroke-width="2"'
-    steps = "L".join(scale.at(point) for point in points)
-    return f'<path d="M{steps}" fill="none" stroke="{colour}"{style}/>'
+def _path(points: Sequence[Point], scale: _Scale, kind: str) -> str:
+    return f'<path class="{kind}" d="M{"L".join(scale.at(point) for point in points)}"/>'
 
 
-def _dot(point: Point, scale: _Scale, colour: str, name: str) -> str:
+def _dot(point: Point, scale: _Scale, series: int, name: str) -> str:
     title = escape(f"{name}: {point[0]:.6g}, {point[1]:.6g}")
     centre = f'cx="{scale.across(point[0]):.1f}" cy="{scale.up(point[1]):.1f}"'
-    return f'<circle {centre} r="3.5" fill="{colour}"><title>{title}</title></circle>'
+    return f'<circle class="b{series}" {centre} r="3.5"><title>{title}</title></circle>'
 
 
 def _legend(names: Sequence[str], y: float = HEIGHT - 4) -> str:
     parts = []
-    for (x, row), name, colour in zip(_places(names), names, COLOURS, strict=False):
+    for series, (x, row), name in zip(range(SERIES), _places(names), names, strict=False):
         at = y + 13 * row
-        parts.append(f'<rect x="{x:.0f}" y="{at - 9:.0f}" width="10" height="10" fill="{colour}"/>')
+        parts.append(f'<rect class="b{series}" x="{x:.0f}" y="{at - 9:.0f}" width="10" height="10"/>')
         parts.append(_text(x + 14, at, name))
     return "".join(parts)
 

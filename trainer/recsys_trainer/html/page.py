@@ -1,6 +1,6 @@
 """report.html from a report: for people, self-contained; whatever a user wrote is escaped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from recsys_api.ncf_protocol import NcfProtocolReport
@@ -9,16 +9,8 @@ from recsys_api.run_spec import MetricValue
 from recsys_trainer.html.beside import groups_section, protocol_section, stable_section
 from recsys_trainer.html.charts import bar_chart, line_chart
 from recsys_trainer.html.parts import figure, metric_table, setting_rows, table, value_text
+from recsys_trainer.html.style import style
 from recsys_trainer.table import SHOWN, asked_users
-
-_STYLE = """
-body{font:15px/1.5 sans-serif;color:#222;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1,h2{line-height:1.2;font-weight:600}h2{margin-top:2.2rem;border-bottom:1px solid #ddd}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-td,th{padding:.15rem .7rem;text-align:right;border-bottom:1px solid #eee}
-td:first-child,th:first-child{text-align:left}.charts{display:flex;flex-wrap:wrap;gap:1rem}
-figure{margin:0}figcaption{color:#555}.Fail{color:#a3231a}.Pass{color:#2d6a2d}
-"""
 
 
 def render_page(report: EvaluationReport, protocol: NcfProtocolReport) -> str:
@@ -30,7 +22,7 @@ def render_page(report: EvaluationReport, protocol: NcfProtocolReport) -> str:
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
+        f"<style>{style()}</style></head><body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
     )
 
 
@@ -43,7 +35,7 @@ def _summary(report: EvaluationReport) -> Iterator[str]:
     if report.gates:
         yield "<h2>Gates</h2>"
         rows = [(gate.name, gate.outcome, gate.message) for gate in report.gates]
-        yield table(("gate", "outcome", ""), rows)
+        yield table(("gate", "outcome", ""), rows, ("Pass", "Fail"))
 
 
 def _data(report: EvaluationReport) -> Iterator[str]:
@@ -108,17 +100,20 @@ def _bounds(metric: MetricValue) -> tuple[float, float, float]:
 
 
 def _course(report: EvaluationReport) -> Iterator[str]:
-    history = report.training.get("history")
-    if not isinstance(history, list) or len(history) < 2:
+    history, refit = report.training.get("history"), report.training.get("refitHistory", [])
+    if not isinstance(history, list) or not isinstance(refit, list) or len(history) < 2:
         return
     yield "<h2>Learning curves</h2>"
     charts = []
     for key, text in (("loss", "training loss"), ("ndcg@10", "validation NDCG@10"), ("rmse", "validation RMSE")):
-        points = [(float(each["epoch"]), float(each[key])) for each in history if key in each]
-        if not points:
-            continue
-        charts.append(figure(line_chart({text: points}, "epoch", text, dots=True), text.capitalize()))
+        lines = {text: _points(history, key), "refit on both parts": _points(refit, key)}
+        if lines[text]:
+            charts.append(figure(line_chart(lines, "epoch", text, dots=True), text[0].upper() + text[1:]))
     yield f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _points(history: Sequence[Mapping[str, float]], key: str) -> list[tuple[float, float]]:
+    return [(float(each["epoch"]), float(each[key])) for each in history if key in each]
 
 
 def _lists(report: EvaluationReport) -> Iterator[str]:
@@ -163,7 +158,7 @@ def _settings(report: EvaluationReport) -> Iterator[str]:
         row
         for block, content in (("data", report.data), ("model", report.model), ("training", report.training))
         for name, value in content.items()
-        if name != "history"
+        if name not in ("history", "refitHistory")
         for row in setting_rows(f"{block}.{name}", value)
     ]
     yield table(("field", "value"), rows)

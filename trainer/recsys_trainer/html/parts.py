@@ -1,7 +1,7 @@
 """What sections of the page are made of. All text that comes in is escaped here."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from html import escape
 
 import yaml
@@ -15,11 +15,15 @@ def figure(chart: str, caption: str) -> str:
     return f"<figure>{chart}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of text."""
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], classes: Collection[str] = ()) -> str:
+    """A table of text; a cell that says one of `classes`, and nothing else, is of that class."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(_cell(cell, classes) for cell in row) + "</tr>" for row in rows)
     return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _cell(text: str, classes: Collection[str]) -> str:
+    return f'<td class="{text}">{text}</td>' if text in classes else f"<td>{escape(text)}</td>"
 
 
 def metric_table(block: Metrics, others: Mapping[str, Metrics]) -> str:
