@@ -74,6 +74,10 @@ class Cluster:
     seconds: deque[VersionSecond] = field(default_factory=deque)
     sampled: tuple[str, ...] = ()
     samples_since: float | None = None
+    renewed_at: float | None = None
+    """What the Lease says: when an operator was there, on its clock."""
+    attended_until: float | None = None
+    """What it said when the present process took it."""
     qualities: dict[str, Quality] = field(default_factory=dict)
     outage: bool = False
     blind: set[str] = field(default_factory=set)
@@ -194,7 +198,8 @@ class Cluster:
                 seen[kind] = self.history[-back][kind]
         return World(
             NAMESPACE, NAME, **seen, seconds=tuple(self.seconds), samples_since=self.samples_since,
-            rollouts_paused=self.paused, serving_image="serving:1",
+            rollouts_paused=self.paused, serving_image="serving:1", attended_until=self.attended_until,
+            monotonic=self.now,
         )  # fmt: skip
 
     def ready(self, version: str) -> int:

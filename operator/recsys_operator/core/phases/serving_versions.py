@@ -20,7 +20,8 @@ from recsys_operator.core.records import (
     wait,
     with_condition,
 )
-from recsys_operator.core.scene import EARLY, LOADED, Scene, same_route
+from recsys_operator.core.scene import EARLY, LOADED, Scene
+from recsys_operator.core.weights import same_route
 from recsys_operator.core.world import RouteIntent, VersionView
 
 SCALED = "Scaled"
