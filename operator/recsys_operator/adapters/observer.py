@@ -72,6 +72,7 @@ class Observer:
             serving=serving, leftovers=leftovers,
             pods=self._observe_pods(pods),
             route=await self._router.observe_route(namespace, name, _route_settings(model)),
+            stable_service=self._observe_stable_service(namespace, name),
             keys_secret=model is not None and await self._observe_keys(namespace, name),
             seconds=self._sampler.seconds(key), samples_since=self._sampler.since(key),
             attended_until=self._attended_until(), monotonic=self._clock.monotonic(),
@@ -98,6 +99,10 @@ class Observer:
             return False
         self._keys[namespace, name] = now
         return True
+
+    def _observe_stable_service(self, namespace: str, name: str) -> str | None:
+        service = self._cache.get("Service", namespace, naming.stable_service_name(name))
+        return ((service["spec"].get("selector") or {}).get(LABEL_VERSION) or "") if service is not None else None
 
     def _observe_jobs(self, key: str, jobs: list[Manifest], pods: list[Manifest]) -> tuple[JobView, ...]:
         by_owner: dict[str, list[Manifest]] = defaultdict(list)

@@ -115,6 +115,8 @@ def _decide(scene: Scene) -> Decision:
     capacity = [serving.decide_keys(scene), *(serving.decide_serving(scene, version) for version in scene.versions)]
     rest = [creation.decide_creation(scene), creation.decide_pruning(scene), cleanup.decide_expired_actions(scene)]
     rest += [cleanup.decide_old_evaluations(scene, version) for version in scene.versions]
+    if not _writes_route(steps):
+        rest.append(serving_versions.decide_stable_service(scene))
     if answer.model or answer.acts:
         # it waits for nothing that may be refused, and the rest is decided on it: another pass follows at once
         steps, capacity, rest = [step for step in steps if step is steps[0] or _is_urgent(step)], [], []

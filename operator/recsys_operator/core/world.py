@@ -207,6 +207,8 @@ class World:
     """Versions whose Service or autoscaler is there without a Deployment: somebody deleted that alone."""
     pods: tuple[PodView, ...] = ()
     route: RouteView | None = None
+    stable_service: str | None = None
+    """Version that the Service <model>-stable sends callers to; None where there is none."""
     keys_secret: bool = False
     """The Secret <model>-keys exists."""
     seconds: tuple[VersionSecond, ...] = ()
