@@ -17,6 +17,7 @@ from recsys_operator.core.decision import (
     DeleteObject,
     EnsureKeys,
     EnsureRoute,
+    EnsureService,
     EnsureServing,
     RecordAction,
     RecordModel,
@@ -97,6 +98,7 @@ class ActExecutor:
             StartJob: self._start_job,
             EnsureKeys: self._ensure_keys,
             EnsureServing: self._ensure_serving,
+            EnsureService: self._ensure_service,
             EnsureRoute: self._ensure_route,
             DeleteObject: self._delete,
             Announce: self._announce,
@@ -187,8 +189,15 @@ class ActExecutor:
         )
         if run.world.model is None or not act.intent.stable:
             return not settled
-        service = serving.build_stable_service(namespace, name, run.world.model.uid, act.intent.stable)
-        return await self._children.ensure(service) or not settled
+        return await self._ensure_service(run, EnsureService(act.intent.stable, of_model=True)) or not settled
+
+    async def _ensure_service(self, run: Pass, act: EnsureService) -> bool:
+        world = run.world
+        if not act.of_model:
+            return await self._children.ensure(serving.build_service(world.namespace, run.versions[act.version]))
+        assert world.model is not None, "the Service is made for a model that exists"
+        service = serving.build_stable_service(world.namespace, world.name, world.model.uid, act.version)
+        return await self._children.ensure(service)
 
     async def _require_ready(self, namespace: str, needs: Mapping[str, int]) -> None:
         for version, wanted in needs.items():

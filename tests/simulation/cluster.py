@@ -71,9 +71,14 @@ class Cluster:
     pods: dict[str, PodView] = field(default_factory=dict)
     route: RouteView | None = None
     keys: bool = False
+    stable_service: str | None = None
     seconds: deque[VersionSecond] = field(default_factory=deque)
     sampled: tuple[str, ...] = ()
     samples_since: float | None = None
+    renewed_at: float | None = None
+    """What the Lease says: when an operator was there, on its clock."""
+    attended_until: float | None = None
+    """What it said when the present process took it."""
     qualities: dict[str, Quality] = field(default_factory=dict)
     outage: bool = False
     blind: set[str] = field(default_factory=set)
@@ -116,7 +121,7 @@ class Cluster:
 
     def delete_model(self) -> None:
         """kubectl delete: the route and the Secret go with it."""
-        self.model, self.route, self.keys = None, None, False
+        self.model, self.route, self.keys, self.stable_service = None, None, False, None
 
     def create_action(self, verb: str, version: str | None = None) -> str:
         """kubectl create."""
@@ -159,6 +164,12 @@ class Cluster:
         self.jobs = {key: job for key, job in self.jobs.items() if job.version != name}
         self.delete_serving(name)
 
+    def delete_services(self, name: str) -> None:
+        """kubectl delete service: that of the model and a version's own."""
+        self.stable_service = None
+        if name in self.serving:
+            self.serving[name] = replace(self.serving[name], has_service=False, resource_version=self._rv())
+
     def delete_serving(self, name: str) -> None:
         """kubectl delete deployment."""
         self.serving.pop(name, None)
@@ -184,6 +195,7 @@ class Cluster:
             "model": self.model, "versions": tuple(self.versions.values()), "actions": tuple(self.actions.values()),
             "jobs": tuple(self.jobs.values()), "serving": self._serving_views(), "pods": tuple(self.pods.values()),
             "route": self._route_view(), "keys_secret": self.keys,
+            "stable_service": self.stable_service,
         }  # fmt: skip
 
     def observe(self, stale: Mapping[str, int] | None = None) -> World:
@@ -194,7 +206,8 @@ class Cluster:
                 seen[kind] = self.history[-back][kind]
         return World(
             NAMESPACE, NAME, **seen, seconds=tuple(self.seconds), samples_since=self.samples_since,
-            rollouts_paused=self.paused, serving_image="serving:1",
+            rollouts_paused=self.paused, serving_image="serving:1", attended_until=self.attended_until,
+            monotonic=self.now,
         )  # fmt: skip
 
     def ready(self, version: str) -> int:
@@ -266,6 +279,12 @@ class Cluster:
             replicas = min(max(known.replicas if owned and known else replicas, scaler.minimum), scaler.maximum)
         self.serving[act.version] = ServingView(act.version, uid, self._rv(), replicas, 0, revision, True, scaler)
 
+    def _do_EnsureService(self, act: acts.EnsureService, _: World) -> None:  # noqa: N802
+        if act.of_model:
+            self.stable_service = act.version
+        elif act.version in self.serving:
+            self.serving[act.version] = replace(self.serving[act.version], has_service=True)
+
     def _do_EnsureRoute(self, act: acts.EnsureRoute, world: World) -> None:  # noqa: N802
         if self.model is None:
             raise Refused("the model is gone")
@@ -280,6 +299,7 @@ class Cluster:
             raise Refused("a person has the route")
         if self.route is None or self.route.intent != act.intent or dict(self.route.decision) != dict(act.decision):
             self._set_route(act.intent, act.decision)
+        self.stable_service = act.intent.stable or self.stable_service
 
     def _do_DeleteObject(self, act: acts.DeleteObject, world: World) -> None:  # noqa: N802
         if world.model is None and self.model is not None:

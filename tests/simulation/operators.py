@@ -33,6 +33,8 @@ class Operator:
     """As the reconciler: what only tells waits for a pass that writes nothing else."""
     memory: object = None
     down_until: float = 0.0
+    leads: bool = False
+    """The present process has taken the Lease."""
     acts: int = 0
     due: float = 0.0
     seen: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +42,12 @@ class Operator:
 
     def run(self) -> None:
         """Passes until nothing is left to do now (8), or the process dies."""
-        if self.cluster.now < self.down_until or not self._is_woken():
+        if self.cluster.now < self.down_until:
+            return
+        if not self.leads:
+            self.cluster.attended_until, self.leads = self.cluster.renewed_at, True
+        self.cluster.renewed_at = self.cluster.clock
+        if not self._is_woken():
             return
         try:
             for number in range(MOST_PASSES):
@@ -55,7 +62,7 @@ class Operator:
 
     def restart(self) -> None:
         """The process ends; the next one knows what is recorded."""
-        self.memory, self.seen = None, {}
+        self.memory, self.seen, self.leads = None, {}, False
         self.down_until = self.cluster.now + self.random.choice([0, 1, 3, 20, 120])
         self.cluster.watch(())
 

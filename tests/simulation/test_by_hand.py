@@ -43,7 +43,7 @@ def test_a_deleted_stable_version_leaves_nobody_without_an_answer(crash_rate: fl
     assert cluster.route is not None
     assert cluster.route.intent.stable == name, "the route speaks of no version that is not there"
     cluster.paused, operator.crash_rate = False, 0.0
-    run_until(cluster, operator, "Stable", 120)
+    run_until(cluster, operator, "Stable", 300)
     assert cluster.versions[name].status.phase == "Stable"
 
 
@@ -104,6 +104,37 @@ def test_autoscalers_that_change_their_minds_keep_no_good_version_from_becoming_
 
     pass_seconds(cluster, operator, 300, scale)
     assert cluster.versions[candidate_of(cluster)].status.phase == "Stable"
+
+
+@pytest.mark.parametrize("gap", ["down", "ahead", "back"])
+@pytest.mark.parametrize(
+    ("reason", "policy", "limit"), [("Undecided", "Rollback", 30), ("ApprovalRequired", "Advance", 30 + 60)]
+)
+def test_a_step_and_its_hold_have_their_whole_time_whatever_happens_to_operator_and_clock(
+    gap: str, reason: str, policy: str, limit: int
+) -> None:
+    steps = [
+        {"name": "first", "weight": 25, "minSamples": 5, "maxSeconds": 30, "approval": "Required"},
+        {"name": "all", "weight": 100, "minSamples": 5, "maxSeconds": 30},
+    ]
+    cluster, operator = build_cluster(Quality(), onUndecided=policy, steps=steps)
+    name, watched = candidate_of(cluster), 0
+    for again in range(limit + 60):
+        if again % 20 == 10:
+            if gap == "down":
+                operator.restart()
+                operator.down_until = cluster.now + 300
+            else:
+                cluster.skew += 300.0 if gap == "ahead" else -300.0
+        while cluster.now < operator.down_until:
+            cluster.tick()
+        pass_seconds(cluster, operator, 1)
+        watched += 1
+        version = cluster.versions[name]
+        if version.status.phase != "Canary":
+            break
+    assert (version.status.phase, version.status.reason) == ("RolledBack", reason)
+    assert limit <= watched <= limit + 30, watched
 
 
 @pytest.mark.parametrize("jump", [-300.0, -5.0, 5.0, 9.0, 300.0])

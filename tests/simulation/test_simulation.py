@@ -120,6 +120,8 @@ class Life:
         if stable:
             assert cluster.weight(stable[0].name) == 100
             assert cluster.ready(stable[0].name) >= 1
+            assert cluster.stable_service == stable[0].name
+            assert all(view.has_service for view in cluster.serving.values())
             assert cluster.model is not None
             assert cluster.model.status.stable == stable[0].name
         loaded = {v.name for v in cluster.versions.values() if v.status.phase in ("Stable", "Previous")}
@@ -134,6 +136,7 @@ class Life:
             self.people.annotate: 1, self.people.insist: 2, self._kill_pod: 2, self._blink: 3, self._lower_by_hand: 1, self._pause: 1, self._pin_in_spec: 1,
             self._suspend: 1, self._recreate: 1, self._restart: 3, self._hide_pods: 3, self._break_spec: 2,
             self._scale: 4 if self.autoscaled else 0, self._change_scaling: 1, self._take_route: 3, self._delete_stable: 2, self._jump: 2,
+            self._delete_services: 1,
         }  # fmt: skip
         self.random.choices(list(happenings), weights=list(happenings.values()))[0]()
 
@@ -285,10 +288,13 @@ class Life:
                 self.invariants.deleted.add(name)
                 self.cluster.delete_version(name)
 
+    def _delete_services(self) -> None:
+        """Nobody reaches its pods until they are made again."""
+        self.cluster.delete_services(self.people.some_version())
+
     def _jump(self) -> None:
-        """The clock of the operator's node is set: what waits count is another time then."""
+        """The clock of the operator's node is set."""
         self.cluster.skew = self.random.choice([-200.0, -30.0, 0.0, 30.0, 200.0])
-        self.invariants.waits = None
 
     def _kill_pod(self) -> None:
         if self.cluster.pods:

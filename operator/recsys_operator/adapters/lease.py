@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 
 from recsys_operator.adapters.cluster import ApiCluster
+from recsys_operator.core import clock
 from recsys_operator.errors import ApiError, Conflict, OperatorError
 from recsys_operator.ports import Clock
 from recsys_operator.resources.kinds import KINDS, Manifest
@@ -35,6 +36,8 @@ class Leadership:
         self._renewed_at = float("-inf")
         """When the request was sent that made it ours: what is answered late was written at any time since."""
         self._lease: Manifest | None = None
+        self.attended_until: float | None = None
+        """When whoever had it before this process was last alive, on that one's clock; None where nobody knows."""
 
     async def acquire(self) -> bool:
         """Wait until the Lease is ours; False where it was at once."""
@@ -55,7 +58,9 @@ class Leadership:
             if not self._may_take(lease):
                 self._lease = lease
                 return False
+            last = None if self._is_mine() else _renewed(lease)
             self._renew(await self._cluster.replace(self._manifest(lease)), begun)
+            self.attended_until = self.attended_until if last is None else last
             return True
         except Conflict:
             return False
@@ -80,9 +85,10 @@ class Leadership:
         """Give it back, so that a successor need not wait."""
         if self._lease is None or not self._is_mine():
             return
-        spec = self._lease["spec"] | {"holderIdentity": ""}
+        given_back = self._manifest(self._lease)
+        given_back["spec"]["holderIdentity"] = ""
         try:
-            await self._cluster.replace(self._lease | {"spec": spec})
+            await self._cluster.replace(given_back)
         except ApiError as error:
             log.warning("the Lease was not given back: %s", error)
 
@@ -127,3 +133,8 @@ class Leadership:
             "apiVersion": KINDS["Lease"].api_version, "kind": "Lease", "metadata": metadata,
             "spec": spec | {"acquireTime": now},
         }  # fmt: skip
+
+
+def _renewed(lease: Manifest) -> float | None:
+    """When it was renewed last, as its holder's clock says."""
+    return clock.to_seconds(str(lease["spec"].get("renewTime") or "")) or None

@@ -35,6 +35,7 @@ class Observer:
     def __init__(
         self, *, cache: Cache, cluster: Cluster, router: TrafficRouter, sampler: Sampler, clock: Clock,
         serving_image: str, triton_start_seconds: int, paused: Callable[[], bool],
+        attended_until: Callable[[], float | None],
     ) -> None:  # fmt: skip
         self._cache = cache
         self._cluster = cluster
@@ -44,6 +45,7 @@ class Observer:
         self._serving_image = serving_image
         self._triton_start_seconds = triton_start_seconds
         self._paused = paused
+        self._attended_until = attended_until
         self._keys: dict[tuple[str, str], float] = {}
         self._jobs: dict[str, dict[str, SeenJob]] = {}
         """Model -> uid -> view of each Job that is there."""
@@ -70,8 +72,10 @@ class Observer:
             serving=serving, leftovers=leftovers,
             pods=self._observe_pods(pods),
             route=await self._router.observe_route(namespace, name, _route_settings(model)),
+            stable_service=self._observe_stable_service(namespace, name),
             keys_secret=model is not None and await self._observe_keys(namespace, name),
             seconds=self._sampler.seconds(key), samples_since=self._sampler.since(key),
+            attended_until=self._attended_until(), monotonic=self._clock.monotonic(),
             rollouts_paused=self._paused(), serving_image=self._serving_image,
             triton_start_seconds=self._triton_start_seconds,
         )  # fmt: skip
@@ -95,6 +99,10 @@ class Observer:
             return False
         self._keys[namespace, name] = now
         return True
+
+    def _observe_stable_service(self, namespace: str, name: str) -> str | None:
+        service = self._cache.get("Service", namespace, naming.stable_service_name(name))
+        return ((service["spec"].get("selector") or {}).get(LABEL_VERSION) or "") if service is not None else None
 
     def _observe_jobs(self, key: str, jobs: list[Manifest], pods: list[Manifest]) -> tuple[JobView, ...]:
         by_owner: dict[str, list[Manifest]] = defaultdict(list)

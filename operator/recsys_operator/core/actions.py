@@ -164,6 +164,11 @@ def _approve(scene: Scene, request: Request) -> Answer:
     state = scene.state(version) if version is not None else None
     if version is None or state is None or state.current is None or request.version not in ("", version.name):
         return refuse("no step of a rollout waits for an approval")
+    if state.current.approval != "Required":
+        return refuse(
+            f"step {state.current.name} of {version.name} asks for no approval: it is left when its evidence or its time allows; "
+            "a Promote does not wait"
+        )
     approved = state.changed(approvals=tuple(dict.fromkeys((*state.approvals, state.current.name))))
     done = keep(version, approved, conditions=mark(scene, version, request))
     return Answer(f"step {state.current.name} of {version.name} is approved", (done,))

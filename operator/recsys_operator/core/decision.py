@@ -82,6 +82,16 @@ class EnsureServing:
 
 
 @dataclass(frozen=True)
+class EnsureService:
+    """A Service alone, that somebody deleted or changed: nothing else has to be written for it."""
+
+    version: str
+    """Whose pods it selects."""
+    of_model: bool = False
+    """The model's, for callers inside the cluster; otherwise the version's own."""
+
+
+@dataclass(frozen=True)
 class EnsureRoute:
     """Write the HTTPRoute. `needs_ready` is checked against live pods first when weight rises."""
 
@@ -119,8 +129,8 @@ class Announce:
 
 
 Act = (
-    CreateVersion | RecordVersion | RecordModel | RecordAction | StartJob | EnsureKeys | EnsureServing | EnsureRoute
-    | DeleteObject | Announce
+    CreateVersion | RecordVersion | RecordModel | RecordAction | StartJob | EnsureKeys | EnsureServing | EnsureService
+    | EnsureRoute | DeleteObject | Announce
 )  # fmt: skip
 
 

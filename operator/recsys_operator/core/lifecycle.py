@@ -30,6 +30,7 @@ from recsys_operator.core.judgement import objectives_of
 from recsys_operator.core.memory import Memory
 from recsys_operator.core.model_status import derive_status
 from recsys_operator.core.phases import (
+    absence,
     bake,
     canary,
     cleanup,
@@ -63,6 +64,8 @@ PHASES: dict[str, Callable[[Scene, VersionView], Step]] = {
 }
 FIRST = ("Canary", "Baking", "Warming", "Previous", "Stable")
 """Versions with traffic come first, and whoever takes it over before the one that gives it up."""
+SAMPLE_SECONDS = 1.0
+"""Where samples are taken, each brings a pass."""
 LONGEST_SECONDS = 300.0
 """Everything is looked at again after this long, whatever was missed."""
 
@@ -76,6 +79,7 @@ def decide(world: World, now: float, memory: object = None) -> Decision:
         memory: `Decision.memory` of this process's last decision about this model; None after a restart.
     """
     known = memory if isinstance(memory, Memory) else Memory(since=now)
+    known = replace(known, since=min(known.since, now))
     if world.model is None or world.model.deleting:
         step = cleanup.decide_model_gone(world, now)
         return Decision(step.acts, memory=known, requeue_after=step.after)
@@ -111,14 +115,18 @@ def _decide(scene: Scene) -> Decision:
     capacity = [serving.decide_keys(scene), *(serving.decide_serving(scene, version) for version in scene.versions)]
     rest = [creation.decide_creation(scene), creation.decide_pruning(scene), cleanup.decide_expired_actions(scene)]
     rest += [cleanup.decide_old_evaluations(scene, version) for version in scene.versions]
+    if not _writes_route(steps):
+        rest.append(serving_versions.decide_stable_service(scene))
     if answer.model or answer.acts:
         # it waits for nothing that may be refused, and the rest is decided on it: another pass follows at once
         steps, capacity, rest = [step for step in steps if step is steps[0] or _is_urgent(step)], [], []
     acts = _ordered(scene, steps, capacity, rest)
     after = min([step.after for step in (*steps, *capacity, *rest) if step.after is not None], default=LONGEST_SECONDS)
+    after = min(max(0.0, after), LONGEST_SECONDS)
     return Decision(
-        acts=(*acts, *_record_model(scene, acts, answer), *late), sample=_sample(scene), memory=scene.memory,
-        requeue_after=min(max(0.0, after), LONGEST_SECONDS), observations=_observe(scene),
+        acts=(*acts, *_record_model(scene, acts, answer), *late), sample=_sample(scene),
+        memory=absence.remember_pass(scene, _projected(scene, acts, answer), SAMPLE_SECONDS if _sample(scene) else after),
+        requeue_after=after, observations=_observe(scene),
     )  # fmt: skip
 
 

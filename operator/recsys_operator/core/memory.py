@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from recsys_operator.core.analysis.evidence import Evidence
 from recsys_operator.core.analysis.health import Health
+from recsys_operator.core.attendance import Pass
 from recsys_operator.core.samples import VersionSecond
 
 STILL_SECONDS = 5.0
@@ -19,6 +20,8 @@ class Memory:
     """When this process first decided about this model."""
     evidence: Evidence | None = None
     health: Health | None = None
+    last_pass: Pass | None = None
+    """The last one that ended well, but for a gap that not all records have in them."""
     sampled_at: float | None = None
     """The last sample that it knows of."""
     still_at: float = 0.0

@@ -76,8 +76,8 @@ class RolloutState(Observed):
     pause or window took (phases/standstill.py)."""
     stopped_since: float | None = None
     """Since when a pause, suspend or window keeps it; None while nothing does."""
-    stops_known_until: float = 0.0
-    """Up to when it is known which stops there were, and what waits moved by them."""
+    gap_after: float = 0.0
+    """The last pass before the last time that nobody watched: what waits moved by it (attendance.py)."""
     unmanaged_since: float | None = None
     """Since when a person has the route (recsys.dev/unmanaged); None while nobody does."""
     ledger: tuple[Spend, ...] = ()
@@ -144,7 +144,7 @@ class RolloutState(Observed):
         return self.unheld(
             started_at=0.0, ready_at=None, step=-1, weight=0, strikes=0, breaches=0, parked_since=None, ledger=(),
             left=(), approvals=(), promoted=False, stable_was_unhealthy=False, stopped_since=None, unmanaged_since=None,
-            overruled=0, stops_known_until=0.0,
+            overruled=0,
         )  # fmt: skip
 
     def changed(self, **changes: object) -> "RolloutState":

@@ -10,12 +10,13 @@ from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_operator.core import clock, identity, reasons, weights, windows
 from recsys_operator.core.analysis.health import Health
 from recsys_operator.core.analysis.verdicts import Verdict
+from recsys_operator.core.attendance import Gap, after_gap, find_gap
 from recsys_operator.core.judgement import judge_candidate
 from recsys_operator.core.lineage import newest, passed_gates, rollbacks_in_a_row
 from recsys_operator.core.memory import Memory
 from recsys_operator.core.pins import Pin, resolve_pin
 from recsys_operator.core.rollout_state import RolloutState, read_state
-from recsys_operator.core.world import JobView, ModelView, PodView, RouteIntent, ServingView, VersionView, World
+from recsys_operator.core.world import JobView, ModelView, PodView, ServingView, VersionView, World
 
 EARLY = frozenset({"Pending", "Preparing", "Training", "Evaluating"})
 ROLLING = frozenset({"Canary", "Baking"})
@@ -68,11 +69,18 @@ class Scene:
         return next((version for version in self.versions if version.name == name), None)
 
     def state(self, version: VersionView) -> RolloutState | None:
-        """Its recorded rollout."""
+        """Its recorded rollout, with a time that nobody watched taken off what it waits for."""
         key = (version.name, version.status.phase, version.resource_version, id(version.status.rollout))
         if key not in self._states:
-            self._states[key] = read_state(version.status)
+            state = read_state(version.status)
+            waits = state is not None and version.status.phase in ROLLING | {"Warming"}
+            self._states[key] = after_gap(state, self.gap) if state is not None and waits else state
         return self._states[key]
+
+    @cached_property
+    def gap(self) -> Gap | None:
+        """The time before this pass that nobody watched."""
+        return find_gap(self.memory.last_pass, self.world.attended_until, self.world.monotonic, self.now)
 
     @cached_property
     def _states(self) -> dict[tuple[str, str, str, int], RolloutState | None]:
@@ -235,15 +243,3 @@ class Scene:
         if status.phase == "Superseded" and status.reason in reasons.NOT_WANTED_AGAIN:
             return False
         return not self.blocked or status.phase in ROLLING | {"Stable", "Previous"}
-
-
-def same_route(one: RouteIntent, other: RouteIntent) -> bool:
-    """Whether two intents send every user to the same version."""
-    return _normal(one) == _normal(other)
-
-
-def _normal(intent: RouteIntent) -> RouteIntent:
-    if not intent.candidate or intent.weight <= 0:
-        return RouteIntent(intent.stable)
-    offset = intent.bucket_offset if intent.weight < 100 else 0
-    return RouteIntent(intent.stable, intent.candidate, intent.weight, offset)

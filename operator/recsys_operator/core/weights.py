@@ -7,6 +7,7 @@ import hashlib
 import math
 
 from recsys_api.buckets import BUCKETS
+from recsys_operator.core.world import RouteIntent
 
 DIGITS = 4
 
@@ -83,3 +84,15 @@ def _digit(low: int, high: int) -> str:
 
 def _any(digits: int) -> str:
     return "[0-9]" * digits
+
+
+def same_route(one: RouteIntent, other: RouteIntent) -> bool:
+    """Whether two intents send every user to the same version."""
+    return _normal(one) == _normal(other)
+
+
+def _normal(intent: RouteIntent) -> RouteIntent:
+    if not intent.candidate or intent.weight <= 0:
+        return RouteIntent(intent.stable)
+    offset = intent.bucket_offset if intent.weight < 100 else 0
+    return RouteIntent(intent.stable, intent.candidate, intent.weight, offset)

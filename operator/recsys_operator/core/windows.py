@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from recsys_api.spec.rollout import Window
 from recsys_operator.core import schedule
@@ -36,27 +35,6 @@ def closed(windows: Sequence[Window], now: float) -> Closed | None:
         return Closed(allowing[0].name, None)
     at, name = min(opening)
     return Closed(name, at)
-
-
-@lru_cache(maxsize=256)
-def closed_seconds(windows: tuple[Window, ...], start: float, end: float) -> float:
-    """For how long they forbade raises between two times."""
-    total, at = 0.0, start
-    while at < end:
-        found = closed(windows, at)
-        if found is None:
-            at = _next_change(windows, at, end)
-            continue
-        until = end if found.until is None else min(found.until, end)
-        total, at = total + until - at, until
-    return total
-
-
-def _next_change(windows: Sequence[Window], at: float, end: float) -> float:
-    """When an open time ends at the earliest; `end` where it does not before that."""
-    denials = [schedule.next_time(window.schedule, at) for window in windows if window.effect == "Deny"]
-    allowed = [_end(window, at) for window in windows if window.effect == "Allow"]
-    return min([time for time in (*denials, max(allowed, default=None)) if time is not None], default=end)
 
 
 def _end(window: Window, now: float) -> float:

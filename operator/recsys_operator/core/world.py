@@ -207,12 +207,18 @@ class World:
     """Versions whose Service or autoscaler is there without a Deployment: somebody deleted that alone."""
     pods: tuple[PodView, ...] = ()
     route: RouteView | None = None
+    stable_service: str | None = None
+    """Version that the Service <model>-stable sends callers to; None where there is none."""
     keys_secret: bool = False
     """The Secret <model>-keys exists."""
     seconds: tuple[VersionSecond, ...] = ()
     """The last two minutes of samples, oldest first; the fold skips what it has seen."""
     samples_since: float | None = None
     """When the sampler began to watch this model: what was counted before, nobody has read. None while it does not."""
+    attended_until: float | None = None
+    """When the operator before this process was last alive, as its Lease says; None where nobody knows."""
+    monotonic: float = 0.0
+    """Seconds of a clock that nobody sets, beside `now`."""
     rollouts_paused: bool = False
     """The operator-wide switch."""
     serving_image: str = ""

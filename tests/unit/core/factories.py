@@ -148,7 +148,8 @@ def build_second(version: str, at: float, answers: int = 20, *, pods: int = 4, *
 def build_world(model: ModelView | None = None, *versions: VersionView, **changes: Any) -> World:
     """A world; every version with a template and no serving given has its pods."""
     world = World("shop", MODEL, model or build_model(), versions, serving_image="serving:1", keys_secret=True)
-    return replace(world, **changes)
+    route = changes.get("route")
+    return replace(world, **{"stable_service": route.intent.stable if route is not None else None, **changes})
 
 
 def writes(decision: Decision) -> list[Act]:

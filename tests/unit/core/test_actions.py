@@ -252,7 +252,8 @@ def test_promote_of_a_version_that_failed_its_gates_is_refused() -> None:
     ("before", "after"), [((), ("first",)), (("first",), ("first",)), (("zeroth",), ("zeroth", "first"))]
 )
 def test_approve_names_the_running_step_once(before: tuple[str, ...], after: tuple[str, ...]) -> None:
-    rollout = build_rollout(approvals=before)
+    steps = [{"name": "first", "weight": 25, "approval": "Required"}, {"name": "all", "weight": 100}]
+    rollout = build_rollout(build_spec(rollout={"steps": steps}), approvals=before)
     decision = decide(rollout.world(actions=(build_action("Approve"),)), NOW, WATCHED)
     state = read_state(recorded(decision, rollout.candidate.name))
     assert state is not None
@@ -318,6 +319,14 @@ def test_a_pause_keeps_no_verdict_from_taking_the_users_away() -> None:
 def test_a_status_that_answers_nobody_may_wait() -> None:
     assert [may_wait(act) for act in decide(two_versions(), NOW).acts][-1:] == [True]
     assert not any(may_wait(act) for act in decide(annotated("Rollback#1"), NOW).acts)
+
+
+def test_an_approve_of_a_step_that_asks_for_none_is_refused() -> None:
+    """It was called done, and did nothing."""
+    rollout = build_rollout()
+    decision = decide(rollout.world(actions=(build_action("Approve"),)), NOW, WATCHED)
+    (said,) = [act.status for act in decision.acts if isinstance(act, RecordAction)]
+    assert (said.phase, "step first" in said.message, "no approval" in said.message) == ("Refused", True, True)
 
 
 def test_a_pin_by_action_holds_until_unpin_and_yields_to_the_spec() -> None:

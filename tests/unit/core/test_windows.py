@@ -17,7 +17,7 @@ from tests.unit.core.factories import (
 from recsys_api.spec.rollout import Window
 from recsys_operator.core import clock
 from recsys_operator.core.lifecycle import decide
-from recsys_operator.core.windows import closed, closed_seconds
+from recsys_operator.core.windows import closed
 
 WEEKEND = {"name": "no-weekend", "schedule": "0 16 * * 5", "seconds": 230400}
 OFFICE = {"name": "office", "schedule": "0 9 * * 1-5", "seconds": 28800, "effect": "Allow"}
@@ -51,28 +51,6 @@ def test_deny_wins_and_allow_closes_what_is_outside(
     found = closed([Window.model_validate(window) for window in windows], _at(now))
     assert (found and found.name) == name
     assert (found and found.until) == (_at(until) if until else None)
-
-
-@pytest.mark.parametrize(
-    ("windows", "start", "end", "hours"),
-    [
-        ([], "2026-11-23 00:00", "2026-11-30 00:00", 0),
-        ([WEEKEND], "2026-11-23 08:00", "2026-11-27 16:00", 0),
-        ([WEEKEND], "2026-11-27 15:00", "2026-11-30 09:00", 64),
-        ([WEEKEND], "2026-11-27 18:00", "2026-11-27 20:00", 2),
-        ([WEEKEND, LUNCH], "2026-11-27 11:00", "2026-11-28 18:00", 1 + 26),
-        ([OFFICE], "2026-11-23 08:00", "2026-11-25 10:00", 1 + 16 + 16),
-        ([OFFICE, LUNCH], "2026-11-24 09:00", "2026-11-25 09:00", 17),
-        ([NEVER], "2026-11-24 09:00", "2026-11-25 09:00", 24),
-        ([{"name": "always", **ALWAYS}], "2026-11-24 09:00", "2026-11-24 11:00", 2),
-        ([{"name": "always", **ALWAYS, "effect": "Allow"}], "2026-11-24 09:00", "2026-11-24 11:00", 0),
-    ],
-)
-def test_how_long_they_were_closed_is_told_by_the_schedule(
-    windows: list[dict[str, Any]], start: str, end: str, hours: float
-) -> None:
-    known = tuple(Window.model_validate(window) for window in windows)
-    assert closed_seconds(known, _at(start), _at(end)) == hours * 3600
 
 
 def _with(window: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:

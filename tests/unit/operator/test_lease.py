@@ -120,6 +120,30 @@ async def test_a_released_lease_is_taken_at_once() -> None:
     assert await pod(cluster, clock, "b").try_acquire()
 
 
+async def test_who_takes_the_lease_knows_when_an_operator_was_last_there() -> None:
+    """By the clock of that one, to the second in which it gave it back or to its last renewal."""
+    cluster, clock, other = FakeCluster(), FakeClock(), FakeClock(start=5_000.0)
+    first = pod(cluster, clock, "a")
+    assert await first.try_acquire()
+    assert first.attended_until is None
+    clock.advance(100)
+    assert await first.try_acquire()
+    assert first.attended_until is None, "it has itself been there"
+    clock.advance(SECONDS / 4)
+    ended = clock.now()
+    await first.release()
+    clock.advance(3600)
+    restarted, follower = pod(cluster, clock, "a"), pod(cluster, other, "b")
+    assert await restarted.try_acquire()
+    assert restarted.attended_until == ended
+    killed = clock.now()
+    assert not await follower.try_acquire()
+    other.advance(SECONDS + 1)
+    assert await follower.try_acquire()
+    assert await follower.try_acquire()
+    assert follower.attended_until == killed
+
+
 async def test_a_pod_that_lost_the_lease_does_not_give_it_away() -> None:
     cluster, clock = FakeCluster(), FakeClock()
     old, new = pod(cluster, clock, "a"), pod(cluster, clock, "b")

@@ -16,6 +16,7 @@ from recsys_operator.core.decision import (
     Decision,
     EnsureKeys,
     EnsureRoute,
+    EnsureService,
     EnsureServing,
     RecordModel,
     RecordVersion,
@@ -189,3 +190,11 @@ async def test_what_is_decided_to_be_sampled_is_watched_until_it_is_not(bench: B
     assert bench.sampler.since(KEY) is not None
     await bench.act()
     assert bench.sampler.since(KEY) is None
+
+
+async def test_a_service_that_was_deleted_is_made_again_alone(bench: Bench) -> None:
+    await bench.act(EnsureService(NAME), EnsureService(NAME, of_model=True))
+    assert [(kind, name) for _, kind, name in bench.cluster.writes] == [("Service", NAME), ("Service", "movies-stable")]
+    await bench.act()
+    assert bench.worlds[-1].stable_service == NAME
+    assert not await bench.act(EnsureService(NAME), EnsureService(NAME, of_model=True))

@@ -11,6 +11,7 @@ from recsys_api.model_version import Condition
 from recsys_api.run_spec import EvaluateResult, GateResult
 from recsys_api.spec.evaluation import Evaluation
 from recsys_operator.core import clock, identity, reasons
+from recsys_operator.core.attendance import later
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.phases.stages import Result, StageRun, attempt_of, end_stage, run_stage
 from recsys_operator.core.records import Step, announce, build_condition, move, record, with_condition
@@ -103,9 +104,12 @@ def _judge(scene: Scene, version: VersionView, run: StageRun, answer: EvaluateRe
 
 def _hold(scene: Scene, version: VersionView) -> Step:
     limit = scene.spec.rollout.hold_limit_seconds if scene.spec is not None else 3600
-    left = clock.to_seconds(version.status.phase_since, scene.now) + limit - scene.now
+    known = clock.to_seconds(version.status.phase_since, scene.now)
+    since = later(known, scene.gap)
+    left = since + limit - scene.now
     if left > 0:
-        return Step((), left)
+        moved = (record(version, phase_since=clock.to_text(since)),) if since != known else ()
+        return Step(moved, left)
     return end_stage(
         scene, version, "Rejected", reasons.GATE_HOLD_LIMIT, f"{version.status.message}; nobody did within {limit} s"
     )

@@ -31,6 +31,7 @@ def new_state(scene: Scene, version: VersionView) -> RolloutState:
         policy=policy, stable=scene.stable.name if scene.stable else "", stable_replicas=scene.full_replicas,
         rollout=count, bucket_offset=weights.bucket_offset(version.uid, count), started_at=scene.now,
         segment=before.segment if before is not None else 0,
+        gap_after=scene.gap.last_pass if scene.gap is not None else 0.0,
     )  # fmt: skip
 
 

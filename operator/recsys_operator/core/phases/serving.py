@@ -5,7 +5,7 @@ deleted before its record says so and the route gives it nothing.
 """
 
 from recsys_operator.core import weights
-from recsys_operator.core.decision import Act, DeleteObject, EnsureKeys, EnsureServing
+from recsys_operator.core.decision import Act, DeleteObject, EnsureKeys, EnsureService, EnsureServing
 from recsys_operator.core.phases import warming
 from recsys_operator.core.records import Step
 from recsys_operator.core.scene import LOADED, Scene
@@ -30,7 +30,7 @@ def decide_serving(scene: Scene, version: VersionView) -> Step:
     minimum = _minimum(scene, version, replicas)
     if serving is not None and scene.model.spec is None and (serving.has_autoscaler or serving.replicas >= replicas):
         # sizes and autoscaling of the newest version's spec are those of another day
-        return Step()
+        return Step() if serving.has_service else Step((EnsureService(version.name),), 5.0)
     if serving is not None and _is_whole(serving, template.revision) and _fits(scene, version, replicas, minimum):
         return Step()
     return Step((EnsureServing(version.name, replicas, minimum),), 5.0)

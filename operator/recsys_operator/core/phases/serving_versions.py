@@ -2,7 +2,7 @@
 
 from recsys_api.model_version import Condition
 from recsys_operator.core import clock, reasons
-from recsys_operator.core.decision import Act, DeleteObject, EnsureRoute
+from recsys_operator.core.decision import Act, DeleteObject, EnsureRoute, EnsureService
 from recsys_operator.core.lineage import find_condition
 from recsys_operator.core.phases.creation import decide_revival
 from recsys_operator.core.phases.evaluating import decide_gates_changed
@@ -20,7 +20,8 @@ from recsys_operator.core.records import (
     wait,
     with_condition,
 )
-from recsys_operator.core.scene import EARLY, LOADED, Scene, same_route
+from recsys_operator.core.scene import EARLY, LOADED, Scene
+from recsys_operator.core.weights import same_route
 from recsys_operator.core.world import RouteIntent, VersionView
 
 SCALED = "Scaled"
@@ -177,6 +178,17 @@ def decide_traffic(scene: Scene) -> Step:
     intent = RouteIntent(stable.name)
     decision = describe_decision(scene, stable, intent, segment, reason=stable.status.reason)
     return Step((EnsureRoute(intent, decision, raises=False, urgent=holder is not None),), 2.0)
+
+
+def decide_stable_service(scene: Scene) -> Step:
+    """Callers inside the cluster go where the route's other users go. A write of the route brings the Service with it;
+    this makes it again where it was deleted, and where that write ended half-way."""
+    route = scene.world.route
+    if route is None or scene.version(route.intent.stable) is None or route.intent.stable == scene.world.stable_service:
+        return Step()
+    if not scene.unmanaged and not same_route(route.intent, wanted_intent(scene)):
+        return Step()
+    return Step((EnsureService(route.intent.stable, of_model=True),), 5.0)
 
 
 def wanted_intent(scene: Scene) -> RouteIntent:

@@ -1,14 +1,13 @@
 """Pauses, suspend and windows wait without limit: the limits of other waits stand still meanwhile.
 
 That nothing may be raised is recorded once, where such a limit runs; when it may be again, the limit moves by that time.
-Windows that were closed while no operator ran are told by their schedule, and the limit moves by them too. A pause that came
-and went meanwhile left no trace anywhere: its time counts.
+A stop that came and went while no operator ran is within a time that no limit counts anyway (attendance.py).
 Waits for data and for the gateway are none of these: users are with a version that cannot be judged. They stand still while a
 person has the route, and its step begins anew afterwards: what users it has is not the operator's doing, and no end of a wait
 could take them away.
 """
 
-from recsys_operator.core import reasons, windows
+from recsys_operator.core import reasons
 from recsys_operator.core.phases.promotion import renew
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, keep, wait
@@ -31,8 +30,6 @@ def limits_stand_still(scene: Scene, version: VersionView) -> Step | None:
     """Record that a stop began or ended, where a limit runs. A window keeps no version from becoming stable."""
     state = state_of(scene, version)
     by_person = version.status.phase == "Baking" or asked_for(scene, version, state)
-    if not by_person and (late := after_unseen_windows(scene, state)) is not None:
-        return Step((keep(version, late),), 0.0)
     stopped = scene.stop(by_person=by_person) is not None
     counts = state.parked or state.hold_reason in STANDS_STILL or state.waiting_since is not None
     if stopped == (state.stopped_since is not None) or (stopped and not counts):
@@ -81,23 +78,6 @@ def held_for(scene: Scene, state: RolloutState) -> float:
     return scene.now - since if since is not None else 0.0
 
 
-def after_unseen_windows(scene: Scene, state: RolloutState) -> RolloutState | None:
-    """With the time of windows that were closed before this process began to look; None where there was none.
-
-    A stop that is recorded, and still is, has that time in it.
-    """
-    if state.stopped_since is not None or scene.model.spec is None:
-        return None
-    known, seen = scene.model.spec.rollout.windows, min(scene.memory.since, scene.now)
-    moved = {
-        name: since + windows.closed_seconds(known, max(since, state.stops_known_until), seen)
-        for name, since in _clocks(state).items()
-    }
-    if moved == _clocks(state):
-        return None
-    return state.changed(stops_known_until=scene.now, **moved)
-
-
 def _clocks(state: RolloutState) -> dict[str, float]:
     """The starts of the waits whose limits stand still."""
     held = state.hold_since if state.hold_reason in STANDS_STILL else None
@@ -125,4 +105,4 @@ def go_on(scene: Scene, state: RolloutState) -> RolloutState:
     """The stop is over: its seconds are in no wait."""
     stop = state.stopped_since if state.stopped_since is not None else scene.now
     moved = {name: since + _later(scene, since, stop) for name, since in _clocks(state).items()}
-    return state.changed(stopped_since=None, stops_known_until=scene.now, **moved)
+    return state.changed(stopped_since=None, **moved)

@@ -10,9 +10,10 @@ from typing import Any
 from recsys_api.model_version import ServingTemplate
 from recsys_operator.core import reasons, weights
 from recsys_operator.core.analysis.health import GAP_SECONDS
+from recsys_operator.core.phases.absence import note_gap
 from recsys_operator.core.phases.promotion import make_stable, new_state, start_step, template_of, template_revision
 from recsys_operator.core.phases.rollback import fallback_of
-from recsys_operator.core.phases.standstill import after_unseen_windows, asked_for, go_on, waited
+from recsys_operator.core.phases.standstill import asked_for, go_on, waited
 from recsys_operator.core.phases.subject import is_stable_sick, state_of
 from recsys_operator.core.phases.watch import stale
 from recsys_operator.core.records import Step, announce, first, keep, move, wait
@@ -33,7 +34,9 @@ class NotNow:
 def decide_warming(scene: Scene, version: VersionView) -> Step:
     """One pass of warming."""
     return first(
-        (stale, not_target, not_its_turn, begin, not_ready, note_ready, direct, stable_health, go), scene, version
+        (stale, not_target, note_gap, not_its_turn, begin, not_ready, note_ready, direct, stable_health, go),
+        scene,
+        version,
     )
 
 
@@ -63,11 +66,6 @@ def not_its_turn(scene: Scene, version: VersionView) -> Step | None:
     state = scene.state(version)
     why = turn_of(scene, version, promoted=state is not None and state.promoted)
     running = state if begun(scene, version) else None
-    late = (
-        after_unseen_windows(scene, running) if running is not None and not asked_for(scene, version, running) else None
-    )
-    if late is not None:
-        return Step((keep(version, late),), 0.0)
     if why is None:
         if running is None or running.stopped_since is None:
             return None

@@ -1,14 +1,15 @@
 """Rules that canary and bake share, in order: everything that takes weight away or keeps it where it is.
 
     stale record -> found lowered -> stable deleted or taken back -> superseded or pinned elsewhere -> pods not ready -> Fail
-    -> BothBreach -> nothing may be raised (or may again) -> evidence written down -> a person has the route -> parked
-    -> route as intended -> pinned -> data missing -> clock not started
+    -> BothBreach -> a time nobody watched -> nothing may be raised (or may again) -> evidence written down
+    -> a person has the route -> parked -> route as intended -> pinned -> data missing -> clock not started
 
 After these, canary.py and bake.py decide whether a step may be left.
 """
 
 from recsys_operator.core import reasons
 from recsys_operator.core.decision import EnsureRoute
+from recsys_operator.core.phases.absence import note_gap
 from recsys_operator.core.phases.alone import short_of_pods, take_over
 from recsys_operator.core.phases.harm import both_breach, failed, pods_not_ready
 from recsys_operator.core.phases.holding import bank, clock_not_started, data_missing, hold
@@ -18,7 +19,8 @@ from recsys_operator.core.phases.rollback import end_rollout, fallback_of, is_st
 from recsys_operator.core.phases.standstill import limits_stand_still, route_is_taken
 from recsys_operator.core.phases.subject import state_of
 from recsys_operator.core.records import Step, keep, move
-from recsys_operator.core.scene import Scene, same_route
+from recsys_operator.core.scene import Scene
+from recsys_operator.core.weights import same_route
 from recsys_operator.core.world import VersionView
 
 
@@ -110,7 +112,7 @@ def route_follows(scene: Scene, version: VersionView) -> Step | None:
 
 SAFETY = (
     stale, unreadable, found_lowered, second_candidate, take_over, stable_taken_back, superseded, pods_not_ready,
-    short_of_pods, failed, both_breach, limits_stand_still, bank, route_is_taken, parked, route_follows, pinned_here,
+    short_of_pods, failed, both_breach, note_gap, limits_stand_still, bank, route_is_taken, parked, route_follows, pinned_here,
 )  # fmt: skip
 """In this order, before any rule that could raise weight."""
 
