@@ -72,6 +72,7 @@ class Observer:
             route=await self._router.observe_route(namespace, name, _route_settings(model)),
             keys_secret=model is not None and await self._observe_keys(namespace, name),
             seconds=self._sampler.seconds(key), samples_since=self._sampler.since(key),
+            begun=self._sampler.begun(key), standing=self._sampler.standing(key),
             rollouts_paused=self._paused(), serving_image=self._serving_image,
             triton_start_seconds=self._triton_start_seconds,
         )  # fmt: skip

@@ -17,6 +17,8 @@ class Memory:
 
     since: float = 0.0
     """When this process first decided about this model."""
+    first: bool = False
+    """Whether it has decided nothing yet: what is recorded, another process has seen."""
     evidence: Evidence | None = None
     health: Health | None = None
     sampled_at: float | None = None
