@@ -1,10 +1,11 @@
 """An operator that never lives for long: a rollout ends as it does without kills, or safer."""
 
+import itertools
 from random import Random
 
 import pytest
-from tests.simulation.cluster import Cluster, Quality
-from tests.simulation.test_detection import FAULTS, build_cluster, run_until
+from tests.simulation.cluster import Quality
+from tests.simulation.test_detection import FAULTS, build_cluster
 
 from recsys_operator.core.rollout_state import RolloutState, read_state
 
@@ -12,7 +13,13 @@ STEPS = [
     {"name": "first", "weight": 25, "minSamples": 5, "maxSeconds": 240},
     {"name": "all", "weight": 100, "minSamples": 5, "maxSeconds": 240},
 ]
-POLICY = {"steps": STEPS, "bakeSeconds": 60, "onUndecided": "Rollback", "onUndecidedFinal": "Rollback", "stableHealthSeconds": 0}
+POLICY = {
+    "steps": STEPS,
+    "bakeSeconds": 60,
+    "onUndecided": "Rollback",
+    "onUndecidedFinal": "Rollback",
+    "stableHealthSeconds": 0,
+}
 """What is not proven is rolled back."""
 ENDS = ("Stable", "RolledBack", "Superseded")
 
@@ -20,7 +27,9 @@ ENDS = ("Stable", "RolledBack", "Superseded")
 class Life:
     """A rollout under an operator that is killed every few seconds."""
 
-    def __init__(self, seed: int, quality: Quality, *, gateway: bool = True, longest: int = 10, rate: float = 60.0) -> None:
+    def __init__(
+        self, seed: int, quality: Quality, *, gateway: bool = True, longest: int = 10, rate: float = 60.0
+    ) -> None:
         self.random = Random(seed)
         self.cluster, self.operator = build_cluster(quality, **POLICY)
         self.cluster.rate, self.cluster.gateway = rate, gateway
@@ -82,3 +91,28 @@ def test_a_bad_candidate_is_failed_within_a_few_lives(seed: int, fault: str) -> 
     assert life.end() == "RolledBack"
     assert life.cluster.versions[life.name].status.reason == "SloFailed"
     assert life.kills <= 20
+
+
+def test_a_process_that_goes_on_from_another_one_writes_no_more_often() -> None:
+    life = Life(3, Quality())
+    written: dict[tuple[object, float], None] = {}
+    while life.phase not in ENDS:
+        life.second()
+        # new pods are written down at once
+        written[(life.state.segment, *life.state.pods), life.state.banked_at] = None
+    times = list(written)
+    within = [(a[1], b[1]) for a, b in itertools.pairwise(times) if a[0] == b[0]]
+    assert len(within) > 3
+    assert all(later - earlier >= 15 for earlier, later in within)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_died_with_pods_between_two_processes_is_still_no_ground_for_a_pass(seed: int) -> None:
+    life = Life(seed, Quality())
+    for _ in range(200):
+        life.second()
+        pods = [pod for pod in life.cluster.pods.values() if pod.version == life.name and pod.ready]
+        if life.operator.memory is None and len(pods) > 2:
+            life.cluster.kill_pod(pods[0].name, 1.0)
+    assert life.state.left == ()
+    assert life.state.banked is None or life.state.banked.lost > 50
