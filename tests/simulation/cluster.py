@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from tests.simulation.meters import Meters, Served
+
 from recsys_api.model_action import ModelActionSpec, ModelActionStatus
 from recsys_api.model_status import RecommenderModelStatus
 from recsys_api.model_version import ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult, GateResult, PrepareResult, TrainResult
-from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core import decision as acts
 from recsys_operator.core import naming
 from recsys_operator.core.samples import VersionSecond
@@ -79,6 +80,9 @@ class Cluster:
     """What the Lease says: when an operator was there, on its clock."""
     attended_until: float | None = None
     """What it said when the present process took it."""
+    meters: Meters = field(default_factory=Meters)
+    generation: int = 0
+    """Of the HTTPRoute."""
     qualities: dict[str, Quality] = field(default_factory=dict)
     outage: bool = False
     blind: set[str] = field(default_factory=set)
@@ -156,6 +160,7 @@ class Cluster:
         """Who has the route edits its weights."""
         if self.route is not None and self.route.intent.candidate:
             intent = replace(self.route.intent, weight=weight)
+            self.generation += 1
             self.route = replace(self.route, intent=intent, resource_version=self._rv())
 
     def delete_version(self, name: str) -> None:
@@ -206,6 +211,7 @@ class Cluster:
                 seen[kind] = self.history[-back][kind]
         return World(
             NAMESPACE, NAME, **seen, seconds=tuple(self.seconds), samples_since=self.samples_since,
+            begun=self.meters.begun, standing=self.meters.standing,
             rollouts_paused=self.paused, serving_image="serving:1", attended_until=self.attended_until,
             monotonic=self.now,
         )  # fmt: skip
@@ -334,8 +340,10 @@ class Cluster:
         self.now += 1.0
         self._run_pods()
         self._run_jobs()
+        for version in dict.fromkeys((*self.serving, *self.sampled)):
+            self.meters.serve(version, self._pods_of(version), int(self.now), self._served(version))
         if self.sampled:
-            self.seconds.extend(self._second(version) for version in self.sampled)
+            self.seconds.extend(self._sample())
         while self.seconds and self.seconds[0].at < self.clock - KEPT_SECONDS:
             self.seconds.popleft()
 
@@ -346,6 +354,7 @@ class Cluster:
         if not versions:
             self.samples_since = None
             self.seconds.clear()
+            self.meters.forget()
         self.sampled = versions
 
     def quality(self, version: str) -> Quality:
@@ -407,26 +416,25 @@ class Cluster:
         gate = GateResult(name="absolute", outcome=quality.gate, message="of the simulation")  # type: ignore[arg-type]
         return EvaluateResult(gates=(gate,))
 
-    def _second(self, version: str) -> VersionSecond:
-        ready, lost = self.ready(version), self.unread.pop(version, 0.0)
-        if self.outage:
-            return VersionSecond(self.clock, version, ready, 0, lost=lost)
-        quality, share = self.quality(version), self.weight(version) / 100
-        n = self._draw(self.rate * share)
-        good = n if ready else 0
-        bad = n if not ready else self._count(n, quality.bad)
-        slow, fallback = self._count(good, quality.slow), self._count(good, quality.fallback)
-        latency = [0] * (len(LATENCY_BUCKETS_MILLISECONDS) + 1)
-        latency[5], latency[-1] = good - slow, slow
-        counts = {
-            "answers": good, "model_latency": tuple(latency), "bad_fallbacks": fallback,
-            "unknown_users": self._count(good, 0.05),
-        }  # fmt: skip
-        blind = version in self.blind
-        return VersionSecond(
-            self.clock, version, ready, 0 if blind else ready, **({} if blind else counts), lost=lost,
-            gateway_requests=n if self.gateway else None, gateway_bad=bad if self.gateway else None,
+    def _sample(self) -> list[VersionSecond]:
+        pods = {version: self._pods_of(version) for version in self.sampled}
+        lost = {version: self.unread.pop(version, 0.0) for version in self.sampled}
+        return self.meters.read(
+            self.clock, pods, blind=self.blind, outage=self.outage, gateway=self.gateway, generation=self.generation, lost=lost
         )  # fmt: skip
+
+    def _served(self, version: str) -> Served:
+        ready, quality = self.ready(version), self.quality(version)
+        n = self._draw(self.rate * self.weight(version) / 100)
+        good = n if ready else 0
+        return Served(
+            requests=n, answers=good, bad=n if not ready else self._count(n, quality.bad),
+            slow=self._count(good, quality.slow), fallbacks=self._count(good, quality.fallback),
+            unknown=self._count(good, 0.05),
+        )  # fmt: skip
+
+    def _pods_of(self, version: str) -> list[PodView]:
+        return [pod for pod in self.pods.values() if pod.version == version]
 
     def _draw(self, mean: float) -> int:
         return int(mean) + (self.random.random() < mean - int(mean))
@@ -443,6 +451,8 @@ class Cluster:
     def _set_route(self, intent: RouteIntent, decision: Mapping[str, object]) -> None:
         uid = self.route.uid if self.route is not None else self._uid("route")
         self.accepted_at = self.now + 1.0
+        if self.route is None or self.route.intent != intent:
+            self.generation += 1
         self.route = RouteView(uid, self._rv(), intent, dict(decision), accepted=False)
 
     def _autoscaler(self, act: acts.EnsureServing) -> AutoscalerView | None:

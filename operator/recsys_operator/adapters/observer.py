@@ -76,6 +76,7 @@ class Observer:
             keys_secret=model is not None and await self._observe_keys(namespace, name),
             seconds=self._sampler.seconds(key), samples_since=self._sampler.since(key),
             attended_until=self._attended_until(), monotonic=self._clock.monotonic(),
+            begun=self._sampler.begun(key), standing=self._sampler.standing(key),
             rollouts_paused=self._paused(), serving_image=self._serving_image,
             triton_start_seconds=self._triton_start_seconds,
         )  # fmt: skip

@@ -25,6 +25,7 @@ from recsys_operator.core import records
 from recsys_operator.core.actions import decide_request, pending_requests
 from recsys_operator.core.analysis.evidence import Evidence, before, fold_evidence
 from recsys_operator.core.analysis.health import Health, fold_health
+from recsys_operator.core.analysis.takeover import take_over
 from recsys_operator.core.decision import Act, Decision, EnsureRoute, RecordModel, RecordVersion
 from recsys_operator.core.judgement import objectives_of
 from recsys_operator.core.memory import Memory
@@ -78,7 +79,7 @@ def decide(world: World, now: float, memory: object = None) -> Decision:
         now: seconds since the epoch.
         memory: `Decision.memory` of this process's last decision about this model; None after a restart.
     """
-    known = memory if isinstance(memory, Memory) else Memory(since=now)
+    known = memory if isinstance(memory, Memory) else Memory(since=now, first=True)
     known = replace(known, since=min(known.since, now))
     if world.model is None or world.model.deleting:
         step = cleanup.decide_model_gone(world, now)
@@ -192,11 +193,23 @@ def _fold(scene: Scene, memory: Memory) -> Memory:
     state = scene.state(candidate) if candidate is not None else None
     evidence = None
     if candidate is not None and state is not None and state.weight > 0:
-        known = _known_evidence(scene, memory.evidence, candidate, state)
-        since = scene.world.samples_since or 0.0
-        evidence = fold_evidence(known, state.stable, objectives_of(state), _until(scene), since)
+        evidence = _fold_evidence(scene, memory, candidate, state)
     health = _fold_health(scene, memory.health, state)
-    return replace(memory.after(_until(scene), scene.now), evidence=evidence, health=health)
+    return replace(memory.after(_until(scene), scene.now), first=False, evidence=evidence, health=health)
+
+
+def _fold_evidence(scene: Scene, memory: Memory, candidate: VersionView, state: RolloutState) -> Evidence:
+    known, world = _known_evidence(scene, memory.evidence, candidate, state), scene.world
+    if memory.first:
+        known = known.model_copy(update={"inherited": True})
+    objectives, since = objectives_of(state), world.samples_since or 0.0
+    if known.inherited and world.begun is not None:
+        # seconds since then that are no longer kept are lost with what came before them
+        whole = bool(world.seconds) and world.seconds[0].at <= world.begun.at
+        known = known if whole else known.model_copy(update={"entries": None})
+        known = take_over(known, state.stable, objectives, world.begun, min(since, scene.now))
+    waits = known.inherited and known.entries is not None
+    return fold_evidence(known, state.stable, objectives, _until(scene), 0.0 if waits else since)
 
 
 def _until(scene: Scene) -> list[VersionSecond]:
@@ -214,7 +227,9 @@ def _known_evidence(scene: Scene, remembered: Evidence | None, candidate: Versio
     # an intent that was recorded anew has begun later: what was seen before is no evidence
     begun = max((k for k in own if k.since <= latest), key=lambda known: known.since, default=None)
     fresh = Evidence(version=candidate.name, segment=state.segment, since=state.segment_at + SETTLE_SECONDS)
-    return before(begun or next(iter(own), fresh), scene.now, latest)
+    found = begun or next(iter(own), fresh)
+    looked = found.looked_at(own[-1]) if own and own[-1].since == found.since else found
+    return before(looked, scene.now, latest)
 
 
 def _fold_health(scene: Scene, health: Health | None, state: RolloutState | None) -> Health | None:

@@ -18,6 +18,8 @@ class Memory:
 
     since: float = 0.0
     """When this process first decided about this model."""
+    first: bool = False
+    """Whether it has decided nothing yet: what is recorded, another process has seen."""
     evidence: Evidence | None = None
     health: Health | None = None
     last_pass: Pass | None = None

@@ -14,6 +14,7 @@ from recsys_api.model_version import ModelVersionSpec, ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult, PrepareResult, TrainResult
 from recsys_api.serving_pod import START_SECONDS
+from recsys_operator.core.counters import Reading
 from recsys_operator.core.samples import VersionSecond
 
 Stage = Literal["prepare", "train", "evaluate", "report"]
@@ -219,6 +220,10 @@ class World:
     """When the operator before this process was last alive, as its Lease says; None where nobody knows."""
     monotonic: float = 0.0
     """Seconds of a clock that nobody sets, beside `now`."""
+    begun: Reading | None = None
+    """The first reading since then of a pod or the gateway: `seconds` count from there. None before it."""
+    standing: Reading | None = None
+    """Where the counters stood at the last of `seconds`."""
     rollouts_paused: bool = False
     """The operator-wide switch."""
     serving_image: str = ""

@@ -18,10 +18,12 @@ from recsys_api.model_version import ModelVersionSpec
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import GateResult
 from recsys_operator.core import reasons
+from recsys_operator.core.analysis.entries import MAX_PROXIES, write_entries
 from recsys_operator.core.analysis.evidence import Evidence
 from recsys_operator.core.analysis.lines import Counts, Line
 from recsys_operator.core.analysis.losses import Tally
 from recsys_operator.core.analysis.objectives import resolve_objectives
+from recsys_operator.core.counters import BOUNDS, GatewayCounters, GatewayStanding, PodCounters, Reading
 from recsys_operator.core.decision import RecordModel, RecordVersion, StartJob
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.records import build_condition, move
@@ -39,7 +41,17 @@ ANNOTATION_BYTES = 256 * KIB
 ENDLESS = "<" * 300_000
 """What a kubelet, a gateway or a manifest's error might say."""
 MANY = Counts(n=10**12, bad=10**12)
-TALLY = Tally(seconds=10**8, seen=10**12, lost=10**12 + 0.25)
+TALLY = Tally(seconds=10**8, seen=10**12, recovered=10**12, lost=10**12 + 0.25)
+PAGE = PodCounters(1_800_000_000.123456, *(10**12,) * 2, (10**12,) * (BOUNDS + 1), *(10**12,) * 3)
+PROXY = {"new": GatewayCounters(10**12, 10**12), "old": GatewayCounters(10**12, 10**12)}
+ENTRIES = write_entries(
+    Reading(
+        NOW + 0.123456, {version: {f"{version}{n:033d}": PAGE for n in range(1000)} for version in ("new", "old")},
+        GatewayStanding(10**6, {f"{n:036d}/1000000": PROXY for n in range(MAX_PROXIES)}),
+    ),
+    "new", "old",
+)  # fmt: skip
+"""Of a thousand pods of each arm."""
 SPEC = parse_manifest(json.dumps(largest_model()), cluster=True).spec
 
 
@@ -57,6 +69,7 @@ def rolling(spec: RecommenderModelSpec = SPEC) -> VersionView:
         Line(
             name=objective.name, candidate=MANY, stable=MANY, candidate_mark=MANY, stable_mark=MANY,
             seconds=10**8, paired=10**8, stable_seconds=10**8, objective=(number,) * 5, difference=(number,) * 4,
+            watched_difference=(number,) * 4,
             stable_objective=(number,) * 5, worst_objective=number, worst_difference=number,
         )
         for objective in resolve_objectives(spec.rollout.slos)
@@ -68,7 +81,8 @@ def rolling(spec: RecommenderModelSpec = SPEC) -> VersionView:
         version, stable, spec, pods={f"{n:036d}": 10**6 for n in range(MAX_PODS)}, events=(event,) * MAX_EVENTS,
         banked=Evidence(
             version=version.name, segment=segments, since=NOW, lines=lines, answers=10**12,
-            candidate_tally=TALLY, stable_tally=TALLY, lost=10**12 + 0.25, begun_anew=10**6,
+            candidate_tally=TALLY, stable_tally=TALLY, lost=10**12 + 0.25, begun_anew=10**6, skipped=10**8,
+            entries=ENTRIES,
         ),
         ledger=tuple(Spend(segment=n, part="Canary", alpha=0.0123456789012345) for n in range(segments + MAX_SPENDS)),
         left=tuple(Leave(step=name, by="HoldLimit", n=10**9, detectable=0.0123456789012345) for name in names * 2),

@@ -8,7 +8,6 @@ from torch import Tensor
 from recsys_trainer.artifact.served import Served
 from recsys_trainer.baselines.history import Histories
 
-
 ROUNDING = 32 * torch.finfo(torch.float32).eps
 """Of the largest count: pivots below it are what rounding has left of 0, and which sign it has depends on the machine."""
 

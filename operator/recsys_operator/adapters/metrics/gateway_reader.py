@@ -34,6 +34,8 @@ class GatewayReading:
     proxies: Mapping[str, Proxy]
     increments: Mapping[str, Page | None]
     """By proxy; None where nothing is known of it."""
+    pages: Mapping[str, Page | None]
+    """What they stand at now; None where it could not be read."""
 
     def serving(self, gateways: Iterable[tuple[str, str, str]]) -> frozenset[str]:
         """Proxies of Gateways, each as (namespace, name, GatewayClass or empty)."""
@@ -83,7 +85,8 @@ class GatewayReader:
         silent = frozenset(uid for uid, page in pages.items() if page is None and not asked[uid].ready)
         self._left = (self._left & proxies.keys() - asked.keys()) | silent
         there = {uid: proxy for uid, proxy in asked.items() if uid not in silent}
-        return GatewayReading(there, self._increments.advance({uid: pages[uid] for uid in there}))
+        read = {uid: pages[uid] for uid in there}
+        return GatewayReading(there, self._increments.advance(read), read)
 
     async def _page(self, proxy: Proxy, path: str) -> Page | None:
         try:

@@ -2,44 +2,20 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from recsys_api import telemetry
 from recsys_operator.adapters.metrics.prometheus_text import samples_of
+from recsys_operator.core.counters import BOUNDS, PodCounters
 
 __all__ = ["PodCounters", "PodIncrements", "counters_of_page"]
 
-BOUNDS = len(telemetry.LATENCY_BUCKETS_MILLISECONDS)
 _INDEX = {bound / 1000: n for n, bound in enumerate(telemetry.LATENCY_BUCKETS_MILLISECONDS)}
 _REQUESTS = f"{telemetry.REQUESTS}_total"
 _BUCKET = f"{telemetry.REQUEST_SECONDS}_bucket"
 _SERVER_RESTARTS = f"{telemetry.TRITON_RESTARTS}_total"
 _NAMES = (_REQUESTS, _BUCKET, _SERVER_RESTARTS, telemetry.PROCESS_START_SECONDS)
 UNKNOWN = "UnknownUser"
-
-
-@dataclass(frozen=True)
-class PodCounters:
-    """Counters of one process, or what they grew by."""
-
-    started: float = 0.0
-    """recsys_process_start_seconds: another value is another process."""
-    answers: int = 0
-    """Requests that got items. Those that were refused (4xx) are nobody's harm and would dilute the share of fallbacks."""
-    failures: int = 0
-    """Requests that the process failed (5xx)."""
-    latency: tuple[int, ...] = (0,) * (BOUNDS + 1)
-    """Answers of the model per published bucket (not cumulative), the last one above all bounds."""
-    bad_fallbacks: int = 0
-    unknown_users: int = 0
-    server_restarts: int = 0
-    """Of tritonserver under its supervisor: the container's own restart count does not tell."""
-    errors: tuple[str, ...] = ()
-
-    @property
-    def requests(self) -> int:
-        """All that were judged, whatever came of them."""
-        return self.answers + self.failures
 
 
 def counters_of_page(text: str, version: str) -> PodCounters:
@@ -98,19 +74,11 @@ class PodIncrements:
         self._last[pod] = now
         if before is None or before.started != now.started:
             return PodCounters(), before is not None
-        delta = PodCounters(
-            now.started,
-            now.answers - before.answers,
-            now.failures - before.failures,
-            tuple(b - a for a, b in zip(before.latency, now.latency, strict=True)),
-            now.bad_fallbacks - before.bad_fallbacks,
-            now.unknown_users - before.unknown_users,
-            now.server_restarts - before.server_restarts,
-        )
-        counts = (delta.answers, delta.failures, delta.bad_fallbacks, delta.unknown_users, delta.server_restarts)
-        if min(*counts, *delta.latency) < 0:
-            return PodCounters(errors=("a counter fell without a restart of its process",)), False
-        return delta, False
+        return now.since(before), False
+
+    def standing(self, pod: str) -> PodCounters | None:
+        """Up to where a pod's counters are in increments; None where it was not read yet."""
+        return self._last.get(pod)
 
     def keep(self, pods: Mapping[str, object]) -> None:
         """Forget pods that are not among these uids."""

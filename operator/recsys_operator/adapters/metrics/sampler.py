@@ -13,9 +13,11 @@ from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.metrics.gateway import BackendCounts, Position, RoutePositions
 from recsys_operator.adapters.metrics.gateway_reader import Fetch, GatewayPods, GatewayReader, GatewayReading
 from recsys_operator.adapters.metrics.pods import PodCounters, PodIncrements, counters_of_page
+from recsys_operator.adapters.metrics.standing import pods_standing, proxies_standing
 from recsys_operator.adapters.metrics.unread import UnreadPods
 from recsys_operator.adapters.views import view_of_pod
 from recsys_operator.core import naming
+from recsys_operator.core.counters import GatewayStanding, Reading
 from recsys_operator.core.samples import VersionSecond
 from recsys_operator.core.world import PodView
 from recsys_operator.ports import Clock
@@ -67,6 +69,8 @@ class _Watched:
     """Pod uid -> when its page was read last."""
     unread: dict[str, UnreadPods] = field(default_factory=dict)
     """By version."""
+    begun: Reading | None = None
+    standing: Reading | None = None
 
 
 class Sampler:
@@ -105,6 +109,16 @@ class Sampler:
         """Since when a model is watched; None while it is not."""
         watched = self._watched.get(key)
         return watched.since if watched else None
+
+    def begun(self, key: str) -> Reading | None:
+        """Where the counters stood when the first of a model's pods or its gateway was read since it is watched."""
+        watched = self._watched.get(key)
+        return watched.begun if watched else None
+
+    def standing(self, key: str) -> Reading | None:
+        """Where the counters stood at the end of the last second."""
+        watched = self._watched.get(key)
+        return watched.standing if watched else None
 
     async def run(self) -> None:
         """Tick every second while something is watched."""
@@ -167,6 +181,16 @@ class Sampler:
             return None
         return reading.counts(entry.proxies, (entry.namespace, route["metadata"]["name"]))
 
+    def _proxies_standing(
+        self, entry: _Watched, route: Manifest | None, reading: GatewayReading | None
+    ) -> GatewayStanding | None:
+        if reading is None or route is None:
+            return None
+        pages = {uid: reading.pages[uid] for uid in entry.proxies}
+        metadata = route["metadata"]
+        key, generation = (entry.namespace, metadata["name"]), metadata.get("generation", 0)
+        return proxies_standing(entry.versions, pages, key, generation, entry.positions)
+
     def _gateways(self, route: Manifest) -> Iterator[tuple[str, str, str]]:
         for namespace, name in gateways_of(route):
             gateway = self._cache.get("Gateway", namespace, name)
@@ -186,6 +210,12 @@ class Sampler:
             of_version = [pod for pod in pods if pod.version == version]
             counts = entry.positions.count(version, mine) if mine is not None else None
             entry.seconds.append(self._second(entry, at, measured_at, version, of_version, pages, counts))
+        entry.standing = Reading(
+            at, pods_standing(entry.versions, pods, entry.increments), self._proxies_standing(entry, route, gateway),
+            by_gateway=self._gateway is not None,
+        )  # fmt: skip
+        if entry.begun is None and entry.standing.says_something:
+            entry.begun = entry.standing
         while entry.seconds and entry.seconds[0].at < at - KEEP_SECONDS:
             entry.seconds.popleft()
         there = {pod.uid: pod for pod in pods}

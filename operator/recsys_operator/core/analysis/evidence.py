@@ -1,8 +1,8 @@
 """The fold over seconds: what is known about a candidate in its segment.
 
-Evidence starts anew at every weight change (a segment). A second is folded once: `folded_until` remembers. What is lost
-with the process is at most what was not yet banked into the version's status: fewer events, never wrong ones, and declared
-(losses.py). Where too much is lost, what a Pass needs begins anew within the segment; what speaks for a Fail goes on.
+Evidence starts anew at every weight change (a segment). A second is folded once: `folded_until` remembers. What a process had
+not yet banked into the version's status the next one reads from the counters that live (takeover.py); what they do not tell is
+lost: fewer events, never wrong ones, and declared (losses.py). Where too much is lost, what a Pass needs begins anew within the segment; what speaks for a Fail goes on.
 """
 
 import math
@@ -14,9 +14,11 @@ from pydantic import Field
 
 from recsys_api.base import Observed
 from recsys_operator.core.analysis import sequential
+from recsys_operator.core.analysis.entries import Entries
 from recsys_operator.core.analysis.lines import Line, fold_line
 from recsys_operator.core.analysis.losses import Tally
 from recsys_operator.core.analysis.objectives import Objective
+from recsys_operator.core.analysis.sequential import NOTHING
 from recsys_operator.core.samples import VersionSecond
 
 STABLE_BREACH = 20.0
@@ -56,10 +58,30 @@ class Evidence(Observed):
     """About how many requests of both arms nobody read, in the whole segment."""
     begun_anew: int = 0
     """How often too many were lost, so that the evidence for a Pass began anew."""
+    skipped: int = Field(0, ge=0)
+    """Weights of a fault's start that are left out: processes that are gone may have tried them."""
+    entries: Entries | None = None
+    """Where the counters stood at `folded_until`: in what is banked, and in what was taken over until the first reading."""
+    inherited: bool = False
+    """Another process banked it, and this one has read nothing yet."""
 
     def line(self, name: str) -> Line:
         """The objective's line; an empty one before its first event."""
         return next((line for line in self.lines if line.name == name), Line(name=name))
+
+    def banked(self, entries: Entries | None) -> "Evidence":
+        """As it is written down, with where the counters stand."""
+        kept = self.entries if self.inherited else entries
+        return self.model_copy(update={"lines": tuple(line.banked() for line in self.lines), "entries": kept})
+
+    def looked_at(self, banked: "Evidence") -> "Evidence":
+        """With what a look at what is written down has shown."""
+        shown = {line.name: line.worst_difference for line in banked.lines}
+        lines = tuple(
+            line.model_copy(update={"worst_difference": max(line.worst_difference, shown.get(line.name, NOTHING))})
+            for line in self.lines
+        )
+        return self if lines == self.lines else self.model_copy(update={"lines": lines})
 
 
 def before(evidence: Evidence, now: float, latest: float) -> Evidence:
@@ -130,7 +152,7 @@ def _fold_second(
     requests = max(own.answers, own.gateway_requests or 0)
     change: dict[str, object] = {
         "folded_until": at,
-        "lines": tuple(fold_line(evidence.line(o.name), o, own, usable) for o in objectives),
+        "lines": tuple(fold_line(evidence.line(o.name), o, own, usable, evidence.skipped) for o in objectives),
         "answers": evidence.answers + requests,
         "server_restarts": evidence.server_restarts + own.server_restarts,
     }
@@ -159,11 +181,11 @@ def _tallied(evidence: Evidence, own: VersionSecond | None, other: VersionSecond
             tally = tally.with_second(second, believed=not second.errors and not spoilt)
         change[name], lost = tally, lost + tally.lost - before.lost
     evidence = evidence.model_copy(update={**change, "lost": round(lost, 2)})
-    return _begun_anew(evidence) if evidence.candidate_tally.is_broken or evidence.stable_tally.is_broken else evidence
+    return begun_anew(evidence) if evidence.candidate_tally.is_broken or evidence.stable_tally.is_broken else evidence
 
 
-def _begun_anew(evidence: Evidence) -> Evidence:
-    """Only what a Pass needs: whoever loses their own evidence must not lose what speaks against them."""
+def begun_anew(evidence: Evidence) -> Evidence:
+    """Too much was lost. Only what a Pass needs: whoever loses their own evidence must not lose what speaks against them."""
     return evidence.model_copy(
         update={
             "lines": tuple(line.marked() for line in evidence.lines), "candidate_tally": Tally(),

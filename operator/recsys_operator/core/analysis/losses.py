@@ -3,7 +3,8 @@
 What is lost can only be estimated:
 
     a pod or its process went      its rate x the seconds in which it served unread   (the sampler: VersionSecond.lost)
-    the operator was away          the arm's mean rate x the seconds until it watched again
+    the operator was away          what its pods counted is read afterwards (entries.py); of those that are gone, the mean of
+                                   the others, and where there are none, the arm's mean rate x the seconds
     a second with data errors      what the pods counted in it: known, but not believed
 
 The estimate takes it that things went on as before. That is too much where a pod had stopped answering, which only keeps
@@ -23,6 +24,8 @@ class Tally(Observed):
 
     seconds: int = 0
     seen: int = 0
+    recovered: int = 0
+    """Counted while nobody watched, and read afterwards: in no rate."""
     lost: float = 0.0
 
     def with_second(self, second: VersionSecond, *, believed: bool) -> "Tally":
@@ -30,8 +33,13 @@ class Tally(Observed):
         requests = second.answers + second.failures
         lost = second.lost + (0 if believed else requests)
         return Tally(
-            seconds=self.seconds + 1, seen=self.seen + (requests if believed else 0), lost=round(self.lost + lost, 2)
-        )
+            seconds=self.seconds + 1, seen=self.seen + (requests if believed else 0), recovered=self.recovered,
+            lost=round(self.lost + lost, 2),
+        )  # fmt: skip
+
+    def with_block(self, recovered: int, lost: float) -> "Tally":
+        """With what was read, and about what was not, of a time in which nobody watched."""
+        return self.model_copy(update={"recovered": self.recovered + recovered, "lost": round(self.lost + lost, 2)})
 
     def unwatched(self, seconds: float) -> "Tally":
         """After so many seconds in which nobody watched; before the first request there was no evidence to lose."""
@@ -41,4 +49,4 @@ class Tally(Observed):
     @property
     def is_broken(self) -> bool:
         """Whether too much is lost."""
-        return self.lost > MOST_LOST * (self.seen + self.lost)
+        return self.lost > MOST_LOST * (self.seen + self.recovered + self.lost)

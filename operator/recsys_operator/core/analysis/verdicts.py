@@ -26,6 +26,8 @@ FAIL_BUDGET = 0.05
 """Chance of a false Fail over a whole rollout: half for the canary, half for the bake."""
 PASS_BUDGET = 0.05
 """Chance of a false Pass over a whole rollout, spent the same way."""
+ACCOUNTS = math.log(2)
+"""The comparison has two accounts (lines.py), each with half of the error level."""
 NO_DATA_SECONDS = 60
 """Without a request in so many seconds that were read there is no data."""
 WORTH_SECONDS = 5
@@ -125,7 +127,7 @@ def _judge_line(
     line = evidence.line(objective.name)
     counts = line.candidate
     threshold = math.log(1.0 / alpha)
-    if line.worst_difference >= threshold:
+    if line.worst_difference >= threshold + ACCOUNTS:
         return _line(line, "Fail", f"{_rates(line)}: worse than stable by more than {_percent(objective.margin)}")
     if not against_stable_only and line.worst_objective >= threshold:
         kind: Kind = "BothBreach" if stable_breach(evidence, objective.name) else "Fail"

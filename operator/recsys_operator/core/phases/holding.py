@@ -1,6 +1,7 @@
 """Keep the weight and wait: for data, for the gateway, for people; and write down the evidence meanwhile."""
 
 from recsys_operator.core import reasons
+from recsys_operator.core.analysis.entries import write_entries
 from recsys_operator.core.analysis.verdicts import WORTH_SECONDS, Verdict, is_fresh, is_further
 from recsys_operator.core.decision import RecordVersion
 from recsys_operator.core.phases.rollback import end_rollout
@@ -120,9 +121,12 @@ def _watched(scene: Scene, version: VersionView, state: RolloutState) -> dict[st
 
 def with_evidence(scene: Scene, state: RolloutState, verdict: Verdict) -> RolloutState:
     """With the evidence of now."""
-    return state.changed(
-        banked=scene.memory.evidence, banked_at=scene.now, verdict=verdict.kind, verdict_message=verdict.message
-    )
+    evidence, reading = scene.memory.evidence, scene.world.standing
+    if evidence is not None:
+        # of another moment than the totals they would count something twice, or never
+        fits = reading is not None and reading.at == evidence.folded_until
+        evidence = evidence.banked(write_entries(reading, evidence.version, state.stable) if fits and reading else None)
+    return state.changed(banked=evidence, banked_at=scene.now, verdict=verdict.kind, verdict_message=verdict.message)
 
 
 def _goes_on(scene: Scene, state: RolloutState, reason: str) -> float | None:
