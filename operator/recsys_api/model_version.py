@@ -7,6 +7,7 @@ from pydantic import Field
 from recsys_api.base import Contract, Observed
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import GateResult, MetricValue
+from recsys_api.serving_pod import ImagePullPolicy
 
 Phase = Literal[
     "Pending", "Preparing", "Training", "Evaluating", "Warming", "Canary", "Baking", "Stable", "Previous", "Retired",
@@ -51,6 +52,8 @@ class ServingTemplate(Contract):
     """Secret with the settings of the artifacts' store; empty: none. Absent in older records, where it is that of spec.source."""
     triton_start_seconds: int | None = None
     """How long a tritonserver may take until it ranks. Absent in older records, whose pods were not told."""
+    image_pull_policy: ImagePullPolicy | None = None
+    """Of all containers. Absent in older records, whose pods follow the operator's setting of the day."""
 
 
 class Condition(Observed):

@@ -165,6 +165,7 @@ class Operator:
         observer = Observer(
             cache=cache, cluster=cluster, router=router, sampler=self._sampler, clock=clock,
             serving_image=settings.serving_image, triton_start_seconds=settings.triton_start_seconds,
+            image_pull_policy=settings.image_pull_policy,
             paused=lambda: self._switch.paused, attended_until=lambda: self._leadership.attended_until,
         )  # fmt: skip
         executor = ActExecutor(

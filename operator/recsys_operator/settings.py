@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from recsys_api.listening import EVERYWHERE
-from recsys_api.serving_pod import LONGEST_START_SECONDS, START_SECONDS
+from recsys_api.serving_pod import LONGEST_START_SECONDS, START_SECONDS, ImagePullPolicy
 from recsys_operator.errors import SettingsError
 
 __all__ = ["Settings", "read_settings"]
@@ -37,7 +37,7 @@ class Settings(BaseModel):
     gateway_port: int = Field(19001, ge=0, le=65535)
     """Port of /stats/prometheus on the proxy pods; 0 switches the gateway's counters off."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_policy: ImagePullPolicy = "IfNotPresent"
     metrics_port: int = Field(8080, ge=0, le=65535)
     """Port of /metrics, /healthz and /readyz; 0 takes a free one."""
     metrics_address: str = EVERYWHERE

@@ -36,7 +36,7 @@ VERSION = ModelVersionStatus(
     template=ServingTemplate(
         revision="1", image="x", resources={"requests": {"cpu": "500m"}, "limits": {"nvidia.com/gpu": 1}}, top_k=50,
         pod_template={"nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "x"}]}, request_timeout_milliseconds=500,
-        credentials_secret="s3", triton_start_seconds=600,
+        credentials_secret="s3", triton_start_seconds=600, image_pull_policy="IfNotPresent",
     ),
     rollout={"steps": [{"name": "first", "weight": 5}], "ledger": {"spent": 0.01}}, conditions=(READY,),
 )  # fmt: skip

@@ -4,6 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 
+from recsys_api.serving_pod import ImagePullPolicy
 from recsys_operator.adapters.cache import Cache
 from recsys_operator.adapters.metrics.sampler import Sampler
 from recsys_operator.adapters.views import (
@@ -34,8 +35,8 @@ class Observer:
 
     def __init__(
         self, *, cache: Cache, cluster: Cluster, router: TrafficRouter, sampler: Sampler, clock: Clock,
-        serving_image: str, triton_start_seconds: int, paused: Callable[[], bool],
-        attended_until: Callable[[], float | None],
+        serving_image: str, triton_start_seconds: int, image_pull_policy: ImagePullPolicy,
+        paused: Callable[[], bool], attended_until: Callable[[], float | None],
     ) -> None:  # fmt: skip
         self._cache = cache
         self._cluster = cluster
@@ -44,6 +45,7 @@ class Observer:
         self._clock = clock
         self._serving_image = serving_image
         self._triton_start_seconds = triton_start_seconds
+        self._image_pull_policy = image_pull_policy
         self._paused = paused
         self._attended_until = attended_until
         self._keys: dict[tuple[str, str], float] = {}
@@ -78,7 +80,7 @@ class Observer:
             attended_until=self._attended_until(), monotonic=self._clock.monotonic(),
             begun=self._sampler.begun(key), standing=self._sampler.standing(key),
             rollouts_paused=self._paused(), serving_image=self._serving_image,
-            triton_start_seconds=self._triton_start_seconds,
+            triton_start_seconds=self._triton_start_seconds, image_pull_policy=self._image_pull_policy,
         )  # fmt: skip
 
     def know_keys(self, namespace: str, name: str) -> None:

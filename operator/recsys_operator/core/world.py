@@ -13,7 +13,7 @@ from recsys_api.model_status import RecommenderModelStatus
 from recsys_api.model_version import ModelVersionSpec, ModelVersionStatus
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.run_spec import EvaluateResult, PrepareResult, TrainResult
-from recsys_api.serving_pod import START_SECONDS
+from recsys_api.serving_pod import START_SECONDS, ImagePullPolicy
 from recsys_operator.core.counters import Reading
 from recsys_operator.core.samples import VersionSecond
 
@@ -230,6 +230,8 @@ class World:
     """Image that a version entering Warming records."""
     triton_start_seconds: int = START_SECONDS
     """How long a tritonserver may take until it ranks: recorded likewise."""
+    image_pull_policy: ImagePullPolicy = "IfNotPresent"
+    """Recorded likewise."""
     unreadable: tuple[str, ...] = ()
     """What of the model's versions does not parse: another release has written it, and these are not in `versions`."""
     trouble: Trouble | None = None

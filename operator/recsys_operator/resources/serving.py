@@ -43,6 +43,7 @@ class ServingOptions:
     """What is not recorded in the template: it applies to running versions at once."""
 
     pull_policy: str = "IfNotPresent"
+    """Of templates from before it was recorded."""
     autoscaling: Autoscaling | None = None
 
 
@@ -180,7 +181,7 @@ def _container(
     if template.triton_start_seconds is not None:
         environment[START_SECONDS_VARIABLE] = str(template.triton_start_seconds)
     return {
-        "name": name, "image": template.image, "imagePullPolicy": options.pull_policy,
+        "name": name, "image": template.image, "imagePullPolicy": template.image_pull_policy or options.pull_policy,
         "command": ["python3", "-m", f"recsys_serving.{module}"],
         "env": [*build_env(environment), *keys],
         "securityContext": CONTAINER_SECURITY,

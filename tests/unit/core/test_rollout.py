@@ -49,10 +49,11 @@ def test_the_template_is_recorded_before_the_first_pod() -> None:
     world = build_world(
         None, stable, version, serving={stable.name: build_serving(stable, 4)}, pods=build_pods(stable, 4)
     )
-    world = replace(world, triton_start_seconds=1800)
+    world = replace(world, triton_start_seconds=1800, image_pull_policy="Always")
     first = decide(world, NOW)
     status = recorded(first, version.name)
-    assert (status.template.image, status.template.triton_start_seconds) == ("serving:1", 1800)
+    template = status.template
+    assert (template.image, template.triton_start_seconds, template.image_pull_policy) == ("serving:1", 1800, "Always")
     assert not [act for act in first.acts if isinstance(act, EnsureServing)]
     second = decide(replace(world, versions=(stable, replace(version, status=status))), NOW)
     assert [act.replicas for act in second.acts if isinstance(act, EnsureServing)] == [1]

@@ -53,7 +53,7 @@ class Bench:
         self.sampler = Sampler(self.cache, no_page, None, self.clock, self.queue.add)
         observer = Observer(
             cache=self.cache, cluster=self.cluster, router=router, sampler=self.sampler, clock=self.clock,
-            serving_image="serving:1", triton_start_seconds=900, paused=lambda: False, attended_until=lambda: None,
+            serving_image="serving:1", triton_start_seconds=900, image_pull_policy="Never", paused=lambda: False, attended_until=lambda: None,
         )  # fmt: skip
         executor = ActExecutor(
             cluster=self.cluster, cache=self.cache, router=router, pods=LivePods(self.cluster),  # type: ignore[arg-type]

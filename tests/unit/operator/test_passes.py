@@ -42,7 +42,7 @@ async def test_the_world_is_what_the_cache_holds(bench: Bench) -> None:
     assert [version.name for version in world.versions] == [NAME]
     assert [pod.name for pod in world.pods] == ["a"]
     assert (world.route, world.keys_secret, world.serving_image) == (None, False, "serving:1")
-    assert world.triton_start_seconds == 900
+    assert (world.triton_start_seconds, world.image_pull_policy) == (900, "Never")
 
 
 async def test_a_version_that_another_release_wrote_is_in_the_world_as_what_cannot_be_read(bench: Bench) -> None:

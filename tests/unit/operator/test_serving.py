@@ -84,6 +84,14 @@ def test_pods_of_a_template_from_before_it_said_how_long_are_as_they_were() -> N
     assert made["api"]["startupProbe"]["failureThreshold"] == 600
 
 
+@pytest.mark.parametrize(("recorded", "pulled"), [("Never", "Never"), (None, "Always")], ids=["recorded", "before"])
+def test_a_changed_pull_policy_restarts_no_pod_whose_template_has_one(recorded: str | None, pulled: str) -> None:
+    template = TEMPLATE.model_copy(update={"image_pull_policy": recorded})
+    today = serving.ServingOptions(pull_policy="Always")
+    made = containers(serving.build_deployment("shop", version_view(template=template), ACT, today))
+    assert {each["imagePullPolicy"] for each in made.values()} == {pulled}
+
+
 def test_only_what_must_be_writable_is() -> None:
     made = containers(deployment())
     for container in made.values():

@@ -134,6 +134,7 @@ def template_of(scene: Scene) -> dict[str, object]:
         "request_timeout_milliseconds": gateway.request_timeout_milliseconds,
         "credentials_secret": secret.name if secret is not None else "",
         "triton_start_seconds": scene.world.triton_start_seconds,
+        "image_pull_policy": scene.world.image_pull_policy,
     }
 
 
