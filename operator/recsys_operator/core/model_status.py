@@ -47,7 +47,7 @@ def headline(scene: Scene) -> tuple[str, str]:
     if scene.unmanaged:
         return reasons.UNMANAGED, "the HTTPRoute carries recsys.dev/unmanaged: it is observed, not written"
     if scene.pin is not None and scene.pin.version is None:
-        return "PinNotFound", scene.pin.refused
+        return reasons.PINNED if scene.pin.waits else "PinNotFound", scene.pin.refused
     version = leading(scene)
     if version is None:
         return (reasons.SUSPENDED, "spec.suspend is true") if scene.suspended else ("Pending", "no version yet")
@@ -113,7 +113,7 @@ def _pinned(scene: Scene) -> PinnedState | None:
     if pin is None:
         return None
     if pin.version is None:
-        return PinnedState(version=pin.wish, phase="NotFound", source=pin.source)
+        return PinnedState(version=pin.wish, phase="Pinning" if pin.waits else "NotFound", source=pin.source)
     there = scene.stable is not None and scene.stable.name == pin.version.name
     return PinnedState(version=pin.version.name, phase="Pinned" if there else "Pinning", source=pin.source)
 

@@ -14,8 +14,15 @@ class Pin:
     """Name or digest, as asked for."""
     source: str
     version: VersionView | None
-    """None: there is no such version, or it is quarantined."""
+    """None: there is no such version, it is quarantined, or it has no artifact."""
     refused: str = ""
+    """Why there is none, or what is waited for."""
+    waits: bool = False
+    """Whether it gets all traffic without anybody doing anything, once it has an artifact."""
+
+    def is_of(self, version: VersionView) -> bool:
+        """Whether this version is pinned, with or without an artifact."""
+        return self.wish in (version.name, version.status.digest)
 
 
 def resolve_pin(versions: Sequence[VersionView], wish: str, source: str) -> Pin:
@@ -26,7 +33,9 @@ def resolve_pin(versions: Sequence[VersionView], wish: str, source: str) -> Pin:
     if why := never_pinned(found):
         return Pin(wish, source, None, why)
     if not found.status.digest:
-        return Pin(wish, source, None, f"{found.name} has no artifact yet")
+        phase, message = found.status.phase, found.status.message
+        stands = f"{phase}: {message}" if message else phase
+        return Pin(wish, source, None, f"{found.name} is pinned and has no artifact yet ({stands})", waits=True)
     return Pin(wish, source, found)
 
 
@@ -35,6 +44,8 @@ def never_pinned(version: VersionView) -> str:
     status = version.status
     if status.phase == "NoNewData":
         return f"{version.name} has no artifact, because its data is that of another version; pin that one"
+    if status.phase == "Superseded" and not status.digest and not status.quarantined:
+        return f"{version.name} was superseded before it had an artifact; put its spec back, or pin another version"
     if not status.quarantined and status.phase not in ("Failed", "Invalid"):
         return ""
     what = "was rolled back" if status.quarantined else f"is {status.phase}"

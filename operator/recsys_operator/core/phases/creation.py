@@ -43,8 +43,12 @@ def create_version(scene: Scene, trigger: str) -> tuple[Act, ...]:
 
 
 def decide_overtaken(scene: Scene, version: VersionView) -> Step | None:
-    """Before the first pod a version ends at once when the spec moved on, or a newer one of the same spec passed."""
-    if version.status.phase not in EARLY or scene.model.spec is None:
+    """Before the first pod a version ends at once when the spec moved on, or a newer one of the same spec passed.
+
+    One that is pinned does not: somebody wants it, whatever is newer.
+    """
+    pinned = scene.pin is not None and scene.pin.is_of(version)
+    if version.status.phase not in EARLY or scene.model.spec is None or pinned:
         return None
     if version.spec.spec_hash != scene.spec_hash:
         return _supersede(scene, version, reasons.SPEC_CHANGED, "the spec asks for another model now")
