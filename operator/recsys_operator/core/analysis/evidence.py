@@ -18,7 +18,6 @@ from recsys_operator.core.analysis.entries import Entries
 from recsys_operator.core.analysis.lines import Line, fold_line
 from recsys_operator.core.analysis.losses import Tally
 from recsys_operator.core.analysis.objectives import Objective
-from recsys_operator.core.analysis.sequential import NOTHING
 from recsys_operator.core.samples import VersionSecond
 
 STABLE_BREACH = 20.0
@@ -78,7 +77,9 @@ class Evidence(Observed):
         """With what a look at what is written down has shown."""
         shown = {line.name: line.worst_difference for line in banked.lines}
         lines = tuple(
-            line.model_copy(update={"worst_difference": max(line.worst_difference, shown.get(line.name, NOTHING))})
+            line.model_copy(
+                update={"worst_difference": max(line.worst_difference, shown.get(line.name, sequential.NOTHING))}
+            )
             for line in self.lines
         )
         return self if lines == self.lines else self.model_copy(update={"lines": lines})
@@ -171,21 +172,25 @@ def _tallied(evidence: Evidence, own: VersionSecond | None, other: VersionSecond
     """With what was seen and lost in this second and in those before it that nobody watched."""
     # a candidate that cannot be believed takes stable's second with it: nothing is compared in it
     spoilt = own is not None and bool(own.errors) and own.gateway_requests is None
-    tallies = {"candidate_tally": own, "stable_tally": other}
-    change: dict[str, object] = {}
-    lost = evidence.lost
-    for name, second in tallies.items():
-        before: Tally = getattr(evidence, name)
+    tallies: list[Tally] = []
+    for before, second in ((evidence.candidate_tally, own), (evidence.stable_tally, other)):
         tally = before.unwatched(unwatched)
         if second is not None:
             tally = tally.with_second(second, believed=not second.errors and not spoilt)
-        change[name], lost = tally, lost + tally.lost - before.lost
-    evidence = evidence.model_copy(update={**change, "lost": round(lost, 2)})
-    return begun_anew(evidence) if evidence.candidate_tally.is_broken or evidence.stable_tally.is_broken else evidence
+        tallies.append(tally)
+    return with_tallies(evidence, *tallies)
 
 
-def begun_anew(evidence: Evidence) -> Evidence:
-    """Too much was lost. Only what a Pass needs: whoever loses their own evidence must not lose what speaks against them."""
+def with_tallies(evidence: Evidence, candidate: Tally, stable: Tally) -> Evidence:
+    """With newer tallies of both arms; where too much is lost in one, what a Pass needs begins anew."""
+    lost = candidate.lost + stable.lost - evidence.candidate_tally.lost - evidence.stable_tally.lost
+    change = {"candidate_tally": candidate, "stable_tally": stable, "lost": round(evidence.lost + lost, 2)}
+    done = evidence.model_copy(update=change)
+    return _begun_anew(done) if candidate.is_broken or stable.is_broken else done
+
+
+def _begun_anew(evidence: Evidence) -> Evidence:
+    """Only what a Pass needs: whoever loses their own evidence must not lose what speaks against them."""
     return evidence.model_copy(
         update={
             "lines": tuple(line.marked() for line in evidence.lines), "candidate_tally": Tally(),

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from recsys_operator.core.analysis.entries import Block, recover
-from recsys_operator.core.analysis.evidence import Evidence, begun_anew
+from recsys_operator.core.analysis.evidence import Evidence, with_tallies
 from recsys_operator.core.analysis.lines import fold_block
 from recsys_operator.core.analysis.losses import Tally
 from recsys_operator.core.analysis.objectives import Objective
@@ -44,19 +44,16 @@ def take_over(
     requests = max(own.second.answers, own.second.gateway_requests or 0)
     unknown = any(o.sli == "Availability" for o in objectives) and not own.availability
     gap = max(0.0, begun.at - entries.at)
-    tallies = {
-        "candidate_tally": _tallied(evidence.candidate_tally, own, gap, unknown),
-        "stable_tally": _tallied(evidence.stable_tally, other, gap, unknown),
-    }
-    lost = sum(tally.lost for tally in tallies.values()) - evidence.candidate_tally.lost - evidence.stable_tally.lost
     change |= {
-        **tallies, "lines": lines, "answers": evidence.answers + requests, "lost": round(evidence.lost + lost, 2),
+        "lines": lines, "answers": evidence.answers + requests,
         "server_restarts": evidence.server_restarts + own.second.server_restarts,
         "errors": evidence.errors + own.garbled, "quiet": 0 if requests else evidence.quiet,
         "skipped": evidence.skipped + _tried(begun.at - entries.at), "folded_until": max(evidence.folded_until, watched_since),
     }  # fmt: skip
-    done = evidence.model_copy(update=change)
-    return begun_anew(done) if any(tally.is_broken for tally in tallies.values()) else done
+    return with_tallies(
+        evidence.model_copy(update=change), _tallied(evidence.candidate_tally, own, gap, unknown),
+        _tallied(evidence.stable_tally, other, gap, unknown),
+    )  # fmt: skip
 
 
 def _tried(seconds: float) -> int:
