@@ -42,12 +42,12 @@ from recsys_trainer.outputs import (
     write_json,
 )
 from recsys_trainer.parallel import Place, place_of_process
-from recsys_trainer.progress import lines, notes, over
+from recsys_trainer.progress import COLUMNS, lines, notes, over
 from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
 from recsys_trainer.stopping import Interrupted, end_by_next, terminate
 from recsys_trainer.store import Store, reading
-from recsys_trainer.table import COLUMNS, render, would_go_on
+from recsys_trainer.table import render, would_go_on
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
 from recsys_trainer.training_metrics import LOOPBACK, port_of_pod, published
 from recsys_trainer.writable import refuse_unwritable

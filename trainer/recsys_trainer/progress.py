@@ -14,7 +14,7 @@ import torch
 
 CELLS = 30
 COLUMNS = 80
-"""Of a terminal that does not say."""
+"""Of a terminal that does not say, and of a table for none."""
 CLEAR = "\r\x1b[K"
 """To the beginning of the line, and away with what stands there."""
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from recsys_api.report import EvaluationReport, Metrics, StableComparison
 from recsys_api.run_spec import GateOutcome, MetricValue
 from recsys_api.spec.evaluation import Evaluation
+from recsys_trainer.progress import COLUMNS
 
 SHOWN = ("ndcg@10", "recall@20", "hr@10", "mrr@10", "map@10", "precision@10")
-COLUMNS = 80
-"""Of a table for no terminal, and for one that does not say."""
 _LEFT = 40
 """Columns before the baselines': name, value and interval."""
 _WIDEST, _NARROWEST = 10, 6
