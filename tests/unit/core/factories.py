@@ -9,7 +9,7 @@ from recsys_api.model_version import Condition, ModelVersionSpec, ModelVersionSt
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.telemetry import LATENCY_BUCKETS_MILLISECONDS
 from recsys_operator.core import clock, identity
-from recsys_operator.core.decision import Act, Announce, Decision, EnsureRoute, RecordVersion
+from recsys_operator.core.decision import Act, Announce, Decision, EnsureRoute, RecordAction, RecordModel, RecordVersion
 from recsys_operator.core.memory import Memory
 from recsys_operator.core.rollout_state import RolloutState, Spend, read_state
 from recsys_operator.core.samples import VersionSecond
@@ -250,3 +250,21 @@ def routes(decision: Decision) -> list[EnsureRoute]:
 
 def with_policy(**changes: Any) -> Any:
     return build_spec(rollout=changes)
+
+
+def finished(decision: Decision) -> str:
+    return next(act.status.phase for act in decision.acts if isinstance(act, RecordAction))
+
+
+def model_status(decision: Decision) -> RecommenderModelStatus:
+    return next(act.status for act in decision.acts if isinstance(act, RecordModel))
+
+
+def two_versions(**changes: Any) -> World:
+    """A previous and a stable version, both loaded."""
+    old, new = build_version(1, "Previous"), build_version(2, "Stable")
+    fields: dict[str, Any] = {
+        "pods": build_pods(old, 4) + build_pods(new, 4), "serving": {v.name: build_serving(v, 4) for v in (old, new)},
+        "route": build_route(RouteIntent(new.name)),
+    }  # fmt: skip
+    return build_world(changes.pop("model", None), old, new, **{**fields, **changes})

@@ -12,12 +12,14 @@ from tests.unit.core.factories import (
     build_pods,
     build_rollout,
     build_route,
-    build_serving,
     build_spec,
     build_state,
     build_version,
     build_world,
+    finished,
     kinds,
+    model_status,
+    two_versions,
 )
 
 from recsys_api.model_action import WITHOUT_VERSION, ModelActionStatus
@@ -48,24 +50,6 @@ def recorded(decision: Decision, name: str) -> Any:
     found = [act for act in decision.acts if isinstance(act, RecordVersion) and act.name == name]
     assert len(found) == 1, kinds(decision)
     return found[0].status
-
-
-def finished(decision: Decision) -> str:
-    return next(act.status.phase for act in decision.acts if isinstance(act, RecordAction))
-
-
-def model_status(decision: Decision) -> RecommenderModelStatus:
-    return next(act.status for act in decision.acts if isinstance(act, RecordModel))
-
-
-def two_versions(**changes: Any) -> World:
-    """A previous and a stable version, both loaded."""
-    old, new = build_version(1, "Previous"), build_version(2, "Stable")
-    fields: dict[str, Any] = {
-        "pods": build_pods(old, 4) + build_pods(new, 4), "serving": {v.name: build_serving(v, 4) for v in (old, new)},
-        "route": build_route(RouteIntent(new.name)),
-    }  # fmt: skip
-    return build_world(changes.pop("model", None), old, new, **{**fields, **changes})
 
 
 def test_a_rollback_takes_the_canarys_users_first_and_then_records() -> None:
@@ -329,32 +313,6 @@ def test_an_approve_of_a_step_that_asks_for_none_is_refused() -> None:
     assert (said.phase, "step first" in said.message, "no approval" in said.message) == ("Refused", True, True)
 
 
-def test_a_pin_by_action_holds_until_unpin_and_yields_to_the_spec() -> None:
-    world = two_versions(actions=(build_action("Pin", build_version(1).name),))
-    status = model_status(decide(world, NOW))
-    assert status.pinned is not None
-    assert (status.pinned.version, status.pinned.source) == (world.versions[0].name, "Action")
-    held = two_versions(model=build_model(status=RecommenderModelStatus(pinned=status.pinned)))
-    assert decide(held, NOW).acts[1].intent == RouteIntent(world.versions[0].name)  # type: ignore[union-attr]
-    unpinned = decide(two_versions(model=held.model, actions=(build_action("Unpin"),)), NOW)
-    assert model_status(unpinned).pinned is None
-    spec = build_model(build_spec(rollout={"pinnedVersion": world.versions[1].name}))
-    assert (
-        finished(decide(two_versions(model=spec, actions=(build_action("Pin", world.versions[0].name),)), NOW))
-        == "Refused"
-    )
-
-
-def test_a_pin_to_a_version_that_was_rolled_back_is_refused() -> None:
-    bad = build_version(1, "RolledBack", quarantined=True)
-    stable = build_version(2, "Stable")
-    actions = (build_action("Pin", bad.name),)
-    assert finished(decide(build_world(None, bad, stable, actions=actions), NOW)) == "Refused"
-    pinned = build_model(build_spec(rollout={"pinnedVersion": bad.name}))
-    status = model_status(decide(build_world(pinned, bad, stable), NOW))
-    assert (status.reason, status.pinned and status.pinned.phase) == ("PinNotFound", "NotFound")
-
-
 def test_retrain_makes_another_version_once() -> None:
     world = two_versions(actions=(build_action("Retrain"),))
     created = [act for act in decide(world, NOW).acts if isinstance(act, CreateVersion)]
@@ -488,19 +446,3 @@ def test_a_refusal_names_the_version_or_says_that_there_is_none(verb: str, versi
     decision = decide(build_world(None, actions=(build_action(verb, version),)), NOW)
     (status,) = [act.status for act in decision.acts if isinstance(act, RecordAction)]
     assert (status.phase, status.message) == ("Refused", message)
-
-
-NEVER_PINNED = [
-    ("RolledBack", {"quarantined": True}, "was rolled back; create a Retry action that names it first"),
-    ("Failed", {}, "is Failed; create a Retry action that names it first"),
-    ("Invalid", {}, "is Invalid; create a Retry action that names it first"),
-    ("NoNewData", {}, "has no artifact, because its data is that of another version; pin that one"),
-]
-
-
-@pytest.mark.parametrize(("phase", "status", "message"), NEVER_PINNED)
-def test_a_version_that_can_have_no_users_is_not_pinned(phase: str, status: dict[str, Any], message: str) -> None:
-    version = build_version(1, phase, **status)
-    decision = decide(build_world(None, version, actions=(build_action("Pin", version.name),)), NOW)
-    (said,) = [act.status for act in decision.acts if isinstance(act, RecordAction)]
-    assert (said.phase, said.message) == ("Refused", f"{version.name} {message}")

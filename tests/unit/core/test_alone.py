@@ -16,13 +16,14 @@ from tests.unit.core.factories import (
     build_serving,
     build_spec,
     build_version,
+    model_status,
     recorded,
     routes,
     state_of,
     with_policy,
 )
 
-from recsys_operator.core.decision import Announce, EnsureServing, RecordAction, RecordModel, RecordVersion
+from recsys_operator.core.decision import Announce, EnsureServing, RecordAction, RecordVersion
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.world import RouteIntent, World
 
@@ -149,7 +150,7 @@ def test_a_pinned_version_is_warmed_beside_it_and_gets_its_users() -> None:
 def test_the_model_is_ready_while_it_serves() -> None:
     name, world = alone("Baking")
     decision = decide(replace(world, route=build_route(RouteIntent(name))), NOW, WATCHED)
-    written = next(a.status for a in decision.acts if isinstance(a, RecordModel))
+    written = model_status(decision)
     assert {c.type: c.status for c in written.conditions}["Ready"] == "True"
 
 

@@ -6,14 +6,23 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.core.factories import BAD, NOW, SPEC, WATCHED, build_rollout, build_second, recorded, with_policy
+from tests.unit.core.factories import (
+    BAD,
+    NOW,
+    SPEC,
+    WATCHED,
+    build_rollout,
+    build_second,
+    model_status,
+    recorded,
+    with_policy,
+)
 
 from recsys_api.model_status import RecommenderModelStatus
 from recsys_operator.core.analysis.evidence import Evidence, fold_evidence
 from recsys_operator.core.analysis.losses import MOST_LOST, Tally
 from recsys_operator.core.analysis.objectives import resolve_objectives
 from recsys_operator.core.analysis.verdicts import FAIL_BUDGET, PASS_BUDGET, Verdict, judge, segment_alpha
-from recsys_operator.core.decision import RecordModel
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.rollout_state import parse_state
 from recsys_operator.core.samples import VersionSecond
@@ -159,7 +168,7 @@ def test_it_is_shown_beside_n() -> None:
     rollout = build_rollout(clock_start=NOW - 11, banked_at=NOW - 30)
     world = rollout.world(own={"lost": 0.4})
     assert recorded(decide(world, NOW, WATCHED), rollout.candidate.name).rollout["banked"]["lost"] == 4.0
-    status = next(act.status for act in decide(world, NOW, WATCHED).acts if isinstance(act, RecordModel))
+    status = model_status(decide(world, NOW, WATCHED))
     assert status.rollout is not None
     assert status.rollout.lost_events == 4
 

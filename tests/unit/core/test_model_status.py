@@ -14,6 +14,7 @@ from tests.unit.core.factories import (
     build_spec,
     build_version,
     build_world,
+    model_status,
 )
 
 from recsys_api.model_status import CONDITION_TYPES, RecommenderModelStatus
@@ -75,7 +76,7 @@ def test_a_transition_time_moves_with_the_status_only() -> None:
     before = status_of(serving())
     world = serving(model=build_model(status=before, generation=7), pods=build_pods(build_version(1), 3))
     later = decide(world, NOW + 100)
-    after = next(act.status for act in later.acts if isinstance(act, RecordModel))
+    after = model_status(later)
     assert after.observed_generation == 7
     assert condition(after, "Ready").last_transition_time == condition(before, "Ready").last_transition_time
     assert condition(after, "Ready").observed_generation == 7
