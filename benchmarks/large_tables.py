@@ -85,7 +85,13 @@ def rows(sizes: Sizes, batch: int = BATCH, seconds: float = SECONDS) -> list[Row
         {"epochs": 1, "batchSize": batch, "loss": {"type": "BCE", "negatives": NEGATIVES},
          "optimizer": {"type": "RowWiseAdagrad"}}
     )  # fmt: skip
-    task = Task(Model(architecture="MatrixFactorization", embedding_dim=WIDTH), training, positives, None, "cpu")
+    task = Task(
+        Model(architecture="MatrixFactorization", embedding_dim=WIDTH, regularization=0),
+        training,
+        positives,
+        None,
+        "cpu",
+    )
     network = DotProduct(*(start_factors(each, WIDTH, EMBEDDING_STD) for each in (sizes.users, sizes.items)))
     timed = Timed(build_loss(task), seconds)
     with contextlib.suppress(EnoughError):

@@ -81,8 +81,9 @@ def rate(environment: dict[str, str]) -> float:
 
 def main() -> None:
     """In the process that is measured."""
-    model = Model.model_validate({"architecture": "NeuMF", "embeddingDim": 64, "hiddenLayers": [256, 128, 64]})
-    training = Training.model_validate({"epochs": EPOCHS, "batchSize": BATCH})
+    asked = {"architecture": "NeuMF", "embeddingDim": 64, "hiddenLayers": [256, 128, 64], "regularization": 0}
+    training = Training.model_validate({"epochs": EPOCHS, "batchSize": BATCH, "loss": {"negatives": 4}})
+    model = Model.model_validate(asked)
     with torch_settings(training):
         fitted = fit(model, training, synthetic_positives(SIZES), None, "cpu")
     print(median(epoch["samplesPerSecond"] for epoch in fitted.history[1:]))

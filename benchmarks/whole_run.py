@@ -61,7 +61,7 @@ def run_spec(folder: Path, sizes: Sizes) -> RunSpec:
                 "columns": {"timestamp": "ts"},
             },
             "artifacts": {"uri": f"file://{folder}", "credentialsSecretRef": {"name": "none"}},
-            "model": {"architecture": "MatrixFactorization", "embeddingDim": 64},
+            "model": {"architecture": "MatrixFactorization", "embeddingDim": 64, "regularization": 0},
             "training": {
                 "epochs": 1, "batchSize": BATCH, "loss": {"type": "BCE", "negatives": NEGATIVES}, "refit": "Never",
                 "optimizer": {"type": "RowWiseAdagrad"},

@@ -49,7 +49,8 @@ class Model:
     dropout: float = 0.5
     batch_norm: bool = False
     architecture: str = "NeuMF"
-    regularization: float | None = None
+    regularization: float | None = 0.0
+    similarity: str | None = None
 
 
 @dataclass(frozen=True)

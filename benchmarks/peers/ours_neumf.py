@@ -19,7 +19,7 @@ from recsys_trainer.negatives import NegativeSampler
 from recsys_trainer.training_data import Positives
 
 WIDTH, LAYERS, NEGATIVES = 64, (256, 128, 64), 4
-MODEL = {"architecture": "NeuMF", "embeddingDim": WIDTH, "hiddenLayers": LAYERS}
+MODEL = {"architecture": "NeuMF", "embeddingDim": WIDTH, "hiddenLayers": LAYERS, "regularization": 0}
 SIDE = 1024
 """Of the matrices whose product is the limit."""
 SHARE = 0.8
@@ -73,7 +73,8 @@ def main() -> None:
     positives, model = positives_of(options.data), Model.model_validate(MODEL)
 
     def epoch(request: dict[str, Any]) -> dict[str, Any]:
-        training = Training.model_validate({"epochs": 1, "batchSize": request["batch"]})
+        asked = {"epochs": 1, "batchSize": request["batch"], "loss": {"negatives": NEGATIVES}}
+        training = Training.model_validate(asked)
         fitted, spent = timed(lambda: fit(model, training, positives, None, "cpu"))
         work = multiply_adds(positives, request["batch"])
         return {"samples": fitted.samples, **spent, "multiplyAdds": work, "productRate": product_rate()}

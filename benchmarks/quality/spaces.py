@@ -9,6 +9,8 @@ from benchmarks.quality.space import Draw, Logarithmic, OneOf, Space
 
 ALS = {"architecture": "ImplicitALS"}
 MF = {"architecture": "MatrixFactorization"}
+DOT = {**MF, "similarity": "Dot"}
+"""For a softmax, which has cosines by default."""
 PAIRS = {
     "patience": 100,
     "batchSize": 36864,
@@ -53,7 +55,7 @@ SPACES = {
         {"architecture": "PureSVD"}, {}, {"model.embeddingDim": OneOf((24, 32, 48, 64, 96))}, trials=6, rungs=()
     ),
     "ml-1m/CrossEntropy": Space(
-        {**MF, "embeddingDim": 64},
+        {**DOT, "embeddingDim": 64},
         {"epochs": 40, "patience": 4, "loss": {"type": "CrossEntropy"}},
         {
             "training.optimizer.learningRate": Logarithmic(0.002, 0.02),
@@ -64,7 +66,7 @@ SPACES = {
         trials=12,
     ),
     "ml-1m/CrossEntropy-wide": Space(
-        {**MF, "embeddingDim": 128},
+        {**DOT, "embeddingDim": 128},
         {"epochs": 40, "patience": 3, "batchSize": 10000, "loss": {"type": "CrossEntropy"}},
         {
             "training.optimizer.learningRate": Logarithmic(0.006, 0.015),
@@ -75,7 +77,7 @@ SPACES = {
         rungs=(4, 8, 12, 16),
     ),
     "ml-1m/CrossEntropy-dropout": Space(
-        {**MF, "embeddingDim": 64},
+        {**DOT, "embeddingDim": 64},
         {"epochs": 40, "patience": 3, "batchSize": 10000, "loss": {"type": "CrossEntropy"}},
         {
             "training.optimizer.learningRate": Logarithmic(0.007, 0.015),
@@ -86,7 +88,7 @@ SPACES = {
         rungs=(8, 12, 16, 20),
     ),
     "ml-1m/CrossEntropy-linear": Space(
-        {**MF, "embeddingDim": 64},
+        {**DOT, "embeddingDim": 64},
         {"epochs": 16, "batchSize": 10000, "loss": {"type": "CrossEntropy"}, "optimizer": {"schedule": "Linear"}},
         {
             "training.optimizer.learningRate": Logarithmic(0.007, 0.015),
@@ -97,7 +99,7 @@ SPACES = {
         rungs=(),
     ),
     "ml-1m/CrossEntropy-linear-wide": Space(
-        {**MF, "embeddingDim": 128, "dropout": 0.3},
+        {**DOT, "embeddingDim": 128, "dropout": 0.3},
         {"epochs": 14, "batchSize": 10000, "loss": {"type": "CrossEntropy"}, "optimizer": {"schedule": "Linear"}},
         {
             "training.optimizer.learningRate": Logarithmic(0.01, 0.012),
@@ -129,7 +131,7 @@ SPACES = {
         rungs=(10, 20),
     ),
     "ml-1m/SampledSoftmax": Space(
-        {**MF, "embeddingDim": 64},
+        {**DOT, "embeddingDim": 64},
         {
             "epochs": 16,
             "batchSize": 8192,
@@ -205,7 +207,7 @@ SPACES |= {
         {"architecture": "NMF"}, UNTIL_WORSE, {**SMALL, "model.regularization": Logarithmic(0.01, 10.0)}, trials=12
     ),
     "ml-100k/MatrixFactorization": Space(
-        MF,
+        DOT,
         {**UNTIL_WORSE, "loss": {"type": "CrossEntropy"}},
         {**STEPS, "model.dropout": OneOf((0.0, 0.3, 0.5))},
         trials=16,

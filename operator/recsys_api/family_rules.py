@@ -51,7 +51,7 @@ def _ignored(field: str, families: tuple[str, ...], why: str) -> Rule:
     )
 
 
-def _loss_type(spec: RecommenderModelSpec) -> str:
+def loss_type(spec: RecommenderModelSpec) -> str:
     """The loss that is meant."""
     default = "SampledSoftmax" if spec.model.architecture == "MatrixFactorization" else "BCE"
     return spec.training.loss.type or default
@@ -69,7 +69,7 @@ def _loss_option(field: str, attribute: str, losses: tuple[str, ...]) -> Rule:
         ("spec",),
         f"{_CEL_LOSS} in {cel_list(losses)} || !has(self.training.loss) || !has(self.training.loss.{field})",
         f"training.loss.{field} is for {prose(losses)} only; remove {field}, or change training.loss.type",
-        lambda spec: _loss_type(spec) in losses or getattr(spec.training.loss, attribute) is None,
+        lambda spec: loss_type(spec) in losses or getattr(spec.training.loss, attribute) is None,
         field=f"training.loss.{field}",
     )
 
@@ -103,7 +103,7 @@ def _sigmas_say_the_penalty(model: Model) -> bool:
 
 
 def _loss_fits(spec: RecommenderModelSpec) -> bool:
-    whole = _loss_type(spec) in ("CosineContrastive", "CrossEntropy")
+    whole = loss_type(spec) in ("CosineContrastive", "CrossEntropy")
     return spec.model.architecture == "MatrixFactorization" or not whole
 
 

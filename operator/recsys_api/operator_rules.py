@@ -12,6 +12,7 @@ from recsys_api import cron, patterns
 from recsys_api.pod_rules import POD_TEMPLATES, RESOURCES
 from recsys_api.quantities import amount_of
 from recsys_api.rule_types import Problem, Rule, shown
+from recsys_api.similarity_rules import SIMILARITY_RULES
 from recsys_api.spec.pods import Resources
 from recsys_api.spec.rollout import ServiceLevelObjective
 
@@ -164,6 +165,7 @@ OPERATOR_RULES: tuple[Rule, ...] = (
         f"annotations have more than {MAX_ANNOTATION_BYTES} bytes as JSON; shorten them, or mount a ConfigMap in your images",
         _annotations_fit,
     ),
+    *SIMILARITY_RULES,
 )
 """In the order in which they are reported."""
 

@@ -84,7 +84,7 @@ ACCEPTED_CASES = (
         Case(
             f"split tables with {loss}",
             {
-                "spec.model": mf(),
+                "spec.model": mf(similarity="Dot"),
                 "spec.training": {
                     "tables": "Sharded",
                     "nodes": 2,
@@ -96,6 +96,23 @@ ACCEPTED_CASES = (
         )
         for loss in ("BCE", "BPR", "SampledSoftmax")
     ),
+    *(
+        Case(
+            f"{similarity} with {loss}",
+            {"spec.model": mf(similarity=similarity), "spec.training.loss": {"type": loss}},
+            (),
+        )
+        for similarity, loss in (
+            ("Dot", "BCE"),
+            ("Dot", "BPR"),
+            ("Dot", "SampledSoftmax"),
+            ("Cosine", "SampledSoftmax"),
+            ("Dot", "CrossEntropy"),
+            ("Cosine", "CrossEntropy"),
+            ("Cosine", "CosineContrastive"),
+        )
+    ),
+    Case("no penalty", {"spec.model.regularization": 0}, ()),
     Case("whole tables, said", {"spec.training.tables": "Replicated"}, ()),
     Case("factorization with the default loss", {"spec.model": mf(), "spec.training.loss.sampling": "Popularity"}, ()),
     Case(

@@ -40,9 +40,9 @@ FAMILY_CASES = (
         ("spec.model.regularization", "ImplicitALS, ExplicitALS and NMF only", "remove regularization"),
     ),
     Case(
-        "no regularization",
-        {"spec.model": als(regularization=0)},
-        ("spec.model.regularization", "greater than 0|use more than 0"),
+        "less than no regularization",
+        {"spec.model": als(regularization=-0.1)},
+        ("spec.model.regularization", "greater than or equal to 0|use 0.0 or more"),
     ),
     Case(
         "PureSVD on two nodes",

@@ -1,9 +1,11 @@
 """Manifests that the API server takes and that the CLI and the operator refuse (`recsys_api.operator_rules`)."""
 
+from tests.manifests.bad_similarity import SIMILARITY_CASES
 from tests.manifests.case import POD_METADATA, SLO, Case
 from tests.manifests.fragments import parts
 
 OPERATOR_CASES = (
+    *SIMILARITY_CASES,
     *(
         Case(
             f"{field} that leads out: {uri}",

@@ -15,9 +15,9 @@ def als(**settings: Any) -> Manifest:
     return {"architecture": "ImplicitALS", **settings}
 
 
-def mf() -> Manifest:
+def mf(**settings: Any) -> Manifest:
     """A model whose loss can be chosen among all."""
-    return {"architecture": "MatrixFactorization"}
+    return {"architecture": "MatrixFactorization", **settings}
 
 
 def parts(folder: str) -> Manifest:

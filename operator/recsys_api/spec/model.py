@@ -88,16 +88,20 @@ class Model(Contract):
         default_factory=default_hidden_layers, max_length=16
     )
     """Widths of the MLP branch's layers, first to last. Default [64, 32, 16] for MLP and NeuMF; no other has any."""
+    similarity: Literal["Dot", "Cosine"] | None = None
+    """MatrixFactorization: whether a score is the product of a user's and an item's factors, or their cosine. SampledSoftmax
+    and CrossEntropy take either, by default Cosine; BCE and BPR have Dot, CosineContrastive has Cosine."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of each hidden layer, or of a user's factors, that a training step ignores."""
     batch_norm: bool = False
     """Normalize each hidden layer over the batch while training; folded into the weights at export."""
     pretraining: Pretraining | None = None
     """NeuMF: train its two branches first."""
-    regularization: float | None = Field(None, gt=0, le=10**6)
-    """L2 penalty of ImplicitALS (default 0.01), ExplicitALS (0.05), NMF (0.01), BiasedMF (0.02), MatrixFactorization, GMF, MLP
-    and NeuMF (none). Families trained in steps penalize a user's and an item's rows once for each pair that the loss takes of
-    them: interactions, and negatives drawn for one interaction."""
+    regularization: float | None = Field(None, ge=0, le=10**6)
+    """L2 penalty of ImplicitALS (default 0.01), ExplicitALS (0.05), NMF (0.01), BiasedMF (0.02), and of MatrixFactorization,
+    GMF, MLP and NeuMF: there 0 is none, and the default 0.004 with the losses BCE and BPR where optimizer.weightDecay is not
+    given, else 0. Families trained in steps penalize a user's and an item's rows once for each pair that the loss takes of them:
+    interactions, and negatives drawn for one interaction."""
     least_squares: LeastSquares | None = None
     """ImplicitALS, ExplicitALS and ProbabilisticMF."""
     probabilistic: Probabilistic | None = None

@@ -45,6 +45,7 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("model.embeddingDim", 32),
     ("model.mlpEmbeddingDim", None),
     ("model.hiddenLayers", [64, 32, 16]),
+    ("model.similarity", None),
     ("model.dropout", 0.0),
     ("model.batchNorm", False),
     ("model.pretraining.epochs", None),
@@ -59,13 +60,13 @@ PROJECTION: tuple[tuple[str, Any], ...] = (
     ("model.probabilistic.sigmaUser", 0.3),
     ("model.probabilistic.sigmaItem", 0.3),
     ("training.loss.type", "BCE"),
-    ("training.loss.negatives", 4),
+    ("training.loss.negatives", None),
     ("training.loss.sampling", None),
     ("training.loss.temperature", None),
     ("training.loss.margin", None),
     ("training.loss.negativeWeight", None),
     ("training.optimizer.type", "Adam"),
-    ("training.optimizer.learningRate", 0.001),
+    ("training.optimizer.learningRate", None),
     ("training.optimizer.schedule", None),
     ("training.optimizer.weightDecay", 0.0),
     ("training.epochs", 20),
@@ -156,14 +157,10 @@ def _at(document: Mapping[str, Any], path: str) -> Any:
 
 def _default(path: str, default: Any, document: Mapping[str, Any]) -> Any:
     """The default of introduction where it hangs on another field."""
-    architecture, loss = document["model"]["architecture"], document["training"]["loss"]["type"]
+    architecture = document["model"]["architecture"]
     if path == "model.hiddenLayers" and architecture not in WITH_LAYERS:
         return []
     if path == "training.loss.type" and architecture == "MatrixFactorization":
-        return None
-    if path == "training.loss.negatives" and (architecture == "MatrixFactorization" or loss not in (None, "BCE")):
-        return None
-    if path == "training.optimizer.learningRate" and document["training"]["optimizer"]["type"] == "RowWiseAdagrad":
         return None
     return default
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.quality import manifests
+from benchmarks.quality import defaults, manifests
 from benchmarks.quality.ablation import without
 from benchmarks.quality.ncf import Ncf, judge
 from benchmarks.quality.results import keep
@@ -14,8 +14,9 @@ from benchmarks.quality.search import HopelessError, Parts, Watch, append, read_
 from benchmarks.quality.space import Logarithmic
 from benchmarks.quality.spaces import SPACES
 from benchmarks.quality.wanted import Wanted
+from tests.unit.core.factories import build_spec
 
-from recsys_api.spec.model import Model
+from recsys_api.spec.model import WITH_LOSS, Model
 from recsys_api.spec.training import Training
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.progress import EpochProgress
@@ -114,3 +115,21 @@ def test_a_network_without_a_branch_ranks_by_the_other_alone() -> None:
     assert without(weights, "mlp")["out.weight"].tolist() == [[1.0, 2.0, 0.0]]
     assert without(weights, "gmf")["out.weight"].tolist() == [[0.0, 0.0, 3.0]]
     assert weights["out.weight"].tolist() == [[1.0, 2.0, 3.0]]
+
+
+def test_families_with_nothing_said_stand_beside_plain_settings_and_a_tuned_peer() -> None:
+    parts = Parts(*small().searching())
+    found = list(defaults.rows(parts, ["GMF", "PureSVD"], seeds=2))
+    assert [row["name"] for row in found] == ["GMF, alone", "GMF, plain", "PureSVD, alone"]
+    assert all(0 <= row["value"] <= 1 and len(row["each"]) == 2 and row["peerValue"] > 0 for row in found)
+    assert found[0]["each"] != found[1]["each"], "plain settings are others"
+    assert "n=2), EASE, tuned" in defaults.line(found[0])
+
+
+@pytest.mark.parametrize("family", WITH_LOSS)
+def test_plain_settings_are_accepted_and_written_out(family: str) -> None:
+    """Whatever the defaults become."""
+    model, training = defaults.plain(family)
+    spec = build_spec(model=model, training=training)
+    assert spec.training.optimizer.learning_rate == 0.001
+    assert (family == "MatrixFactorization") == (spec.model.regularization is None)

@@ -24,11 +24,14 @@ GOLDEN = {
 }  # fmt: skip
 
 
-def test_a_learning_rate_is_the_default_of_its_own_optimizer_only() -> None:
-    by_row = {"optimizer": {"type": "RowWiseAdagrad"}}
-    chosen = {"optimizer": {"type": "RowWiseAdagrad", "learningRate": 0.001}}
-    assert identity.spec_hash(build_spec(training=by_row)) != identity.spec_hash(build_spec(training=chosen))
-    assert identity.spec_hash(build_spec(training=by_row)) != identity.spec_hash(SPEC)
+@pytest.mark.parametrize("kind", ["Adam", "SGD", "RowWiseAdagrad"])
+@pytest.mark.parametrize("rate", [0.001, 0.005, 0.05])
+def test_a_number_that_the_trainer_chooses_by_itself_is_never_the_same_as_one_that_is_given(
+    kind: str, rate: float
+) -> None:
+    """What it chooses depends on the family, the loss and the release."""
+    free, given = ({"optimizer": {"type": kind, **chosen}} for chosen in ({}, {"learningRate": rate}))
+    assert identity.spec_hash(build_spec(training=free)) != identity.spec_hash(build_spec(training=given))
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
@@ -60,8 +63,8 @@ def test_the_name_is_ten_digits_of_hash_and_trigger() -> None:
         build_spec(model={"embeddingDim": 32, "hiddenLayers": [64, 32, 16], "dropout": 0.0}),
         build_spec(data={"source": {"uri": "s3://lake/interactions/", "credentialsSecretRef": {"name": "keys"}}}),
         build_spec(data={"validation": {"maxNullFraction": "0.00"}}),
-        build_spec(training={"loss": {"type": "BCE", "negatives": 4}}),
-        build_spec(training={"optimizer": {"type": "Adam", "learningRate": 0.001, "weightDecay": 0.0}}),
+        build_spec(training={"loss": {"type": "BCE"}}),
+        build_spec(training={"optimizer": {"type": "Adam", "weightDecay": 0.0}}),
         build_spec(evaluation={"baselines": {"neighbours": 20}}),
         build_spec(data={"columns": {"timestamp": "ts", "userGroup": "country", "itemGroup": "genre"}}),
     ],
@@ -81,7 +84,8 @@ def test_what_does_not_change_the_weights_does_not_change_the_hash(other: object
         build_spec(training={"precision": "BFloat16"}), build_spec(training={"epochs": 21}), build_spec(training={"loss": {"negatives": 5}}),
         build_spec(training={"deterministic": False}), build_spec(training={"loss": {"type": "BPR"}}),
         build_spec(model={"batchNorm": True}), build_spec(model={"pretraining": {}}),
-        build_spec(training={"optimizer": {"schedule": "Linear"}}),
+        build_spec(training={"optimizer": {"schedule": "Linear"}}), build_spec(training={"loss": {"negatives": 4}}),
+        build_spec(model={"regularization": 0}), build_spec(model={"architecture": "MatrixFactorization", "similarity": "Dot"}),
     ],
 )  # fmt: skip
 def test_what_changes_the_weights_changes_the_hash(other: object) -> None:

@@ -55,7 +55,8 @@ def test_in_batch_negatives_find_the_taste(family: str) -> None:
 def task(loss: dict[str, object]) -> Task:
     positives = two_tastes()
     settings = Training.model_validate({"loss": loss})
-    return Task(Model(architecture="MatrixFactorization", embedding_dim=4), settings, positives, None, "cpu")
+    asked = Model(architecture="MatrixFactorization", embedding_dim=4, similarity="Dot")
+    return Task(asked, settings, positives, None, "cpu")
 
 
 def network() -> DotProduct:
@@ -119,9 +120,10 @@ def test_steps_over_users_have_about_as_many_pairs_as_asked_for() -> None:
 )
 def test_regularization_keeps_tables_small(family: str, loss: str, optimizer: str) -> None:
     settings = training(family, loss={"type": loss}, optimizer={"type": optimizer, "learningRate": 0.1})
+    products = {"similarity": "Dot"} if family == "MatrixFactorization" else {}
     free, held = (
-        fit(model(family, **given), settings, two_tastes(), None, "cpu").weights
-        for given in ({}, {"regularization": 0.5})
+        fit(model(family, **products, **given), settings, two_tastes(), None, "cpu").weights
+        for given in ({"regularization": 0}, {"regularization": 0.5})
     )
     for found in (free, held):
         if "gmf_user" in found:  # it is held together with the weights of its factors
@@ -162,7 +164,7 @@ def test_regularization_counts_a_row_once_for_each_pair(family: str, loss: str) 
     shape = Model.model_validate({"architecture": family, "embeddingDim": 4})
     tables = network() if family == "MatrixFactorization" else NEURAL[family](USERS, ITEMS, shape)
     found, seen = [], Seen(tables)
-    for penalty in (None, 0.1):
+    for penalty in (0.0, 0.1):
         asked = shape.model_copy(update={"regularization": penalty})
         step = Batch(torch.tensor([0, 0, 1]), torch.tensor([2, 4, 3]), None, torch.Generator().manual_seed(1))
         with seen:
@@ -279,11 +281,26 @@ def test_known_pairs_are_the_training_pairs_with_and_without_a_bitmap(
     assert (known.bitmap_UI is None) == (limit == 0)
 
 
-def test_cosines_are_exported_as_they_were_trained() -> None:
-    settings = training("MatrixFactorization", loss={"type": "CosineContrastive", "negatives": 8}, epochs=2)
-    weights = fit(model("MatrixFactorization"), settings, two_tastes(), None, "cpu").weights
-    for values in weights.values():
-        torch.testing.assert_close(values.norm(dim=1), torch.ones(len(values)))
+@pytest.mark.parametrize("sampling", ["Uniform", "InBatch"])
+def test_a_user_is_scored_once_against_what_a_batch_draws(sampling: str) -> None:
+    """And the loss is what it would be pair by pair."""
+    loss = build_loss(task({"type": "SampledSoftmax", "sampling": sampling, "negatives": 7}))
+    scores, asked = network(), list[torch.Tensor]()
+    hook = scores.register_forward_pre_hook(lambda _, given: asked.append(given[0]))
+    user_B, item_B = torch.tensor([3, 0, 3, 3, 0]), torch.tensor([1, 2, 3, 5, 8])
+    whole = loss(scores, Batch(user_B, item_B, None, torch.Generator().manual_seed(1)))
+    hook.remove()
+    assert [len(users) for users in asked] == [5, 2]
+    drawn_N = (
+        item_B if sampling == "InBatch" else loss._drawn(Batch(user_B, item_B, None, torch.Generator().manual_seed(1)))
+    )
+    positives, chance_I, each = two_tastes(), loss._sampler.log_chance_I, []
+    for user, item in zip(user_B.tolist(), item_B.tolist(), strict=True):
+        own = set(positives.indices[positives.indptr[user] : positives.indptr[user + 1]].tolist())
+        others = [drawn for drawn in drawn_N.tolist() if drawn not in own]
+        corrected = (scores(torch.tensor([user]), torch.tensor([item, *others])) - chance_I[[item, *others]]).squeeze(0)
+        each.append(corrected.logsumexp(0) - corrected[0])
+    torch.testing.assert_close(whole, torch.stack(each).mean())
 
 
 def test_pretraining_starts_neumf_as_the_weighted_sum_of_its_branches() -> None:

@@ -30,7 +30,7 @@ from recsys_trainer.parallel import ALONE, Place, Workers
 MF, BY_ROW = "MatrixFactorization", {"type": "RowWiseAdagrad", "learningRate": 0.1}
 CASES: dict[str, dict[str, Any]] = {
     "a read for each table": {"training": {"loss": {"type": "BCE", "negatives": 4}}},
-    "several reads of a table": {"training": {"loss": {"type": "SampledSoftmax"}}},
+    "several reads of a table": {"model": {"similarity": "Dot"}, "training": {"loss": {"type": "SampledSoftmax"}}},
     "a penalty": {"model": {"regularization": 0.01}, "training": {"loss": {"type": "BPR"}}},
     "weight decay and a falling rate": {
         "training": {"optimizer": {**BY_ROW, "weightDecay": 0.01, "schedule": "Linear"}, "loss": {"type": "BCE"}},

@@ -14,8 +14,13 @@ from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.negatives import KnownPairs, NegativeSampler, Part, PopularitySampler
 
-NEGATIVES = {"BCE": 4, "BPR": 4, "CosineContrastive": 64, "SampledSoftmax": 512}
+OF_PAIRS = ("BCE", "BPR")
+REGULARIZATION = 0.004
+TEMPERATURES = {"Dot": 1.0, "Cosine": 0.15}
+NEGATIVES = {"BCE": 8, "BPR": 4, "CosineContrastive": 64, "SampledSoftmax": 512}
 MARGIN, NEGATIVE_WEIGHT = 0.4, 64.0
+MASKED = -1e30
+"""Score of what does not count; of infinity, where all that was drawn is the user's own, there would be no gradient."""
 CATALOGUE_SCORES = 2**24
 """Scores of one step over the whole catalogue; bounds memory (64 MB, and as much again for gradients)."""
 
@@ -117,8 +122,11 @@ class SampledSoftmax(Loss):
     """Softmax over the positive and items that the whole batch shares, each score less the log of its chance to be drawn.
 
     Without that correction items that are drawn often are pushed down more often (Bengio and Senécal 2008). Drawn items
-    that are positives of the user are masked. InBatch takes the items of the batch's other positives, which come as often
-    as they are popular (Yi et al. 2019).
+    that are positives of the user are masked. Each user of a batch is scored once, however often it is there. InBatch
+    takes the items of the batch's other positives, which come as often as they are popular (Yi et al. 2019).
+
+    A batch is pairs in random order: with users and all they did, as in CrossEntropy, a step has few users, and what it
+    draws weighs on all of them (NDCG@10 of 64 factors on ML-100K .165 for .181).
     """
 
     def __init__(self, task: Task, count: int, sampling: str, temperature: float) -> None:
@@ -135,13 +143,13 @@ class SampledSoftmax(Loss):
 
     def compared(self, network: Recommender, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the positive among the drawn items; those are no user's own."""
-        drawn_N = self._drawn(batch)
-        log_chance_I = self._sampler.log_chance_I
-        positive_B1 = network(batch.user_B, batch.item_B.unsqueeze(1)) / self._temperature
-        negative_BN = network(batch.user_B, drawn_N) / self._temperature - log_chance_I[drawn_N]
-        negative_BN = negative_BN.masked_fill(self._known.contain(batch.user_B, drawn_N), -torch.inf)
-        scores_BC = torch.cat((positive_B1 - log_chance_I[batch.item_B].unsqueeze(1), negative_BN), dim=1)
-        return functional.cross_entropy(scores_BC, torch.zeros_like(batch.item_B)), batch.item_B.unsqueeze(1)
+        drawn_N, log_chance_I = self._drawn(batch), self._sampler.log_chance_I
+        own_B1 = network(batch.user_B, batch.item_B.unsqueeze(1)) / self._temperature
+        own_B = own_B1.squeeze(1) - log_chance_I[batch.item_B]
+        user_V, row_B = torch.unique(batch.user_B, return_inverse=True)
+        scores_VN = network(user_V, drawn_N) / self._temperature - log_chance_I[drawn_N]
+        others_V = scores_VN.masked_fill(self._known.contain(user_V, drawn_N), MASKED).logsumexp(dim=1)
+        return (torch.logaddexp(others_V[row_B], own_B) - own_B).mean(), batch.item_B.unsqueeze(1)
 
     def _drawn(self, batch: Batch) -> Tensor:
         """Item rows [N]; a batch is in random order, so the first of its items are as good as any."""
@@ -182,16 +190,30 @@ def loss_type(task: Task) -> str:
     return task.training.loss.type or default
 
 
+def similarity(task: Task) -> str:
+    """`model.similarity`, or what suits the loss: scores that are log-odds are no cosines."""
+    cosine = task.model.architecture == "MatrixFactorization" and loss_type(task) not in OF_PAIRS
+    return task.model.similarity or ("Cosine" if cosine else "Dot")
+
+
 def build_loss(task: Task) -> Loss:
     """The loss that the manifest asks for, with its penalty."""
     loss = _loss_of_type(task)
-    loss.penalty = task.model.regularization
+    loss.penalty = penalty(task)
     return loss
+
+
+def penalty(task: Task) -> float | None:
+    """`model.regularization`; what is not held at all learns its training pairs by heart."""
+    given = task.model.regularization
+    if given is None and loss_type(task) in OF_PAIRS and not task.training.optimizer.weight_decay:
+        return REGULARIZATION
+    return given or None
 
 
 def _loss_of_type(task: Task) -> Loss:
     settings, kind = task.training.loss, loss_type(task)
-    temperature = settings.temperature or 1.0
+    temperature = settings.temperature or TEMPERATURES[similarity(task)]
     if kind == "CrossEntropy":
         return CrossEntropy(task, temperature)
     sampling = settings.sampling or "Uniform"

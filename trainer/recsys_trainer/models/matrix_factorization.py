@@ -1,6 +1,7 @@
-"""Matrix factorization by gradient descent: a dot product, and the loss that the manifest chooses.
+"""Matrix factorization by gradient descent: a dot product or a cosine, and the loss that the manifest chooses.
 
-With CosineContrastive it is MF-CCL of SimpleX (Mao et al. 2021): both sides have length 1.
+With CosineContrastive it is MF-CCL of SimpleX (Mao et al. 2021): both sides have length 1. Softmax over cosines is what Wu et al.
+(2024, "On the Effectiveness of Sampled Softmax Loss for Item Recommendation") train.
 """
 
 from math import ceil
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_trainer.fitting.losses import build_loss, loss_type
+from recsys_trainer.fitting.losses import build_loss, similarity
 from recsys_trainer.fitting.split_steps import fit_split
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Fitted, Task
@@ -52,7 +53,7 @@ class MatrixFactorizationFamily(DotFamily):
         torch.manual_seed(task.training.seed)
         width, positives = task.model.embedding_dim, task.positives
         factors = (start_factors(rows, width, EMBEDDING_STD) for rows in (positives.users, positives.items))
-        network = (Cosine if loss_type(task) == "CosineContrastive" else DotProduct)(*factors).to(task.device)
+        network = (Cosine if similarity(task) == "Cosine" else DotProduct)(*factors).to(task.device)
         network.dropout = task.model.dropout
         return network
 
