@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recsys_local.demo import story
 from recsys_local.demo.api import Api
-from recsys_local.demo.data import fetch_ml100k, held_out, read_interactions, write_parquet
+from recsys_local.demo.data import fetch_ml100k, read_interactions, visitors, write_parquet
 from recsys_local.demo.install import (
     cache_folder,
     cluster_up,
@@ -48,12 +48,12 @@ def prepare(narrator: Narrator) -> Stage:
 def _data(kubectl: Kubectl) -> str:
     rows = read_interactions(fetch_ml100k(cache_folder() / "data"))
     write_parquet(rows, HOME / "ml-100k" / "interactions.parquet")
-    truth = held_out(rows)
+    truth = visitors(rows)
     (HOME / "users.json").write_text(json.dumps({user: sorted(items) for user, items in truth.items()}))
     make_namespace(kubectl, NAMESPACE)
     put_file(HOME / "ml-100k" / "interactions.parquet", "s3://lake/ml-100k/interactions.parquet")
     make_bucket("models")
-    return f"{len(rows):,} interactions, {len(truth)} users in the test period"
+    return f"{len(rows):,} interactions, {len(truth)} users"
 
 
 def tell(narrator: Narrator, stage: Stage) -> None:

@@ -44,11 +44,16 @@ def write_parquet(rows: list[tuple[str, str, float, int]], target: Path) -> None
     pq.write_table(table, target)
 
 
-def held_out(rows: list[tuple[str, str, float, int]]) -> dict[str, set[str]]:
-    """What each user of the test period really took: the truth that replayed users click on."""
+def visitors(rows: list[tuple[str, str, float, int]]) -> dict[str, set[str]]:
+    """All users, and what each really took in the test period: the truth that replayed users click on.
+
+    Those of the test period alone are 166, of whom a model without refit knows 69: 5 % of the buckets may hold one, who tells nothing of
+    a model's speed in a step's seconds.
+    """
     start = rows[int(len(rows) * (1 - TEST_FRACTION))][3]
     truth: dict[str, set[str]] = {}
     for user, item, _, at in rows:
+        taken = truth.setdefault(user, set())
         if at > start:
-            truth.setdefault(user, set()).add(item)
+            taken.add(item)
     return truth

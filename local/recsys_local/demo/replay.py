@@ -1,4 +1,4 @@
-"""Users of the test period ask for recommendations through the real gateway, again and again, at a bounded rate.
+"""Users ask for recommendations through the real gateway, again and again, at a bounded rate.
 
 `python -m recsys_local.demo.replay --url … --users FILE --key HEX --log FILE` until SIGTERM, at most --max-seconds. Every
 request has an id that the gateway's access log repeats, so that an observer can tell a lost request from a failed one.
