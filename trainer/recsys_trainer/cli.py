@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import torch
 
+from recsys_api.exit_codes import ExitCode
 from recsys_api.listening import EVERYWHERE
 from recsys_api.ncf_protocol import NcfProtocolReport
 from recsys_api.report import EvaluationReport
@@ -45,12 +46,14 @@ from recsys_trainer.parallel import Place, place_of_process
 from recsys_trainer.progress import COLUMNS, lines, notes, over
 from recsys_trainer.recommend import recommend, render_answer
 from recsys_trainer.snapshot_cache import SnapshotCache
-from recsys_trainer.stopping import Interrupted, end_by_next, terminate
+from recsys_trainer.stopping import Interrupted, Terminated, end_by_next, terminate
 from recsys_trainer.store import Store, reading
 from recsys_trainer.table import render, would_go_on
 from recsys_trainer.termination import RESULTS, Result, encode, write_termination
 from recsys_trainer.training_metrics import LOOPBACK, port_of_pod, published
 from recsys_trainer.writable import refuse_unwritable
+
+_SAVED = ": saved; the same command goes on there"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,8 +94,9 @@ def _guarded(command: Callable[[], int], tell: Callable[[str], None]) -> int:
         return _failed(f"out of memory ({one_line(str(error), 200)}); {fix}", OutOfMemoryError.exit_code, tell)
     except KeyboardInterrupt as error:
         end_by_next()
-        saved = ": saved; the same command goes on there" if isinstance(error, Interrupted) else ""
-        return _failed(f"interrupted{saved}", 130, tell)
+        return _failed(f"interrupted{_SAVED if isinstance(error, Interrupted) else ''}", 130, tell)
+    except Terminated as error:  # a pod's next attempt is no failure: nothing is written for the operator
+        return _failed(f"terminated by SIGTERM{_SAVED if error.saved else ''}", ExitCode.TERMINATED, lambda line: None)
     except Exception as error:
         traceback.print_exc()
         return _failed(one_line(f"{type(error).__name__}: {error}"), 1, tell)

@@ -19,8 +19,9 @@ _ENDS = "note: Ctrl-C ends the step and saves; once more ends at once"
 class Terminated(SystemExit):
     """SIGTERM arrived; the exit code makes the Job try again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, saved: bool = False) -> None:
         super().__init__(int(ExitCode.TERMINATED))
+        self.saved = saved
 
 
 class Interrupted(KeyboardInterrupt):
@@ -36,7 +37,7 @@ class Stop:
 
     def end(self) -> Terminated | Interrupted:
         """What who was asked raises once the state is saved."""
-        return Interrupted() if self.interrupted else Terminated()
+        return Interrupted() if self.interrupted else Terminated(saved=True)
 
 
 def terminate(number: int, frame: FrameType | None) -> None:

@@ -66,6 +66,7 @@ def terminated(job: Job, **changes: Any) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run([sys.executable, "-c", TERMINATES_ITSELF], env=environment, capture_output=True, check=False)
     assert run.returncode == 143, run.stderr.decode()
+    assert run.stderr.decode().endswith("error: terminated by SIGTERM: saved; the same command goes on there\n")
 
 
 @pytest.mark.parametrize("family", ["NeuMF", "ImplicitALS", "NMF"])

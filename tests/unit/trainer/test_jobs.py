@@ -241,9 +241,11 @@ def test_sigterm_ends_with_143(tmp_path: Path) -> None:
     environment = {**os.environ, "RECSYS_RUN_FILE": str(fifo)}
     command = [sys.executable, "-m", "recsys_trainer.cli", "prepare"]
     # The pipe opens once the job is reading its run file, so its handler is set.
-    with subprocess.Popen(command, env=environment) as process, fifo.open("w"):
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process, fifo.open("w"):
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 143
+        assert process.stderr is not None
+        assert process.stderr.read() == b"error: terminated by SIGTERM\n"
 
 
 def test_a_termination_message_always_fits() -> None:
