@@ -108,6 +108,18 @@ SPACES = {
         trials=1,
         rungs=(),
     ),
+    "ml-1m/CrossEntropy-cosine": Space(
+        {**MF, "similarity": "Cosine"},
+        {"epochs": 20, "batchSize": 8192, "loss": {"type": "CrossEntropy"}, "optimizer": {"schedule": "Linear"}},
+        {
+            "model.embeddingDim": OneOf((64, 128, 256)),
+            "training.optimizer.learningRate": Logarithmic(0.004, 0.02),
+            "training.loss.temperature": Logarithmic(0.1, 0.18),
+            "model.dropout": OneOf((0.0, 0.2)),
+        },
+        trials=8,
+        rungs=(8, 14),
+    ),
     "ml-1m/BCE-pairs": Space(
         MF,
         {**PAIRS, "epochs": 30},
@@ -211,6 +223,18 @@ SPACES |= {
         {**UNTIL_WORSE, "loss": {"type": "CrossEntropy"}},
         {**STEPS, "model.dropout": OneOf((0.0, 0.3, 0.5))},
         trials=16,
+    ),
+    "ml-100k/MatrixFactorization-cosine": Space(
+        {**MF, "similarity": "Cosine"},
+        {**UNTIL_WORSE, "loss": {"type": "CrossEntropy"}},
+        {
+            "model.embeddingDim": OneOf((16, 32, 64, 128)),
+            "training.optimizer.learningRate": Logarithmic(0.001, 0.02),
+            "training.loss.temperature": Logarithmic(0.07, 0.5),
+            "training.batchSize": OneOf((1024, 4096)),
+            "model.dropout": OneOf((0.0, 0.3)),
+        },
+        trials=24,
     ),
     "ml-100k/MatrixFactorization-pairs": Space(MF, {**PAIRS, "epochs": 16}, OF_PAIRS, trials=12),
     "ml-100k/GMF": Space({"architecture": "GMF"}, UNTIL_WORSE, STEPS, trials=8),

@@ -45,7 +45,7 @@ class Optimizer(Contract):
     """The algorithm. Default Adam. RowWiseAdagrad is for large tables of users and items: a step costs what its batch
     touches, and the state is one number for each row. Layers get plain Adagrad with it."""
     learning_rate: float | None = Field(None, gt=0, le=10)
-    """Step size. Default 0.005, with SGD 0.001, with RowWiseAdagrad 0.05."""
+    """Step size. Default 0.003, with SGD 0.001, with RowWiseAdagrad 0.05."""
     schedule: Literal["Constant", "Linear"] | None = None
     """How the step size goes on: Linear makes it smaller with each epoch, towards 0 after the last. Default Constant."""
     weight_decay: float | None = Field(None, ge=0, le=1)

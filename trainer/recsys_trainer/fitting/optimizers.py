@@ -16,7 +16,7 @@ from recsys_trainer.parallel import Workers
 if TYPE_CHECKING:
     from recsys_api.spec.training import Training
 
-LEARNING_RATES = {"Adam": 0.005, "SGD": 0.001, "RowWiseAdagrad": 0.05}
+LEARNING_RATES = {"Adam": 0.003, "SGD": 0.001, "RowWiseAdagrad": 0.05}
 Named = Iterable[tuple[str, nn.Parameter]]
 
 
