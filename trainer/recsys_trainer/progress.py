@@ -13,6 +13,8 @@ from typing import TextIO
 import torch
 
 CELLS = 30
+ROUNDED = 100_000
+"""Samples a second of which a person sees thousands."""
 COLUMNS = 80
 """Of a terminal that does not say, and of a table for none."""
 CLEAR = "\r\x1b[K"
@@ -124,11 +126,14 @@ def peak_memory() -> dict[str, int]:
 
 
 def _prose(epoch: EpochProgress) -> str:
+    """In 80 columns; what is measured is the validation part."""
     validation = "NDCG@10 -" if epoch.ndcg is None else f"NDCG@10 {epoch.ndcg:.4f}"
     validation = validation if epoch.rmse is None else f"RMSE {epoch.rmse:.4f}"
+    samples = epoch.samples_per_second
+    rate = f"{samples:,.0f}" if samples < ROUNDED else f"{samples / 1000:,.0f}k"
     return (
-        f"epoch {epoch.epoch:>3}/{epoch.epochs}  loss {epoch.loss:.4f}  validation {validation}"
-        f"{' *' if epoch.best else '  '}  {epoch.samples_per_second:,.0f} samples/s  {epoch.seconds:.1f} s  "
+        f"epoch {epoch.epoch:>3}/{epoch.epochs}  loss {epoch.loss:.4f}  {validation}"
+        f"{' *' if epoch.best else '  '}  {rate} samples/s  {epoch.seconds:.1f} s  "
         f"{max(peak_memory().values()) / 2**20:,.0f} MiB"
     )
 
