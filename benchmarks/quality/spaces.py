@@ -120,6 +120,18 @@ SPACES = {
         trials=8,
         rungs=(8, 14),
     ),
+    "ml-1m/CrossEntropy-cosine-wide": Space(
+        {**MF, "similarity": "Cosine"},
+        {"epochs": 24, "batchSize": 8192, "loss": {"type": "CrossEntropy"}, "optimizer": {"schedule": "Linear"}},
+        {
+            "model.embeddingDim": OneOf((256, 384, 512)),
+            "training.optimizer.learningRate": Logarithmic(0.004, 0.01),
+            "training.loss.temperature": Logarithmic(0.08, 0.125),
+            "model.dropout": OneOf((0.2, 0.3, 0.4)),
+        },
+        trials=8,
+        rungs=(16,),
+    ),
     "ml-1m/BCE-pairs": Space(
         MF,
         {**PAIRS, "epochs": 30},
