@@ -46,7 +46,7 @@ class Life:
         self.dims, self.pinned, self.paused, self.suspend, self.gates = 8, "", False, False, 0
         self.policy = self._draw_policy()
         steady = not self.operator.crash_rate and not self.operator.stale_rate
-        self.people = People(self.cluster, self.random, self.invariants.promoted, steady)
+        self.people = People(self.cluster, self.random, self.invariants.promoted, self.invariants.asked, steady)
         self.waits = Waits(self.cluster, self.invariants.promoted)
         self.invariants.waits = self.waits if steady else None
         self.undo: list[tuple[float, Callable[[], None]]] = []

@@ -116,21 +116,56 @@ def test_a_rollback_that_was_killed_after_its_route_is_recorded_even_without_its
     )
 
 
+@pytest.mark.parametrize("ahead", [-3600.0, 0.0, 3600.0])
+@pytest.mark.parametrize("phase", ["RolledBack", "Superseded"])
 @pytest.mark.parametrize(
-    ("asked", "version", "answer"),
-    [(NOW - 6, None, "Refused"), (NOW - 5, None, "Refused"), (NOW - 4, None, "Done"), (NOW - 6, "stable", "Done")],
+    ("asked", "version", "answer"), [("19", None, "Refused"), ("21", None, "Done"), ("19", "stable", "Done")]
 )
-def test_two_people_who_ask_for_the_same_rollback_do_not_take_back_stable_too(
-    asked: float, version: str | None, answer: str
+def test_a_rollback_that_was_asked_of_a_canary_does_not_take_stable_instead(
+    asked: str, version: str | None, answer: str, phase: str, ahead: float
 ) -> None:
-    """The second one had not seen that the canary was rolled back."""
+    """Who asked had not seen that the canary had ended; and who has seen it means stable, whatever the operator's clock said."""
     world = two_versions()
-    bad = build_version(3, "RolledBack", trigger="x", age=5, quarantined=True)
+    state = build_state(world.versions[1], world.versions[0])
+    ended = build_version(3, phase, trigger="x", age=5 - ahead, quarantined=phase == "RolledBack", rollout=state.dump())
     named = world.versions[1].name if version else None
-    late = build_action("Rollback", named, created_at=asked)
-    decision = decide(replace(world, versions=(*world.versions, bad), actions=(late,)), NOW)
+    action = build_action("Rollback", named, created_at=NOW - 5 + (1 if asked == "21" else -1), resource_version=asked)
+    versions = (*world.versions, replace(ended, resource_version="20"))
+    decision = decide(replace(world, versions=versions, actions=(action,)), NOW)
     assert finished(decision) == answer
     assert bool([act for act in decision.acts if isinstance(act, EnsureRoute)]) == (answer == "Done")
+
+
+def test_a_rollback_means_stable_where_what_was_superseded_never_had_users() -> None:
+    world = two_versions()
+    other = replace(build_version(3, "Superseded", trigger="x"), resource_version="20")
+    action = build_action("Rollback", resource_version="19")
+    assert finished(decide(replace(world, versions=(*world.versions, other), actions=(action,)), NOW)) == "Done"
+
+
+@pytest.mark.parametrize(("asked", "reason"), [("19", "RollbackRefused"), ("21", "RollbackDone")])
+def test_an_annotation_that_was_set_before_the_canary_ended_does_not_take_stable_instead(
+    asked: str, reason: str
+) -> None:
+    world = annotated("Rollback#1")
+    ended = replace(build_version(3, "RolledBack", trigger="x", quarantined=True), resource_version="20")
+    assert world.model is not None
+    world = replace(world, model=replace(world.model, resource_version=asked), versions=(*world.versions, ended))
+    assert reason in [act.reason for act in decide(world, NOW).acts if isinstance(act, Announce)]
+
+
+def test_actions_are_carried_out_in_the_order_in_which_they_were_created() -> None:
+    """Within one second too, and where a clock was set back between them."""
+    made = [
+        build_action(verb, name=name, created_at=at, resource_version=order)
+        for verb, name, at, order in (
+            ("Resume", "a", NOW, "10"),
+            ("Unpin", "b", NOW, "9"),
+            ("Retrain", "c", NOW + 5, "8"),
+        )
+    ]
+    scene = Scene(two_versions(actions=tuple(made)), NOW)
+    assert [request.verb for request in pending_requests(scene)] == ["Retrain", "Unpin", "Resume"]
 
 
 def test_a_rollback_with_nothing_to_go_back_to_is_refused() -> None:
