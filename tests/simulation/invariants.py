@@ -62,11 +62,11 @@ class Invariants:
             self._request_is_done_once(act)
             self._is_no_deadline_of_a_person(act, world)
             self._latest_stays(act)
+            if self.waits is not None:
+                self.waits.before(act)
         if isinstance(act, acts.EnsureRoute):
             taken = world.route is not None and world.route.unmanaged
             assert not taken, "a route that a person has is written"
-            if self.waits is not None:
-                self.waits.before(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "Serving" and not stale_model:
             self._teardown_is_safe(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "ModelVersion":
