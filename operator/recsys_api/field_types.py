@@ -28,6 +28,9 @@ def _once_accepted(value: Any, validate: ValidatorFunctionWrapHandler, info: Val
         raise
 
 
+MAX_PREFIX, MAX_NAME = 253, 63
+"""Characters of a key of Kubernetes before its / and after it."""
+MAX_KEY = MAX_PREFIX + len("/") + MAX_NAME
 _Admitted = WrapValidator(_once_accepted)
 Decimal = Annotated[str, StringConstraints(pattern=patterns.DECIMAL, max_length=20)]
 Name = Annotated[str, StringConstraints(pattern=patterns.NAME, max_length=40)]
@@ -35,9 +38,9 @@ Uri = Annotated[str, StringConstraints(pattern=patterns.URI, max_length=1024), _
 ObjectName = Annotated[str, StringConstraints(pattern=patterns.OBJECT_NAME, max_length=253), _Admitted]
 LabelName = Annotated[str, StringConstraints(pattern=patterns.LABEL_NAME, max_length=63), _Admitted]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-LabelKey = Annotated[str, StringConstraints(pattern=patterns.LABEL_KEY, max_length=253), _Admitted]
+LabelKey = Annotated[str, StringConstraints(pattern=patterns.LABEL_KEY, max_length=MAX_KEY), _Admitted]
 LabelValue = Annotated[str, StringConstraints(pattern=patterns.LABEL_VALUE, max_length=63), _Admitted]
-TaintKey = Annotated[str, StringConstraints(pattern=patterns.TAINT_KEY, max_length=253), _Admitted]
+TaintKey = Annotated[str, StringConstraints(pattern=patterns.TAINT_KEY, max_length=MAX_KEY), _Admitted]
 LabelledName = Annotated[str, StringConstraints(pattern=patterns.OBJECT_NAME, max_length=63), _Admitted]
 Hostname = Annotated[str, StringConstraints(pattern=patterns.HOSTNAME, max_length=253), _Admitted]
 PathPrefix = Annotated[str, StringConstraints(pattern=patterns.PATH_PREFIX, max_length=256), _Admitted]

@@ -5,10 +5,13 @@ The CLI refuses what breaks one of these, and the operator says so in the model'
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from itertools import chain
+from typing import Any
 
 from recsys_api import cron, patterns
+from recsys_api.field_types import MAX_NAME, MAX_PREFIX
 from recsys_api.pod_rules import POD_TEMPLATES, RESOURCES
 from recsys_api.quantities import amount_of
 from recsys_api.rule_types import Problem, Rule, shown
@@ -21,7 +24,6 @@ MAX_BAD_PERCENT = 95
 MAX_ANNOTATION_BYTES = 16384
 """Of a pod template. A pod has 256 KiB for all of its annotations, and one of a Job's holds the whole spec: tests/unit/operator/test_sizes.py."""
 MAX_AMOUNT_LENGTH = 64
-_MAX_NAME, _MAX_PREFIX = 63, 253
 _MOST = 2**63 - 1
 _PAGES = "hugepages-"
 _SHARED = ("cpu", "memory", "ephemeral-storage")
@@ -96,8 +98,23 @@ def _names_are_short(quantities: Mapping[str, str | int]) -> bool:
     """As Kubernetes limits the two parts of a resource's name, and us what a person writes for an amount."""
     parts = [(name.rpartition("/"), str(amount)) for name, amount in quantities.items()]
     return all(
-        len(name) <= _MAX_NAME and len(prefix) <= _MAX_PREFIX and len(amount) <= MAX_AMOUNT_LENGTH
+        len(name) <= MAX_NAME and len(prefix) <= MAX_PREFIX and len(amount) <= MAX_AMOUNT_LENGTH
         for (prefix, _, name), amount in parts
+    )
+
+
+def _prefixes_are_short(field: str, keys_of: Callable[[Any], Iterable[str]]) -> Rule:
+    """Of the keys at a field of pods."""
+
+    def wrong(value: Any) -> str:
+        return ", ".join(shown(key) for key in keys_of(value) if len(key.rpartition("/")[0]) > MAX_PREFIX)
+
+    return Rule(
+        tuple(f"{path}.{field}" for path in POD_TEMPLATES),
+        "",
+        f"a key has more than {MAX_PREFIX} characters before its /, and Kubernetes takes no more; shorten that part",
+        lambda value: not wrong(value),
+        shows=wrong,
     )
 
 
@@ -155,10 +172,13 @@ OPERATOR_RULES: tuple[Rule, ...] = (
     Rule(
         _QUANTITIES,
         "",
-        f"a name or an amount is too long; use at most {_MAX_NAME} characters after the / of a resource's name, "
-        f"{_MAX_PREFIX} before it and {MAX_AMOUNT_LENGTH} for the amount",
+        f"a name or an amount is too long; use at most {MAX_NAME} characters after the / of a resource's name, "
+        f"{MAX_PREFIX} before it and {MAX_AMOUNT_LENGTH} for the amount",
         _names_are_short,
     ),
+    _prefixes_are_short("metadata", lambda metadata: chain.from_iterable(metadata.values())),
+    _prefixes_are_short("nodeSelector", lambda labels: labels),
+    _prefixes_are_short("tolerations[].key", lambda key: (key,)),
     Rule(
         tuple(f"{path}.metadata" for path in POD_TEMPLATES),
         "",

@@ -39,11 +39,14 @@ RESOURCE_NAME = (
     rf"^(cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i|{_SUBDOMAIN}/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)$"
 )
 LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
-_KEY = rf"({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
+_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_PREFIX = rf"{_PART}(\.{_PART})*"
+"""Of a key: Kubernetes limits the whole of it, none of its parts; no pattern can count it apart from the name."""
+_KEY = rf"({_PREFIX}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 LABEL_KEY = f"^{_KEY}$"
 TAINT_KEY = f"^({_KEY})?$"
 
-_AS_A_KEY = "use at most 63 letters, digits, - _ and ., after a domain and / where it has one, as in example.com/team"
+_AS_A_KEY = "use at most 63 letters, digits, - _ and ., after a domain of at most 253 and / where it has one, as in example.com/team"
 SENTENCES: dict[str, str] = {
     DECIMAL: 'is not a decimal number; write digits in quotes, with at most 9 after the point, as in "0.05"',
     NAME: "is not a name; use 1 to 40 lowercase letters, digits and hyphens, hyphens not at the ends",

@@ -10,8 +10,9 @@ from typing import Protocol
 from recsys_operator.acts import ActExecutor, Pass
 from recsys_operator.adapters.metrics.sampler import Sampler
 from recsys_operator.adapters.observer import Observer
-from recsys_operator.core.decision import Announce, Decision, EnsureRoute, may_wait
+from recsys_operator.core.decision import Announce, Decision, EnsureRoute, may_fail, may_wait
 from recsys_operator.core.lifecycle import tell_trouble
+from recsys_operator.core.text import clipped
 from recsys_operator.core.world import Trouble, World
 from recsys_operator.errors import Conflict, OperatorError, asked_to_wait, policy_of
 from recsys_operator.metrics import Telemetry
@@ -66,26 +67,42 @@ class Reconciler:
         """One pass; True where another has to follow at once, because something was written that decisions rest on.
 
         Raises:
-            OperatorError: an act failed; those before it are done.
+            OperatorError: an act failed; those before it are done, and where nothing rests on it, those after it too.
         """
         namespace, _, name = key.partition("/")
         begun = self._clock.monotonic()
         world = await self._observer.observe(namespace, name)
         decision = self._decide(world, self._clock.now(), self._memory.get(key))
         self._sampler.watch(namespace, name, decision.sample)
-        run, moved = Pass.of(world), False
-        for act in decision.acts:
-            if moved and may_wait(act):
-                continue
-            wrote = await self._executor.execute(run, act)
-            moved = moved or (wrote and not may_wait(act))
-            if wrote and isinstance(act, EnsureRoute):
-                self._observe_route(namespace, name, act, begun)
+        moved, failed = await self._carry_out(Pass.of(world), decision, begun)
         # what was folded is remembered only when what follows from it is recorded, otherwise it is folded again
         self._remember(key, world, decision)
         if decision.requeue_after is not None:
             self._queue.add_after(key, decision.requeue_after)
+        if failed is not None:
+            if moved:
+                self._queue.add(key)
+            raise failed
         return moved
+
+    async def _carry_out(self, run: Pass, decision: Decision, begun: float) -> tuple[bool, OperatorError | None]:
+        """(whether something was written that decisions rest on, with what an act failed that the others did not wait for)."""
+        moved, failed = False, None
+        for act in decision.acts:
+            # where one failed, what only tells is left to who tells of that
+            if (moved or failed is not None) and may_wait(act):
+                continue
+            try:
+                wrote = await self._executor.execute(run, act)
+            except OperatorError as error:
+                if not may_fail(act):
+                    raise
+                failed = error
+                continue
+            moved = moved or (wrote and not may_wait(act))
+            if wrote and isinstance(act, EnsureRoute):
+                self._observe_route(run.world.namespace, run.world.name, act, begun)
+        return moved, failed
 
     async def _guarded(self, key: str) -> None:
         begun = self._clock.monotonic()
@@ -119,9 +136,10 @@ class Reconciler:
         try:
             world = await self._observer.observe(namespace, name)
             run = Pass.of(world)
-            for act in tell_trouble(world, self._clock.now(), trouble):
+            for act in tell_trouble(world, self._clock.now(), trouble, self._memory.get(key)):
                 await self._executor.execute(run, act)
-            await self._executor.execute(run, Announce(trouble.reason, trouble.message, warning=True))
+            if not _is_told(world, trouble):
+                await self._executor.execute(run, Announce(trouble.reason, trouble.message, warning=True))
         except Exception as error:
             # what failed may fail again here: one model's trouble must not end the worker, and with it all others
             log.warning("the failure could not be told: %s", error, extra={"model": key}, exc_info=_unexpected(error))
@@ -140,6 +158,12 @@ class Reconciler:
         self._memory[key] = decision.memory
         phases = {version.status.phase for version in world.versions}
         self._telemetry.observe_decision(world.namespace, world.name, decision.observations, phases)
+
+
+def _is_told(world: World, trouble: Trouble) -> bool:
+    """Whether it stood in the status before: nobody has to hear of it again each time."""
+    known = world.model.status if world.model is not None else None
+    return known is not None and (known.reason, known.message) == (trouble.reason, clipped(trouble.message))
 
 
 def _unexpected(error: Exception) -> Exception | None:

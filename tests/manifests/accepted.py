@@ -1,7 +1,7 @@
 """The nearest good ones: a rule that refuses too much is as wrong as one that is missing."""
 
 from tests.manifests.case import ABSENT, GATE, POD_METADATA, SLO, STEPS, Case
-from tests.manifests.fragments import als, mf, parts
+from tests.manifests.fragments import als, key, mf, parts
 
 ACCEPTED_CASES = (
     Case(
@@ -150,6 +150,19 @@ ACCEPTED_CASES = (
             ]
         },
         (),
+    ),
+    *(
+        Case(
+            f"longest key of {field}",
+            {f"spec.{part}.podTemplate.{field}": value},
+            (),
+        )
+        for part, field, value in (
+            ("serving", "nodeSelector", {key(253, 63): "a"}),
+            ("serving", "metadata.labels", {key(253, 63): "a", ".".join(["d" * 62] * 4) + "/n": "a"}),
+            ("training", "metadata.annotations", {key(253, 63): "a"}),
+            ("training", "tolerations", [{"key": key(253, 63), "value": "a"}]),
+        )
     ),
     Case("amounts", {"spec.training.resources.requests": {"cpu": 2, "memory": "1.5Gi"}}, ()),
     Case(

@@ -1,6 +1,7 @@
 """What is refused in `spec.training` apart from losses, and in what manifests say of pods."""
 
 from tests.manifests.case import POD_METADATA, Case
+from tests.manifests.fragments import key
 
 JOB_CASES = (
     Case("hostPath", {"spec.training.podTemplate.volumes": [{"hostPath": {"path": "/"}}]}, ("podTemplate.volumes",)),
@@ -133,12 +134,14 @@ JOB_CASES = (
     ),
     *(
         Case(
-            f"toleration with {field} {value}",
+            f"toleration with {field} {str(value)[:80]}",
             {"spec.serving.podTemplate.tolerations": [{"key": "a", field: value}]},
             (f"spec.serving.podTemplate.tolerations[0].{field}", *words),
         )
         for field, value, words in (
             ("key", "a b", ("should match|is not the key of a taint; use at most 63", "should match|example.com/team")),
+            ("key", key(254, 63), ("317",)),
+            ("key", key(1, 64), ("should match|is not the key of a taint; use at most 63",)),
             ("value", "b=c", ("should match|is not the value of a label",)),
             ("tolerationSeconds", 2**31, ("2147483647",)),
         )

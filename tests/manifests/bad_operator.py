@@ -2,7 +2,7 @@
 
 from tests.manifests.bad_similarity import SIMILARITY_CASES
 from tests.manifests.case import POD_METADATA, SLO, Case
-from tests.manifests.fragments import parts
+from tests.manifests.fragments import key, parts
 
 OPERATOR_CASES = (
     *SIMILARITY_CASES,
@@ -108,8 +108,31 @@ OPERATOR_CASES = (
             ("nodeSelector", "my disk"),
             ("metadata.labels", "team/"),
             ("metadata.labels", "t" * 64),
+            ("metadata.labels", key(1, 64)),
             ("metadata.annotations", "Example.com/a"),
         )
+    ),
+    *(
+        Case(
+            f"domain of a key that is too long in {field}",
+            {f"spec.serving.podTemplate.{field}": value},
+            (
+                f"spec.serving.podTemplate.{said}: a key has more than 253 characters before its /",
+                f'found "{"d" * 79}…',
+                "shorten that part",
+            ),
+        )
+        for field, said, value in (
+            ("nodeSelector", "nodeSelector", {"disk": "a", key(254, 62): "a"}),
+            ("metadata.labels", "metadata", {"team": "a", key(315, 1): "a"}),
+            ("metadata.annotations", "metadata", {key(254, 1): "a"}),
+            ("tolerations", "tolerations[1].key", [{"key": key(253, 63)}, {"key": key(254, 62)}]),
+        )
+    ),
+    Case(
+        "key that is too long in every way",
+        {"spec.serving.podTemplate.nodeSelector": {key(254, 63): "a"}},
+        ("spec.serving.podTemplate.nodeSelector.d", "is too long; use 317 characters or fewer"),
     ),
     Case(
         "annotations that fit no pod",

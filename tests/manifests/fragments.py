@@ -23,3 +23,8 @@ def mf(**settings: Any) -> Manifest:
 def parts(folder: str) -> Manifest:
     """Parts of a predefined split below a folder."""
     return {part: f"{folder}{part}/" for part in ("train", "validation", "test")}
+
+
+def key(prefix: int, name: int) -> str:
+    """A key of Kubernetes with so many characters before its / and after it."""
+    return "d" * prefix + "/" + "n" * name

@@ -11,7 +11,7 @@ CONTROL = "\x01"
 """Six bytes in JSON."""
 WIDE = "\U0001f600"
 """Four bytes in UTF-8."""
-KEY = ".".join(["d" * 62] * 3) + "/"
+KEY = "d" * 253 + "/"
 
 
 def _key(n: int) -> str:

@@ -46,6 +46,8 @@ class Invariants:
     """For how many seconds users have been sent to a version that was deleted though another one was ready."""
     requests: dict[str, set[str]] = field(default_factory=dict)
     """Versions that each Rollback request took the users of."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """Rollback request that names no version -> the canary that its author saw; empty where there was none."""
     phases: dict[str, str] = field(default_factory=dict)
     """Version -> its phase after the last act."""
     latest: dict[str, str] = field(default_factory=dict)
@@ -60,11 +62,11 @@ class Invariants:
             self._request_is_done_once(act)
             self._is_no_deadline_of_a_person(act, world)
             self._latest_stays(act)
+            if self.waits is not None:
+                self.waits.before(act)
         if isinstance(act, acts.EnsureRoute):
             taken = world.route is not None and world.route.unmanaged
             assert not taken, "a route that a person has is written"
-            if self.waits is not None:
-                self.waits.before(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "Serving" and not stale_model:
             self._teardown_is_safe(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "ModelVersion":
@@ -205,6 +207,15 @@ class Invariants:
         if done and act.status.phase == "RolledBack":
             self.requests.setdefault(done, set()).add(act.name)
             assert len(self.requests[done]) == 1, f"11: one request took the users of {self.requests[done]}"
+            self._is_what_was_meant(act, self.asked.get(done, ""))
+
+    def _is_what_was_meant(self, act: acts.RecordVersion, canary: str) -> None:
+        """Who saw a canary did not ask for stable."""
+        version = self.cluster.versions.get(act.name)
+        if version is None or version.resource_version != act.resource_version or canary not in self.cluster.versions:
+            return
+        meant = act.name == canary or version.status.phase in ROLLING
+        assert meant, f"11: a rollback that was asked of {canary} took the users of {act.name}"
 
     def _bake_was_left(self, version: VersionView, status: ModelVersionStatus) -> None:
         state = read_state(status)

@@ -24,6 +24,8 @@ class People:
     random: Random
     promoted: set[str]
     """Versions that a Promote named."""
+    asked: dict[str, str]
+    """Rollback that names no version -> the canary of that moment."""
     steady: bool
     """Neither crashes nor old caches: what is asked for happens in the same second."""
     rollbacks: dict[str, float] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class People:
         uid = self.cluster.create_action(verb, version or None)
         if verb == "Rollback":
             self.rollbacks[uid] = self.cluster.now
+            self.asked |= {} if version else {uid: self._canary()}
         known = self.cluster.versions.get(version)
         if verb == "Promote" and known is not None and known.status.reason == NEEDS_PERSON:
             self.overruled[uid] = (version, self._segment(version))
@@ -126,6 +129,10 @@ class People:
                 continue
             waits = version.status.reason == NEEDS_PERSON and self._segment(name) == segment
             assert not waits, f"a Promote of {name} is Done and did nothing"
+
+    def _canary(self) -> str:
+        rolling = (v.name for v in self.cluster.versions.values() if v.status.phase in ("Canary", "Baking"))
+        return next(rolling, "")
 
     def _segment(self, name: str) -> int:
         version = self.cluster.versions.get(name)

@@ -153,3 +153,23 @@ def test_a_clock_that_is_set_ends_no_good_version_and_hides_no_bad_one(
     cluster.qualities[name] = FAULTS[fault]
     pass_seconds(cluster, operator, 15)
     assert (cluster.weight(name), cluster.versions[name].status.phase) == (0, "RolledBack")
+
+
+@pytest.mark.parametrize("skew", [-300.0, 0.0, 300.0])
+def test_two_people_who_ask_for_the_same_rollback_get_one_whatever_the_clock_says(skew: float) -> None:
+    cluster, operator = build_cluster(Quality())
+    first = stable_of(cluster)
+    cluster.rate = 60.0
+    second = run_until(cluster, operator, "Stable", 300)
+    cluster.apply_model(build_spec(model={"embeddingDim": 16}))
+    canary = run_until(cluster, operator, "Canary", 100, number=3)
+    cluster.skew = skew
+    for _ in range(2):
+        cluster.create_action("Rollback")
+    pass_seconds(cluster, operator, 5)
+    phases = {name: version.status.phase for name, version in cluster.versions.items()}
+    assert phases == {first: "Previous", second: "Stable", canary: "RolledBack"}
+    assert sorted(action.status.phase for action in cluster.actions.values()) == ["Done", "Refused"]
+    cluster.create_action("Rollback")
+    pass_seconds(cluster, operator, 5)
+    assert cluster.versions[first].status.phase == "Stable", "who has seen that asks for stable"

@@ -19,12 +19,12 @@ FAULTS = {
 LONGEST_SECONDS = 12
 
 
-def run_until(cluster: Cluster, operator: Operator, phase: str, seconds: int) -> str:
-    """The version that reached the phase."""
+def run_until(cluster: Cluster, operator: Operator, phase: str, seconds: int, number: int = 2) -> str:
+    """The version of that number, which reached the phase."""
     for _ in range(seconds):
         operator.run()
         for version in cluster.versions.values():
-            if version.spec.number == 2 and version.status.phase == phase:
+            if version.spec.number == number and version.status.phase == phase:
                 return version.name
         cluster.tick()
     raise AssertionError(f"no version reached {phase}: {[v.status.phase for v in cluster.versions.values()]}")

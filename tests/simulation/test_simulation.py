@@ -20,6 +20,8 @@ from recsys_api.recommender_model import RecommenderModelSpec
 FIRST = int(os.environ.get("RECSYS_SIM_SEED", "0"))
 SEEDS = int(os.environ.get("RECSYS_SIM_SEEDS", "50"))
 BUSY_SECONDS, QUIET_SECONDS = 300, 500
+UNWATCHED_SECONDS = 45
+"""Longer than every limit."""
 SETTLED = frozenset(
     {"Stable", "Previous", "Retired", "Invalid", "Failed", "Rejected", "RolledBack", "Superseded", "NoNewData"}
 )
@@ -46,9 +48,12 @@ class Life:
         self.dims, self.pinned, self.paused, self.suspend, self.gates = 8, "", False, False, 0
         self.policy = self._draw_policy()
         steady = not self.operator.crash_rate and not self.operator.stale_rate
-        self.people = People(self.cluster, self.random, self.invariants.promoted, steady)
+        self.people = People(self.cluster, self.random, self.invariants.promoted, self.invariants.asked, steady)
         self.waits = Waits(self.cluster, self.invariants.promoted)
         self.invariants.waits = self.waits if steady else None
+        chance = Random(seed + 3)
+        self.unwatched = [chance.choice([self._stay_away, self._set_clock_forward]) for _ in range(2 if steady else 0)]
+        self.unwatched_after = float(chance.randint(2, 12))
         self.undo: list[tuple[float, Callable[[], None]]] = []
         self.pace = self.random.choice([0.01, 0.03, 0.1])
         self.cluster.gateway = self.random.random() < 0.8
@@ -69,6 +74,8 @@ class Life:
             self._draw_qualities()
             if second % 100 == 25:
                 self._change_model()
+            if self.unwatched and self.waits.has_waited(self.unwatched_after):
+                self.unwatched.pop()()
             self._undo()
             if self.random.random() < self.pace:
                 self._happen()
@@ -201,6 +208,15 @@ class Life:
 
     def _restart(self) -> None:
         self.operator.restart()
+
+    def _stay_away(self) -> None:
+        """No operator for longer than every limit."""
+        self.operator.restart()
+        self.operator.down_until = self.cluster.now + UNWATCHED_SECONDS
+
+    def _set_clock_forward(self) -> None:
+        """The clock says that more than every limit has passed."""
+        self.cluster.skew += UNWATCHED_SECONDS
 
     def _hide_pods(self) -> None:
         """A network policy forbids the scrapes of one version."""

@@ -15,7 +15,8 @@ from recsys_operator.core.world import VersionView
 SLACK_SECONDS = 2.0
 HELD = "not over after"
 """Of the message with which a hold ends."""
-READY, UNREADY = "Warming, ready", "Warming, not ready"
+ON_THE_WAY = ("Warming", "Canary", "Baking", "parked")
+READY, UNREADY = "ready", "not ready"
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Waits:
     promoted: set[str]
     """Versions that a Promote named: windows do not stop them."""
     seconds: dict[str, tuple[str, dict[str, float]]] = field(default_factory=dict)
-    """Version -> what it waits for, and how many seconds of what count: not ready begins anew, ready goes on."""
+    """Version -> what it waits for, and how many seconds count, by name: not ready begins anew, ready goes on."""
     away: float = 0.0
     """For how long no operator has been there."""
     short: float = 0.0
@@ -44,47 +45,63 @@ class Waits:
         closed = closed and not self.cluster.skew
         for version in self.cluster.versions.values():
             what, (last, counted) = self._what(version), self.seconds.get(version.name, ("", {}))
-            known = counted if what == last or {what, last} == {READY, UNREADY} else {}
-            before = 0.0 if what != last and what != READY else known.get(what, 0.0)
-            self.seconds[version.name] = what, {**known, what: before + (not self._is_stopped(version, closed))}
+            known, names = counted if what == last else {}, self._names(version, what)
+            if UNREADY not in names:
+                known = {name: seconds for name, seconds in known.items() if name != UNREADY}
+            second = 0.0 if self._is_stopped(version, closed) else 1.0
+            self.seconds[version.name] = what, known | {name: known.get(name, 0.0) + second for name in names}
+
+    def has_waited(self, seconds: float) -> bool:
+        """Whether a version on its way has waited for so many seconds that count, and no more."""
+        return any(
+            seconds in counted.values() for what, counted in self.seconds.values() if what.startswith(ON_THE_WAY)
+        )
 
     def before(self, act: acts.Act) -> None:
         """A limit that ends a version was reached by what counts."""
         version = self.cluster.versions.get(getattr(act, "name", ""))
         if version is None or not isinstance(act, acts.RecordVersion):
             return
-        limit = self._limit(version, act)
         what, counted = self.seconds.get(version.name, ("", {}))
-        assert limit is None or counted.get(what, 0.0) >= limit - SLACK_SECONDS - self.short, (
-            f"9: {version.name} ends as {act.status.phase} ({act.status.reason}) after {counted} of {limit} s of {what}"
+        name, limit = self._limit(version, act) or (what, 0.0)
+        assert counted.get(name, 0.0) >= limit - SLACK_SECONDS - self.short, (
+            f"9: {version.name} ends as {act.status.phase} ({act.status.reason}) after {counted} of {limit} s of {name}"
         )
 
-    def _limit(self, version: VersionView, act: acts.RecordVersion) -> float | None:
+    def _limit(self, version: VersionView, act: acts.RecordVersion) -> tuple[str, float] | None:
+        """What has lasted for too long, and how long it may."""
         state, spec, after = read_state(version.status), self._spec, read_state(act.status)
         if state is None or spec is None:
             return None
-        undecided = after is not None and len(after.left) > len(state.left) and after.left[-1].by == "Undecided"
-        if undecided and state.current is not None:
-            return state.policy.bake_seconds if version.status.phase == "Baking" else state.current.max_seconds
+        what = self._what(version)
+        left = after is not None and len(after.left) > len(state.left) and after.left[-1].by == "Undecided"
+        ended = (act.status.phase, act.status.reason) == ("RolledBack", "Undecided") and HELD not in act.status.message
+        if (left or ended) and state.current is not None:
+            baking = version.status.phase == "Baking"
+            return what, state.policy.bake_seconds if baking else state.current.max_seconds
         if version.status.phase == act.status.phase:
             return None
         if HELD in act.status.message and version.status.phase in ("Canary", "Baking"):
-            return state.policy.hold_limit_seconds
+            return what, state.policy.hold_limit_seconds
         watch = state.policy.hold_limit_seconds + state.policy.stable_health_seconds
         if (act.status.phase, act.status.reason) == ("Superseded", "StableUnhealthy"):
-            return watch
+            return READY, watch
         if (act.status.phase, act.status.reason) == ("Failed", "NotReadyInTime"):
-            return spec.serving.ready_deadline_seconds
-        return watch if act.status.phase == "RolledBack" and "not well again" in act.status.message else None
+            return UNREADY, spec.serving.ready_deadline_seconds
+        return (what, watch) if act.status.phase == "RolledBack" and "not well again" in act.status.message else None
 
     def _what(self, version: VersionView) -> str:
         state = read_state(version.status)
+        waits = f"{version.status.phase} {state.segment}" if state is not None else version.status.phase
+        return "parked" if state is not None and state.parked else waits
+
+    def _names(self, version: VersionView, what: str) -> tuple[str, ...]:
+        """Of what it waits for: where some of its pods are ready, they may be enough for its first weight or not."""
         if version.status.phase != "Warming":
-            waits = f"{version.status.phase} {state.segment}" if state is not None else version.status.phase
-            return "parked" if state is not None and state.parked else waits
-        serving = self.cluster.serving.get(version.name)
-        ready = serving is not None and self.cluster.ready(version.name) >= serving.replicas
-        return READY if ready else UNREADY
+            return (what,)
+        serving, ready = self.cluster.serving.get(version.name), self.cluster.ready(version.name)
+        names = (UNREADY,) if serving is None or ready < serving.replicas else ()
+        return (*names, READY) if ready else names
 
     def _is_stopped(self, version: VersionView, closed: bool) -> bool:
         model, spec, state = self.cluster.model, self._spec, read_state(version.status)

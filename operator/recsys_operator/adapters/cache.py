@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from recsys_operator.adapters.kept import kept_part
 from recsys_operator.adapters.shared import shared
+from recsys_operator.core.lineage import write_number
 from recsys_operator.resources.kinds import LABEL_COMPONENT, LABEL_MODEL, LABEL_VERSION, Manifest
 
 __all__ = ["Cache", "model_of", "version_number"]
@@ -24,8 +25,7 @@ _MODEL_KINDS = ("ModelVersion", "ModelAction")
 
 def version_number(manifest: Manifest) -> int:
     """resourceVersion as a number: of two of one kind the greater is the newer."""
-    text = str(manifest["metadata"].get("resourceVersion", "0"))
-    return int(text) if text.isdigit() else 0
+    return write_number(str(manifest["metadata"].get("resourceVersion", "0")))
 
 
 def model_of(manifest: Manifest) -> str:

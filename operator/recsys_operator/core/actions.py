@@ -1,7 +1,7 @@
 """What people ask for: ModelActions and the annotation recsys.dev/action, each carried out once.
 
 Precedence: the spec's pin, then the newest action, then the automatic. Rollback and Abort go before everything else that
-waits. A request marks the version that it changed, in the same write, so that a crash before the action's own record does
+waits. What came before what is told by resourceVersions, not by the clocks of several machines. A request marks the version that it changed, in the same write, so that a crash before the action's own record does
 not carry it out twice; the annotation's value is remembered in the model's status, with how many there were, because the
 same value can be asked for again after another one. What only that status remembers is carried out beside nothing but what
 takes weight away, and called done after it is written.
@@ -22,13 +22,22 @@ from recsys_api.model_status import PinnedState
 from recsys_api.model_version import Phase
 from recsys_operator.core import clock, reasons
 from recsys_operator.core.decision import Act, Announce, EnsureRoute, RecordAction
-from recsys_operator.core.lineage import passed_gates
+from recsys_operator.core.lineage import passed_gates, write_number
 from recsys_operator.core.phases.creation import create_version
 from recsys_operator.core.phases.rollback import describe_decision, end_rollout, fallback_of
 from recsys_operator.core.pins import never_pinned
 from recsys_operator.core.promoting import promote
 from recsys_operator.core.records import announce, keep, move, request_condition, was_requested
-from recsys_operator.core.requests import ANNOTATION, Answer, Request, find_running, mark, refuse, refuse_running
+from recsys_operator.core.requests import (
+    ANNOTATION,
+    Answer,
+    Request,
+    ended_since,
+    find_running,
+    mark,
+    refuse,
+    refuse_running,
+)
 from recsys_operator.core.scene import ROLLING, Scene
 from recsys_operator.core.text import clipped, remembered
 from recsys_operator.core.world import RouteIntent, VersionView
@@ -41,7 +50,7 @@ def pending_requests(scene: Scene) -> tuple[Request, ...]:
     """What is still to be carried out: towards safety first, then by age."""
     found = [
         Request(a.uid, a.spec.verb, a.spec.version or "", a.spec.requested_by or "", a.spec.reason or "", a)
-        for a in sorted(scene.world.actions, key=lambda a: (a.created_at, a.name))
+        for a in sorted(scene.world.actions, key=lambda a: (write_number(a.resource_version), a.name))
         if a.status.phase == "Pending"
     ]
     if (annotated := _annotated(scene)) is not None:
@@ -97,20 +106,12 @@ def _rollback(scene: Scene, request: Request) -> Answer:
     if stable is None or request.version not in ("", stable.name):
         who = f"{request.version} has no" if request.version else "no version has"
         return refuse(f"{who} traffic that could be rolled back")
-    if (other := _rolled_back_since(scene, request)) is not None:
-        return refuse(f"{other.name} was rolled back after this was asked for; to roll {stable.name} back too, name it")
+    if (other := ended_since(scene, request)) is not None:
+        ended = "rolled back" if other.status.phase == "RolledBack" else "superseded"
+        return refuse(f"{other.name} was {ended} after this was asked for; to roll {stable.name} back too, name it")
     if scene.previous is None:
         return refuse(f"no previous version of {stable.name} is loaded; use Pin with the version that you want")
     return _rollback_stable(scene, request, stable, scene.previous)
-
-
-def _rolled_back_since(scene: Scene, request: Request) -> VersionView | None:
-    """What was rolled back since an action was created that names no version: who asked for it has not seen that yet."""
-    if request.action is None or request.version:
-        return None
-    asked = request.action.created_at
-    ended = [v for v in scene.versions if v.status.phase == "RolledBack"]
-    return next((v for v in ended if clock.to_seconds(v.status.phase_since) >= asked), None)
 
 
 def _end(scene: Scene, request: Request, version: VersionView, phase: Phase) -> Answer:

@@ -143,6 +143,11 @@ def may_wait(act: Act) -> bool:
     return isinstance(act, RecordModel) and act.derived
 
 
+def may_fail(act: Act) -> bool:
+    """Whether a pass goes on without an act, and ends with its error: nothing else rests on it, and the next pass tries again."""
+    return isinstance(act, EnsureService) and act.of_model
+
+
 @dataclass(frozen=True)
 class Decision:
     """The answer of `lifecycle.decide`."""

@@ -91,11 +91,12 @@ def decide(world: World, now: float, memory: object = None) -> Decision:
     return _decide(scene)
 
 
-def tell_trouble(world: World, now: float, trouble: Trouble) -> tuple[Act, ...]:
+def tell_trouble(world: World, now: float, trouble: Trouble, memory: object = None) -> tuple[Act, ...]:
     """What is to be recorded when an act was refused: nothing but the model's status, which says so until a pass ends well."""
     if world.model is None or world.model.deleting or leave_alone(world, world.model) is not None:
         return ()
-    return _record_model(Scene(replace(world, trouble=trouble), now), (), Answer(""))
+    known = memory if isinstance(memory, Memory) else Memory()
+    return _record_model(Scene(replace(world, trouble=trouble), now, known), (), Answer(""))
 
 
 def _decide(scene: Scene) -> Decision:

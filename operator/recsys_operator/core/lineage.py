@@ -1,4 +1,7 @@
-"""What a list of versions says of their past: which one changed last, whose gates let it through, what was rolled back."""
+"""What a list of versions says of their past: which one changed last, whose gates let it through, what was rolled back.
+
+One store counts the writes of all custom resources, so that their resourceVersions say which of two objects was written last.
+"""
 
 from collections.abc import Iterable
 
@@ -15,6 +18,11 @@ def newest(versions: Iterable[VersionView]) -> VersionView | None:
 def next_phase_number(versions: Iterable[VersionView]) -> int:
     """For a phase that begins now."""
     return 1 + max((version.status.phase_number for version in versions), default=0)
+
+
+def write_number(resource_version: str) -> int:
+    """Larger for what was written later, of all objects that one store counts; 0 where it is no number."""
+    return int(resource_version) if resource_version.isascii() and resource_version.isdecimal() else 0
 
 
 def _began(version: VersionView) -> tuple[int, float, int]:

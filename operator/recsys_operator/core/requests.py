@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from recsys_api.model_version import Condition
 from recsys_operator.core.decision import Act
+from recsys_operator.core.lineage import write_number
 from recsys_operator.core.records import request_condition, with_condition
 from recsys_operator.core.scene import EARLY, ROLLING, Scene
 from recsys_operator.core.world import ActionView, VersionView
@@ -67,3 +68,20 @@ def mark(scene: Scene, version: VersionView, request: Request) -> tuple[Conditio
     condition = request_condition(scene, request.verb, request.key)
     assert condition is not None
     return with_condition(version.status.conditions, condition)
+
+
+def ended_since(scene: Scene, request: Request) -> VersionView | None:
+    """What lost its users after a request that names no version: who asked for it has not seen that yet.
+
+    One that was written for something else since is taken for one: stable is spared, and the answer says how to insist.
+    """
+    if request.version:
+        return None
+    asked = write_number((request.action or scene.model).resource_version)
+    return next((v for v in scene.versions if _had_users(scene, v) and write_number(v.resource_version) >= asked), None)
+
+
+def _had_users(scene: Scene, version: VersionView) -> bool:
+    """Whether it was rolled out and ended."""
+    state = scene.state(version) if version.status.phase == "Superseded" else None
+    return version.status.phase == "RolledBack" or bool(state is not None and state.ledger)

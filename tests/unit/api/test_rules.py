@@ -12,6 +12,7 @@ from tests.manifests.accepted import ACCEPTED_CASES
 from tests.manifests.bad import ACTION_CASES, MODEL_CASES
 from tests.manifests.bad_operator import OPERATOR_CASES
 from tests.manifests.case import ABSENT, GATE, POD_METADATA, SLO, STEPS, Case
+from tests.manifests.fragments import key
 from tests.manifests.good import good_action, good_model
 
 from recsys_api import patterns
@@ -151,7 +152,10 @@ PATTERNS = {
         ),
     ),
     "LABEL_VALUE": (("", "a", "A.b_c-9"), ("-a", "a-", "a b", "ä", "a/b")),
-    "LABEL_KEY": (("a", "A_b.c", "example.com/Team", "a" * 63), ("", "/a", "Example.com/a", "a/b/c", "-a", "a" * 64)),
+    "LABEL_KEY": (
+        ("a", "A_b.c", "example.com/Team", "a" * 63, key(253, 63), key(64, 1)),
+        ("", "/a", "Example.com/a", "a/b/c", "-a", "a" * 64, "a./b", "-a/b", "a..b/c", key(1, 64)),
+    ),
     "TAINT_KEY": (("", "nvidia.com/gpu"), ("/", "a b", "gpu/")),
     "HOSTNAME": (("example.com", "*.example.com"), ("Example.com", "https://x", "x:80", "*")),
 }

@@ -25,7 +25,7 @@ from recsys_operator.metrics import Telemetry
 from recsys_operator.queue import WorkQueue
 from recsys_operator.reconciler import Reconciler
 from recsys_operator.resources.jobs import Images
-from recsys_operator.resources.kinds import WATCHED, Manifest, labels_of
+from recsys_operator.resources.kinds import WATCHED, Manifest, is_ours, labels_of
 
 KEY = "shop/movies"
 NAME = "movies-0123456789"
@@ -73,7 +73,9 @@ class Bench:
     def see(self) -> None:
         """The watch streams bring the cache up to date."""
         for kind in WATCHED:
-            there = [item for (name, _, _), item in self.cluster.objects.items() if name == kind.name]
+            found = [item for (name, _, _), item in self.cluster.objects.items() if name == kind.name]
+            # nobody else's objects are watched
+            there = [item for item in found if not kind.selector or is_ours(item)]
             for item in there:
                 self.cache.put(item)
             for item in list(self.cache.of_kind(kind.name)):

@@ -133,29 +133,34 @@ def _read_pod(text: str) -> PodCounters | None:
     )  # fmt: skip
 
 
-def _write_gateway(gateway: GatewayStanding | None, candidate: str, stable: str) -> dict[str, str]:
+def _of_both(gateway: GatewayStanding | None, candidate: str, stable: str) -> dict[str, tuple[int, ...]]:
+    """Process of a proxy -> requests and bad ones of the candidate and of stable; empty where they are not known."""
     if gateway is None or len(gateway.proxies) > MAX_PROXIES:
         return {}
     if any(version not in counts for counts in gateway.proxies.values() for version in (candidate, stable)):
         return {}
     return {
-        uid: " ".join(str(number) for v in (candidate, stable) for number in (counts[v].requests, counts[v].bad))
+        uid: tuple(number for v in (candidate, stable) for number in (counts[v].requests, counts[v].bad))
         for uid, counts in gateway.proxies.items()
     }
+
+
+def _write_gateway(gateway: GatewayStanding | None, candidate: str, stable: str) -> dict[str, str]:
+    return {uid: " ".join(map(str, numbers)) for uid, numbers in _of_both(gateway, candidate, stable).items()}
 
 
 def _gateway_since(
     entries: Entries, gateway: GatewayStanding | None, candidate: str, stable: str
 ) -> tuple[GatewayCounters, GatewayCounters] | None:
     """What all proxies sent to both versions since; None where one of them, or the route, is another one now."""
-    now = _write_gateway(gateway, candidate, stable)
+    now = _of_both(gateway, candidate, stable)
     same = gateway is not None and gateway.generation == entries.generation and now.keys() == entries.gateway.keys()
     if not now or not same:
         return None
     try:
         grown = [
-            [int(b) - int(a) for a, b in zip(entries.gateway[uid].split(" "), text.split(" "), strict=True)]
-            for uid, text in now.items()
+            [number - int(text) for text, number in zip(entries.gateway[uid].split(" "), numbers, strict=True)]
+            for uid, numbers in now.items()
         ]
     except ValueError:
         return None

@@ -188,7 +188,7 @@ def decide_stable_service(scene: Scene) -> Step:
         return Step()
     if not scene.unmanaged and not same_route(route.intent, wanted_intent(scene)):
         return Step()
-    return Step((EnsureService(route.intent.stable, of_model=True),), 5.0)
+    return Step((EnsureService(route.intent.stable, of_model=True),))
 
 
 def wanted_intent(scene: Scene) -> RouteIntent:
