@@ -66,3 +66,17 @@ def test_the_same_batch_gives_the_same_bits() -> None:
     net, user_B, item_BC = network(NeuMF, [8, 4]), torch.randint(USERS, (64,)), torch.randint(ITEMS, (64, 5))
     first, second = (gradients(net, net(user_B, item_BC)) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("index", [[0, 1, 2], [1, 0, 2], [0, 1], [0, 1, 2, 2], [[0, 1, 2]]])
+def test_rows_are_copied_but_where_they_are_the_whole_table_in_order(index: list[int]) -> None:
+    table, places = nn.Parameter(torch.arange(6.0).view(3, 2)), torch.tensor(index)
+    found = on_cpu.rows(table, places)
+    assert (found is table) == (index == [0, 1, 2])
+    torch.testing.assert_close(found.detach(), table.detach()[places])
+    found.square().sum().backward()
+    gradient = table.grad
+    table.grad = None
+    table[places].square().sum().backward()
+    assert gradient is not None
+    torch.testing.assert_close(gradient, table.grad)
