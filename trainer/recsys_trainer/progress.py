@@ -134,8 +134,13 @@ def _prose(epoch: EpochProgress) -> str:
     return (
         f"epoch {epoch.epoch:>3}/{epoch.epochs}  loss {epoch.loss:.4f}  {validation}"
         f"{' *' if epoch.best else '  '}  {rate} samples/s  {epoch.seconds:.1f} s  "
-        f"{max(peak_memory().values()) / 2**20:,.0f} MiB"
+        f"{_amount(max(peak_memory().values()))}"
     )
+
+
+def _amount(size: int) -> str:
+    """Bytes for a person."""
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:,.1f} GiB"
 
 
 def _json(epoch: EpochProgress) -> str:

@@ -275,15 +275,21 @@ def test_a_terminal_gets_prose() -> None:
     show(EpochProgress(2, 20, 0.5, 0.25, 1000.0, 0.1, True))
     show(EpochProgress(3, 20, 0.5, None, 1000.0, 0.1, False, rmse=0.9))
     first, second = stream.getvalue().replace(CLEAR, "").splitlines()
-    text = r"epoch   2/20  loss 0.5000  NDCG@10 0.2500 \*  1,000 samples/s  0.1 s  [\d,]+ MiB"
+    text = r"epoch   2/20  loss 0.5000  NDCG@10 0.2500 \*  1,000 samples/s  0.1 s  [\d.]+ (MiB|GiB)"
     assert re.fullmatch(text, first)
     assert "  RMSE 0.9000 " in second
 
 
-def test_the_line_of_an_epoch_fits_a_terminal() -> None:
+@pytest.mark.parametrize(
+    ("mebibytes", "told"), [(800, "800 MiB"), (1023, "1023 MiB"), (1024, "1.0 GiB"), (98765, "96.5 GiB")]
+)
+def test_the_line_of_an_epoch_fits_a_terminal(mebibytes: int, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recsys_trainer.progress.peak_memory", lambda: {"memoryBytes": mebibytes * 2**20})
     stream = Terminal()
     lines(stream)(EpochProgress(12, 20, 0.5, 0.25, 1_234_567.0, 123.4, True))
-    assert len(stream.getvalue().replace(CLEAR, "").rstrip()) <= 80
+    line = stream.getvalue().replace(CLEAR, "").rstrip()
+    assert line.endswith(f"  {told}")
+    assert len(line) <= 80
 
 
 def test_a_terminal_sees_a_bar_within_an_epoch_and_its_line_afterwards() -> None:

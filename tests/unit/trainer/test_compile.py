@@ -35,7 +35,7 @@ def task_of(family: str, compiled: dict[str, Any] | None, **changes: object) -> 
 
 
 def trained(family: str, compiled: dict[str, Any] | None) -> Fitted:
-    return FAMILIES[family].fit(task_of(family, compiled))
+    return FAMILIES[family].fit(task_of(family, compiled, loss={"type": "BCE", "negatives": 4}))
 
 
 def gradients(family: str, loss: str, compiled: dict[str, Any] | None) -> dict[str, torch.Tensor]:
