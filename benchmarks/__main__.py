@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import recsys_trainer  # noqa: F401  first: it sets how torch waits and allocates before torch is loaded
-from benchmarks import detection, deterministic, large_tables, last_request, preparing, ranking, waiting, whole_run
+from benchmarks import (
+    detection,
+    deterministic,
+    large_tables,
+    last_request,
+    precision,
+    preparing,
+    ranking,
+    waiting,
+    whole_run,
+)
 from benchmarks.control_plane.measure import Options, measure
 from benchmarks.sizes import Sizes
 
@@ -20,6 +30,7 @@ Row = dict[str, Any]
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "detection": lambda _: detection.rows(),
     "deterministic": lambda _: deterministic.rows(),
+    "precision": lambda _: precision.rows(),
     "ranking": lambda _: ranking.rows(),
     "waiting": lambda _: waiting.rows(),
     "preparing": lambda given: preparing.rows(_sizes(given), given.memory_gib or preparing.MEMORY_GIB),

@@ -1,0 +1,68 @@
+"""What `training.precision: BFloat16` gains: the same epochs with it (ours) and in Float32 (peer), in turn.
+
+Time and rounds are those of `deterministic`. On a CPU without units for bfloat16 it is no gain; the row says whether there are some.
+"""
+
+import time
+from statistics import median
+from typing import Any
+
+import torch
+
+from benchmarks.deterministic import Row, in_turn
+from benchmarks.large_tables import synthetic_positives
+from benchmarks.sizes import Sizes
+from recsys_api.spec.model import Model
+from recsys_api.spec.training import Training
+from recsys_trainer.device import choose_device, torch_settings
+from recsys_trainer.fit import fit
+from recsys_trainer.training_data import Positives
+
+SIZES, ROUNDS = Sizes(users=2000, items=2000, interactions=100_000), 5
+WIDE = {"architecture": "NeuMF", "embeddingDim": 64, "hiddenLayers": [256, 128, 64], "regularization": 0}
+CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("NeuMF 256-128-64, batch 2,048", WIDE, {"batchSize": 2048, "loss": {"negatives": 4}}),
+    ("NeuMF 256-128-64, batch 16,384", WIDE, {"batchSize": 16384, "loss": {"negatives": 4}}),
+    (
+        "MatrixFactorization d=256, softmax over the catalogue",
+        {"architecture": "MatrixFactorization", "embeddingDim": 256},
+        {"batchSize": 8192, "loss": {"type": "CrossEntropy"}},
+    ),
+)
+"""(name, model, training)"""
+
+
+def rows(sizes: Sizes = SIZES, rounds: int = ROUNDS) -> list[Row]:
+    """A row for each case."""
+    positives, device = synthetic_positives(sizes), choose_device()
+    return [case_row(*case, positives, rounds, device) for case in CASES]
+
+
+def case_row(
+    name: str, model: dict[str, Any], training: dict[str, Any], positives: Positives, rounds: int, device: str
+) -> Row:
+    """Both precisions of one case."""
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    settings = Model.model_validate(model)
+
+    def train(half: bool) -> float:
+        precision = "BFloat16" if half else "Float32"
+        asked = Training.model_validate({"epochs": 1, "precision": precision, **training})
+        with torch_settings(asked):
+            began = clock()
+            fit(settings, asked, positives, None, device)
+            return clock() - began
+
+    return gain_row(f"{name}, an epoch on {device}", "s" if device == "cuda" else "CPU-s", in_turn(train, rounds))
+
+
+def gain_row(name: str, unit: str, found: list[tuple[float, float]]) -> Row:
+    """The medians, and how many times as fast it is."""
+    times = sorted(peer / ours for ours, peer in found)
+    ours, peer = (median(each) for each in zip(*found, strict=True))
+    units = "with" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "without"
+    gain = f"{median(times):.2f} times as fast, {times[0]:.2f} to {times[-1]:.2f}, n={len(times)}, CPU {units} bfloat16"
+    return {
+        "name": f"precision: {name}", "unit": f"{unit} ({gain})", "value": round(ours, 3), "peer": "Float32",
+        "peerValue": round(peer, 3), "ratio": round(median(times), 2), "atLeast": None, "ok": True, "rounds": found,
+    }  # fmt: skip
