@@ -1,10 +1,11 @@
 """What people ask for: ModelActions and the annotation recsys.dev/action, each carried out once.
 
 Precedence: the spec's pin, then the newest action, then the automatic. Rollback and Abort go before everything else that
-waits. What came before what is told by resourceVersions, not by the clocks of several machines. A request marks the version that it changed, in the same write, so that a crash before the action's own record does
-not carry it out twice; the annotation's value is remembered in the model's status, with how many there were, because the
-same value can be asked for again after another one. What only that status remembers is carried out beside nothing but what
-takes weight away, and called done after it is written.
+waits. What came before what is told by resourceVersions, not by the clocks of several machines. A request marks the version
+that it changed, in the same write, so that a crash before the action's own record does not carry it out twice; the
+annotation's value is remembered in the model's status, with how many there were, because the same value can be asked for
+again after another one. What only that status remembers is carried out beside nothing but what takes weight away, and called
+done after it is written.
 
     Rollback   canary or bake: weight 0, RolledBack; else stable goes back to previous in one route change. Never blocked.
     Abort      weight 0, Superseded, not quarantined      Approve   the running step may be left

@@ -118,7 +118,35 @@ class CosineContrastive(OwnNegatives):
         return (1 - scores_BC[:, 0]).mean() + self._weight * excess
 
 
-class SampledSoftmax(Loss):
+class Softmax(Loss):
+    """Cross-entropy of the positive among other items, of which none is the user's own; a user is scored against them once."""
+
+    def __init__(self, task: Task, temperature: float) -> None:
+        positives = task.positives
+        self._known = KnownPairs.of(positives.indptr, positives.indices, positives.items, task.device)
+        self._temperature = temperature
+
+    def scored(
+        self, network: Recommender, user_B: Tensor, item_N: Tensor, shift_N: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(each user's place among the different ones [B], their scores [V, N], the sum over what is not their own [V], as a log).
+
+        Args:
+            shift_N: is taken off the scores of an item.
+        """
+        user_V, row_B = torch.unique(user_B, return_inverse=True)
+        scores_VN = network(user_V, item_N) / self._temperature
+        scores_VN = scores_VN if shift_N is None else scores_VN - shift_N
+        others_VN = scores_VN.masked_fill(self._known.contain(user_V, item_N), MASKED)
+        return row_B, scores_VN, others_VN.logsumexp(dim=1)
+
+
+def _entropy(own_B: Tensor, others_B: Tensor) -> Tensor:
+    """Mean of -log of the positive's share of both."""
+    return (torch.logaddexp(others_B, own_B) - own_B).mean()
+
+
+class SampledSoftmax(Softmax):
     """Softmax over the positive and items that the whole batch shares, each score less the log of its chance to be drawn.
 
     Without that correction items that are drawn often are pushed down more often (Bengio and Senécal 2008). Drawn items
@@ -130,11 +158,10 @@ class SampledSoftmax(Loss):
     """
 
     def __init__(self, task: Task, count: int, sampling: str, temperature: float) -> None:
-        positives = task.positives
-        counts = torch.from_numpy(positives.counts()).to(task.device)
+        super().__init__(task, temperature)
+        counts = torch.from_numpy(task.positives.counts()).to(task.device)
         self._sampler = PopularitySampler.of(torch.ones_like(counts) if sampling == "Uniform" else counts)
-        self._known = KnownPairs.of(positives.indptr, positives.indices, positives.items, task.device)
-        self._count, self._temperature, self._in_batch = count, temperature, sampling == "InBatch"
+        self._count, self._in_batch = count, sampling == "InBatch"
         self.scores = 1 + (min(count, task.training.batch_size) if self._in_batch else count)
 
     def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
@@ -146,17 +173,15 @@ class SampledSoftmax(Loss):
         drawn_N, log_chance_I = self._drawn(batch), self._sampler.log_chance_I
         own_B1 = network(batch.user_B, batch.item_B.unsqueeze(1)) / self._temperature
         own_B = own_B1.squeeze(1) - log_chance_I[batch.item_B]
-        user_V, row_B = torch.unique(batch.user_B, return_inverse=True)
-        scores_VN = network(user_V, drawn_N) / self._temperature - log_chance_I[drawn_N]
-        others_V = scores_VN.masked_fill(self._known.contain(user_V, drawn_N), MASKED).logsumexp(dim=1)
-        return (torch.logaddexp(others_V[row_B], own_B) - own_B).mean(), batch.item_B.unsqueeze(1)
+        row_B, _, others_V = self.scored(network, batch.user_B, drawn_N, log_chance_I[drawn_N])
+        return _entropy(own_B, others_V[row_B]), batch.item_B.unsqueeze(1)
 
     def _drawn(self, batch: Batch) -> Tensor:
         """Item rows [N]; a batch is in random order, so the first of its items are as good as any."""
         return batch.item_B[: self._count] if self._in_batch else self._sampler.draw(self._count, batch.generator)
 
 
-class CrossEntropy(Loss):
+class CrossEntropy(Softmax):
     """Softmax over the whole catalogue but the user's other positives.
 
     The sum over what a user has not touched is the same for all of the user's positives, so each user of a batch is scored
@@ -166,10 +191,9 @@ class CrossEntropy(Loss):
     by_user = True
 
     def __init__(self, task: Task, temperature: float) -> None:
-        positives = task.positives
-        self._known = KnownPairs.of(positives.indptr, positives.indices, positives.items, task.device)
-        self._all_I = torch.arange(positives.items, device=task.device)
-        self._temperature, self.scores = temperature, positives.items
+        super().__init__(task, temperature)
+        self.scores = task.positives.items
+        self._all_I = torch.arange(self.scores, device=task.device)
 
     def units_of_a_step(self, batch_size: int, pairs_of_a_unit: float) -> int:
         """Users with so many positives; the catalogue counts for nothing, but must fit."""
@@ -177,11 +201,8 @@ class CrossEntropy(Loss):
 
     def compared(self, network: Recommender, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the positive."""
-        user_V, row_B = torch.unique(batch.user_B, return_inverse=True)
-        scores_VI = network(user_V, self._all_I) / self._temperature
-        others_VI = scores_VI.masked_fill(self._known.contain(user_V, self._all_I), -torch.inf)
-        positive_B, others_B = scores_VI[row_B, batch.item_B], others_VI.logsumexp(dim=1)[row_B]
-        return (torch.logaddexp(others_B, positive_B) - positive_B).mean(), batch.item_B.unsqueeze(1)
+        row_B, scores_VI, others_V = self.scored(network, batch.user_B, self._all_I)
+        return _entropy(scores_VI[row_B, batch.item_B], others_V[row_B]), batch.item_B.unsqueeze(1)
 
 
 def loss_type(task: Task) -> str:
