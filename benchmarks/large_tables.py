@@ -18,6 +18,7 @@ from torch import Tensor  # isort: skip
 from torch.nn import functional  # isort: skip
 
 from benchmarks.sizes import Sizes
+from benchmarks.whole_rows import whole_rows
 from recsys_api.spec.model import Model
 from recsys_api.spec.training import Training
 from recsys_trainer.fitting.losses import Batch, Loss, build_loss
@@ -74,8 +75,7 @@ def synthetic_positives(sizes: Sizes) -> Positives:
         degrees.append(np.bincount(keys // sizes.items, minlength=users))
         indices.append((keys % sizes.items).astype(np.int32))
     indptr = np.concatenate(([0], np.cumsum(np.concatenate(degrees)))).astype(np.int64)
-    names = np.arange(sizes.users, dtype=np.int32), np.arange(sizes.items, dtype=np.int32)
-    return Positives(*names, indptr, np.concatenate(indices), 0)
+    return whole_rows(indptr, np.concatenate(indices), sizes.items)
 
 
 def rows(sizes: Sizes, batch: int = BATCH, seconds: float = SECONDS) -> list[Row]:
@@ -85,13 +85,8 @@ def rows(sizes: Sizes, batch: int = BATCH, seconds: float = SECONDS) -> list[Row
         {"epochs": 1, "batchSize": batch, "loss": {"type": "BCE", "negatives": NEGATIVES},
          "optimizer": {"type": "RowWiseAdagrad"}}
     )  # fmt: skip
-    task = Task(
-        Model(architecture="MatrixFactorization", embedding_dim=WIDTH, regularization=0),
-        training,
-        positives,
-        None,
-        "cpu",
-    )
+    model = Model(architecture="MatrixFactorization", embedding_dim=WIDTH, regularization=0)
+    task = Task(model, training, positives, None, "cpu")
     network = DotProduct(*(start_factors(each, WIDTH, EMBEDDING_STD) for each in (sizes.users, sizes.items)))
     timed = Timed(build_loss(task), seconds)
     with contextlib.suppress(EnoughError):

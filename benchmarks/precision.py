@@ -1,21 +1,17 @@
 """What `training.precision: BFloat16` gains: the same epochs with it (ours) and in Float32 (peer), in turn.
 
-Time and rounds are those of `deterministic`. On a CPU without units for bfloat16 it is no gain; the row says whether there are some.
+On a CPU without units for bfloat16 it is no gain; the row says whether there are some.
 """
 
-import time
 from statistics import median
 from typing import Any
 
 import torch
 
-from benchmarks.deterministic import Row, in_turn
 from benchmarks.large_tables import synthetic_positives
+from benchmarks.modes import Rounds, Row, trained_in_turn, unit_of
 from benchmarks.sizes import Sizes
-from recsys_api.spec.model import Model
-from recsys_api.spec.training import Training
-from recsys_trainer.device import choose_device, torch_settings
-from recsys_trainer.fit import fit
+from recsys_trainer.device import choose_device
 from recsys_trainer.training_data import Positives
 
 SIZES, ROUNDS = Sizes(users=2000, items=2000, interactions=100_000), 5
@@ -42,21 +38,14 @@ def case_row(
     name: str, model: dict[str, Any], training: dict[str, Any], positives: Positives, rounds: int, device: str
 ) -> Row:
     """Both precisions of one case."""
-    clock = time.perf_counter if device == "cuda" else time.process_time
-    settings = Model.model_validate(model)
-
-    def train(half: bool) -> float:
-        precision = "BFloat16" if half else "Float32"
-        asked = Training.model_validate({"epochs": 1, "precision": precision, **training})
-        with torch_settings(asked):
-            began = clock()
-            fit(settings, asked, positives, None, device)
-            return clock() - began
-
-    return gain_row(f"{name}, an epoch on {device}", "s" if device == "cuda" else "CPU-s", in_turn(train, rounds))
+    names = {True: "BFloat16", False: "Float32"}
+    found = trained_in_turn(
+        model, lambda half: {"epochs": 1, "precision": names[half], **training}, positives, rounds, device
+    )
+    return gain_row(f"{name}, an epoch on {device}", unit_of(device), found)
 
 
-def gain_row(name: str, unit: str, found: list[tuple[float, float]]) -> Row:
+def gain_row(name: str, unit: str, found: Rounds) -> Row:
     """The medians, and how many times as fast it is."""
     times = sorted(peer / ours for ours, peer in found)
     ours, peer = (median(each) for each in zip(*found, strict=True))

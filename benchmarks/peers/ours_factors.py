@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.peers.ranks import ndcg
 from benchmarks.peers.worker import arguments, serve, timed
+from benchmarks.whole_rows import whole_rows
 from recsys_api.spec.model import Model
 from recsys_api.spec.training import Training
 from recsys_trainer.evaluation.ranking import Pairs, Questions
@@ -33,9 +34,7 @@ def manifest(settings: dict[str, Any], epochs: int, patience: int) -> tuple[Mode
 def read(path: str) -> tuple[Positives, np.ndarray[Any, np.dtype[np.int64]]]:
     """(what trains, the wanted item of each user or -1)."""
     part = dict(np.load(path))
-    users, items = len(part["indptr"]) - 1, int(part["items"])
-    rows = np.arange(users, dtype=np.int32), np.arange(items, dtype=np.int32)
-    return Positives(*rows, part["indptr"], part["indices"], 0), part["wanted"]
+    return whole_rows(part["indptr"], part["indices"], int(part["items"])), part["wanted"]
 
 
 def questions(positives: Positives, wanted: np.ndarray[Any, np.dtype[np.int64]]) -> Questions:

@@ -11,6 +11,7 @@ import torch
 from benchmarks.held_out import csr
 from benchmarks.peers.data import ml_100k
 from benchmarks.peers.worker import arguments, serve, timed
+from benchmarks.whole_rows import whole_rows
 from recsys_api.spec.model import Model
 from recsys_api.spec.training import Training
 from recsys_trainer.fit import fit
@@ -31,8 +32,7 @@ def positives_of(folder: Path) -> Positives:
     user, item = ml_100k(folder)
     keep = np.random.default_rng(0).permutation(len(user))[: int(SHARE * len(user))]
     users, items = int(user.max()) + 1, int(item.max()) + 1
-    rows = np.arange(users, dtype=np.int32), np.arange(items, dtype=np.int32)
-    return Positives(*rows, *csr(user[keep], item[keep], users), 0)
+    return whole_rows(*csr(user[keep], item[keep], users), items)
 
 
 def multiply_adds(positives: Positives, batch: int) -> float:

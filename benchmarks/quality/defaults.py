@@ -23,12 +23,10 @@ from benchmarks.peers.data import ml_100k, needed
 from benchmarks.quality.ease import REGULARIZATIONS, Ease
 from benchmarks.quality.ncf import Ncf, questions
 from benchmarks.quality.search import Parts
+from benchmarks.whole_rows import whole_rows
 from recsys_api.spec.model import WITH_LOSS, Model
 from recsys_api.spec.training import Training
-from recsys_trainer.evaluation.metrics import metric_values
-from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit
-from recsys_trainer.training_data import Positives
 
 Row = dict[str, Any]
 Settings = tuple[dict[str, Any], dict[str, Any]]
@@ -44,15 +42,9 @@ def load(folder: Path, data_set: str) -> Parts:
     user, item = ml_100k(folder)
     users, items = int(user.max()) + 1, int(item.max()) + 1
     keep, wanted = held_out(user, item, users)
-    rows = np.arange(users, dtype=np.int32), np.arange(items, dtype=np.int32)
-    positives = Positives(*rows, *csr(user[keep], item[keep], users), 0)
+    positives = whole_rows(*csr(user[keep], item[keep], users), items)
     asked = np.flatnonzero(wanted >= 0)
     return Parts(positives, questions(positives, asked, wanted[asked]))
-
-
-def named_alone(family: str) -> Settings:
-    """All that is said."""
-    return {"architecture": family}, {}
 
 
 def plain(family: str) -> Settings:
@@ -68,24 +60,24 @@ def rows(parts: Parts, families: list[str], seeds: int = SEEDS) -> Iterator[Row]
     """One for each family and kind of settings."""
     ease = best_ease(parts)
     for family in families:
-        for name, settings in (("alone", named_alone), ("plain", plain))[: 2 if family in WITH_LOSS else 1]:
-            yield row(f"{family}, {name}", settings(family), parts, seeds) | {"peer": "EASE, tuned", "peerValue": ease}
+        kinds: dict[str, Settings] = {"alone": ({"architecture": family}, {})}
+        if family in WITH_LOSS:
+            kinds["plain"] = plain(family)
+        for name, settings in kinds.items():
+            yield row(f"{family}, {name}", settings, parts, seeds) | {"peer": "EASE, tuned", "peerValue": ease}
 
 
 def best_ease(parts: Parts) -> float:
     """NDCG@10 with the best of its penalties."""
     ease = Ease(parts.positives)
-    return max(
-        float(metric_values(rank(parts.questions, ease.fit(penalty)), (10,))["ndcg@10"].mean())
-        for penalty in REGULARIZATIONS
-    )
+    return max(ease.ndcg(parts.questions, penalty) for penalty in REGULARIZATIONS)
 
 
 def row(name: str, settings: Settings, parts: Parts, seeds: int) -> Row:
     """The best epoch's NDCG@10 over seeds, and what a fit costs."""
-    found, seconds = [], []
+    found, seconds, model = [], [], Model.model_validate(settings[0])
     for seed in range(seeds):
-        model, training = Model.model_validate(settings[0]), Training.model_validate({**settings[1], "seed": seed})
+        training = Training.model_validate({**settings[1], "seed": seed})
         began = time.process_time()
         fitted = fit(model, training, parts.positives, parts.questions, "cpu")
         seconds.append(time.process_time() - began)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from recsys_trainer.baselines.item_based import ease_weights
+from recsys_trainer.evaluation.metrics import metric_values
+from recsys_trainer.evaluation.ranking import Questions, rank
 from recsys_trainer.training_data import Positives
 
 REGULARIZATIONS = (100.0, 200.0, 300.0, 500.0, 700.0, 1000.0, 1500.0)
@@ -25,6 +27,10 @@ class Ease:
         """Weights for a regularization, in place."""
         self._weights_II = ease_weights(self._gram_II, regularization)
         return self
+
+    def ndcg(self, questions: Questions, regularization: float) -> float:
+        """NDCG@10 of the full ranking, mean over users, with a regularization."""
+        return float(metric_values(rank(questions, self.fit(regularization)), (10,))["ndcg@10"].mean())
 
     def scores(self, user_B: Tensor) -> Tensor:
         """[B, I]"""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.held_out import csr, held_out
+from benchmarks.whole_rows import whole_rows
 from recsys_trainer.evaluation.ranking import Pairs, Questions
 from recsys_trainer.training_data import Positives, seen_of
 
@@ -57,8 +58,7 @@ class Ncf:
     def positives(self, keep_P: Mask | None = None) -> Positives:
         """What trains: all training interactions, or those of a mask. Every user and item keeps its row."""
         user, item = (self.user_P, self.item_P) if keep_P is None else (self.user_P[keep_P], self.item_P[keep_P])
-        rows = np.arange(self.users, dtype=np.int32), np.arange(self.items, dtype=np.int32)
-        return Positives(*rows, *csr(user, item, self.users), 0)
+        return whole_rows(*csr(user, item, self.users), self.items)
 
     def searching(self) -> tuple[Positives, Questions]:
         """(what trains, what chooses)."""

@@ -138,12 +138,9 @@ def search_ease(name: str, parts: Parts, file: Path) -> None:
     ease = Ease(parts.positives)
     for regularization in REGULARIZATIONS:
         began = time.perf_counter()
-        values = metric_values(rank(parts.questions, ease.fit(regularization)), (10,))["ndcg@10"]
+        found = ease.ndcg(parts.questions, regularization)
         seconds = round(time.perf_counter() - began, 1)
-        append(
-            file,
-            {"name": name, "regularization": regularization, "ndcg@10": float(values.mean()), "seconds": seconds},
-        )
+        append(file, {"name": name, "regularization": regularization, "ndcg@10": found, "seconds": seconds})
 
 
 def read_trials(file: Path) -> list[Trial]:

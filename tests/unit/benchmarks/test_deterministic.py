@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from benchmarks import deterministic
+from benchmarks import deterministic, modes
 from benchmarks.sizes import Sizes
 
 
@@ -13,7 +13,7 @@ def test_modes_are_measured_in_turn_and_the_first_round_is_thrown_away() -> None
         asked.append(deterministic)
         return float(next(seconds))
 
-    assert deterministic.in_turn(measure, 3) == [(3.0, 4.0), (6.0, 5.0), (7.0, 8.0)]
+    assert modes.in_turn(measure, 3) == [(3.0, 4.0), (6.0, 5.0), (7.0, 8.0)]
     assert asked == [False, True, True, False, False, True, True, False]
 
 
@@ -24,14 +24,14 @@ def test_the_row_has_the_median_and_the_range_of_the_rounds_ratios() -> None:
 
 
 def test_each_mode_is_the_one_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    modes, real = list[bool](), deterministic.fit
+    seen, real = list[bool](), modes.fit
 
     def fit(*arguments: object) -> object:
-        modes.append(torch.are_deterministic_algorithms_enabled())
+        seen.append(torch.are_deterministic_algorithms_enabled())
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(deterministic, "fit", fit)
+    monkeypatch.setattr(modes, "fit", fit)
     positives = deterministic.synthetic_positives(Sizes(40, 30, 300))
     found = [deterministic.case_row(*case, positives, 1, "cpu") for case in deterministic.CASES]
-    assert modes == [False, True, True, False] * len(deterministic.CASES)
+    assert seen == [False, True, True, False] * len(deterministic.CASES)
     assert all(row["value"] > 0 < row["peerValue"] for row in found)

@@ -1,7 +1,7 @@
 """What half of the bits gain is measured in turn and printed with its range."""
 
 import pytest
-from benchmarks import precision
+from benchmarks import modes, precision
 from benchmarks.sizes import Sizes
 
 
@@ -12,13 +12,13 @@ def test_the_row_has_the_median_and_the_range_of_the_rounds_ratios() -> None:
 
 
 def test_each_precision_is_the_one_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, real = list[str | None](), precision.fit
+    asked, real = list[str | None](), modes.fit
 
     def fit(*arguments: object) -> object:
         asked.append(arguments[1].precision)  # type: ignore[attr-defined]
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(precision, "fit", fit)
+    monkeypatch.setattr(modes, "fit", fit)
     positives = precision.synthetic_positives(Sizes(40, 30, 300))
     found = [precision.case_row(*case, positives, 1, "cpu") for case in precision.CASES]
     assert asked == ["Float32", "BFloat16", "BFloat16", "Float32"] * len(precision.CASES)
