@@ -11,7 +11,13 @@ from recsys_operator.core.world import (
     ActionView,
     ModelView,
     RouteIntent,
+    RouteView,
 )
+
+
+def taken(model: ModelView | None, route: RouteView | None) -> bool:
+    """Whether a person has the route."""
+    return (model is not None and model.manual) or (route is not None and route.unmanaged)
 
 
 class Hands(State):
@@ -68,9 +74,25 @@ class Hands(State):
         if self.route is not None and self.route.intent.weight > 0:
             self._set_route(RouteIntent(self.route.intent.stable), self.route.decision)
 
-    def set_unmanaged(self, value: bool) -> None:
-        """kubectl annotate httproute recsys.dev/unmanaged."""
-        if self.route is not None and self.route.unmanaged != value:
+    @property
+    def route_is_taken(self) -> bool:
+        """Whether a person has it."""
+        return taken(self.model, self.route)
+
+    def take_route(self, *, by_spec: bool = False) -> None:
+        """kubectl annotate httproute recsys.dev/unmanaged, or traffic.management: Manual."""
+        self._set_taken(by_spec=by_spec, value=True)
+
+    def give_route_back(self) -> None:
+        """In whichever way it was taken."""
+        for by_spec in (False, True):
+            self._set_taken(by_spec=by_spec, value=False)
+
+    def _set_taken(self, *, by_spec: bool, value: bool) -> None:
+        if by_spec and self.model is not None and self.model.manual != value:
+            generation = self.model.generation + 1
+            self.model = replace(self.model, manual=value, generation=generation, resource_version=self._rv())
+        if not by_spec and self.route is not None and self.route.unmanaged != value:
             self.route = replace(self.route, unmanaged=value, resource_version=self._rv())
 
     def weigh_by_hand(self, weight: int) -> None:

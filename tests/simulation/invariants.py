@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tests.simulation.cluster import Cluster
+from tests.simulation.hands import taken
 from tests.simulation.waits import Waits
 
 from recsys_api.model_version import ModelVersionStatus
@@ -65,8 +66,7 @@ class Invariants:
             if self.waits is not None:
                 self.waits.before(act)
         if isinstance(act, acts.EnsureRoute):
-            taken = world.route is not None and world.route.unmanaged
-            assert not taken, "a route that a person has is written"
+            assert not taken(world.model, world.route), "a route that a person has is written"
         if isinstance(act, acts.DeleteObject) and act.kind == "Serving" and not stale_model:
             self._teardown_is_safe(act)
         if isinstance(act, acts.DeleteObject) and act.kind == "ModelVersion":
@@ -160,10 +160,11 @@ class Invariants:
 
     def _is_no_deadline_of_a_person(self, act: acts.RecordVersion, world: World) -> None:
         """Nothing ends by its time while a person has the route."""
-        taken = world.route is not None and world.route.unmanaged
         version = self.cluster.versions.get(act.name)
         ends = version is not None and version.status.phase in ROLLING and act.status.phase == "RolledBack"
-        assert not (taken and ends and act.status.reason in TIMED), f"{act.name} ends as {act.status.reason} by itself"
+        assert not (taken(world.model, world.route) and ends and act.status.reason in TIMED), (
+            f"{act.name} ends as {act.status.reason} by itself"
+        )
 
     def _stable_is_earned(self, act: acts.RecordVersion) -> None:
         version = self.cluster.versions.get(act.name)

@@ -73,12 +73,15 @@ def test_the_deployment_of_stable_is_made_again() -> None:
     run_until(cluster, operator, "Stable", 300)
 
 
+@pytest.mark.parametrize("by_spec", [False, True], ids=["annotation", "spec"])
 @pytest.mark.parametrize("by_hand", [None, 0, 100])
-def test_a_route_that_a_person_has_is_not_written_and_nothing_ends_meanwhile(by_hand: int | None) -> None:
+def test_a_route_that_a_person_has_is_not_written_and_nothing_ends_meanwhile(
+    by_hand: int | None, by_spec: bool
+) -> None:
     cluster, operator = build_cluster(Quality(), onNoData="Rollback", onUndecided="Rollback")
     name = candidate_of(cluster)
     pass_seconds(cluster, operator, 5)
-    cluster.set_unmanaged(True)
+    cluster.take_route(by_spec=by_spec)
     operator.invariants.by_hand = True
     if by_hand is not None:
         cluster.weigh_by_hand(by_hand)
@@ -86,7 +89,7 @@ def test_a_route_that_a_person_has_is_not_written_and_nothing_ends_meanwhile(by_
     pass_seconds(cluster, operator, 600)
     status = cluster.versions[name].status
     assert (cluster.weight(name), status.phase, status.reason) == (weight, "Canary", "Unmanaged")
-    cluster.set_unmanaged(False)
+    cluster.give_route_back()
     pass_seconds(cluster, operator, 2)
     assert cluster.weight(name) == (0 if by_hand == 0 else 25)
 

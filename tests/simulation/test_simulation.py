@@ -107,8 +107,7 @@ class Life:
         self.operator.run()
         down = self.cluster.now < self.operator.down_until
         self.people.check(down=down)
-        taken = self.cluster.route is not None and self.cluster.route.unmanaged
-        self.invariants.check_answers(idle=down or taken or not self.people.steady)
+        self.invariants.check_answers(idle=down or self.cluster.route_is_taken or not self.people.steady)
         self.waits.count(down=down)
         self.cluster.tick()
 
@@ -277,9 +276,9 @@ class Life:
     def _take_route(self) -> None:
         """A person takes the route, may change its weights, and gives it back."""
         route = self.cluster.route
-        if route is None or route.unmanaged:
+        if route is None or self.cluster.route_is_taken:
             return
-        self.cluster.set_unmanaged(True)
+        self.cluster.take_route(by_spec=self.random.random() < 0.5)
         self.invariants.by_hand = True
         if self.random.random() < 0.6:
             weight = self.random.choice([0, 0, 5, 100])
@@ -289,7 +288,7 @@ class Life:
         self._later(self._give_back)
 
     def _give_back(self) -> None:
-        self.cluster.set_unmanaged(False)
+        self.cluster.give_route_back()
 
     def _delete_stable(self) -> None:
         """Its pods alone, or the record with all that it owns; perhaps whatever its users could go to as well."""

@@ -110,7 +110,7 @@ class Waits:
         if version.status.phase in ("Canary", "Baking") and not (state is not None and state.parked):
             # the time of a step runs on in a pause
             return False
-        if self.cluster.route is not None and self.cluster.route.unmanaged:
+        if self.cluster.route_is_taken:
             return True
         if spec.suspend or spec.rollout.paused or model.status.paused_by or self.cluster.paused:
             return True

@@ -94,6 +94,13 @@ class Rollback(Contract):
     say so, and it waits for a Rollback or a Promote. Disabled: the same without the event."""
 
 
+class Traffic(Contract):
+    """Who writes the HTTPRoute."""
+
+    management: Literal["Automatic", "Manual"]
+    """Manual: a person does; the operator observes and alarms, and writes nothing there until this is Automatic or gone."""
+
+
 class Window(Contract):
     """A time, again and again, for rollouts or against them."""
 
@@ -154,3 +161,5 @@ class Rollout(Contract):
     """Operational, never in Git: the version (name or artifact digest) that gets all traffic until this is removed."""
     paused: bool | None = None
     """Operational, never in Git: no weight is raised while true; rollbacks still happen."""
+    traffic: Traffic | None = None
+    """Operational, never in Git."""

@@ -57,7 +57,7 @@ def view_of_model(manifest: Manifest) -> ModelView:
         namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"],
         resource_version=metadata["resourceVersion"], generation=metadata.get("generation", 0),
         spec=spec, status=RecommenderModelStatus() if isinstance(status, str) else status,
-        annotations=metadata.get("annotations") or {}, invalid=invalid, deleting=_deleting(manifest),
+        annotations=metadata.get("annotations") or {}, invalid=invalid, manual=_manual(manifest), deleting=_deleting(manifest),
         unreadable=status if isinstance(status, str) else "",
     )  # fmt: skip
 
@@ -209,6 +209,14 @@ def _spec(document: Manifest) -> tuple[RecommenderModelSpec | None, str]:
         return None, "; ".join(_sentences(error, RecommenderModelSpec, "spec")[:SAID])
     problems = unsaid_problems(spec)
     return (None, "; ".join(map(str, problems[:SAID]))) if problems else (spec, "")
+
+
+def _manual(manifest: Manifest) -> bool:
+    """Asked of what was written: who has taken the route keeps it, whatever is wrong elsewhere in the spec."""
+    found: Any = manifest.get("spec")
+    for key in ("rollout", "traffic", "management"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return bool(found == "Manual")
 
 
 def _status(kind: type[M], manifest: Manifest) -> M | str:

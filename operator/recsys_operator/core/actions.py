@@ -147,7 +147,7 @@ def _rollback_stable(scene: Scene, request: Request, stable: VersionView, previo
 
 
 def _unmoved(scene: Scene) -> str:
-    return "; the HTTPRoute carries recsys.dev/unmanaged: change its weights yourself" if scene.unmanaged else ""
+    return f"; {scene.taken}: change the HTTPRoute's weights yourself" if scene.unmanaged else ""
 
 
 def _abort(scene: Scene, request: Request) -> Answer:

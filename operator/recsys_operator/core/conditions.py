@@ -51,9 +51,7 @@ def stalled(scene: Scene) -> Condition:
     if scene.model.spec is None:
         return build_condition(scene, "Stalled", True, reasons.INVALID_SPEC, scene.model.invalid)
     if scene.unmanaged:
-        return build_condition(
-            scene, "Stalled", True, reasons.UNMANAGED, "remove recsys.dev/unmanaged from the HTTPRoute"
-        )
+        return build_condition(scene, "Stalled", True, reasons.UNMANAGED, f"{scene.taken}: {scene.give_back}")
     if scene.blocked:
         message = "two versions of this spec were rolled back in a row; a Retry action unblocks it"
         return build_condition(scene, "Stalled", True, reasons.ROLLOUT_BLOCKED, message)

@@ -45,7 +45,7 @@ def headline(scene: Scene) -> tuple[str, str]:
     if scene.model.spec is None:
         return reasons.INVALID_SPEC, scene.model.invalid
     if scene.unmanaged:
-        return reasons.UNMANAGED, "the HTTPRoute carries recsys.dev/unmanaged: it is observed, not written"
+        return reasons.UNMANAGED, f"{scene.taken}: the route is observed, not written"
     if scene.pin is not None and scene.pin.version is None:
         return reasons.PINNED if scene.pin.waits else "PinNotFound", scene.pin.refused
     version = leading(scene)

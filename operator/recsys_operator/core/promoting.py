@@ -46,7 +46,7 @@ def _obstacle(scene: Scene, version: VersionView, state: RolloutState) -> str:
     """What keeps it from happening; empty where nothing does."""
     pin, phase = scene.pin, version.status.phase
     if scene.unmanaged:
-        return "the HTTPRoute carries recsys.dev/unmanaged; remove that first"
+        return f"{scene.taken}; {scene.give_back} first"
     if pin is not None and pin.version is not None and pin.version.name != version.name:
         return f"{pin.version.name} is pinned; remove the pin first"
     # a version that is the only one left is not superseded, and waits for this very Promote

@@ -79,7 +79,7 @@ class RolloutState(Observed):
     gap_after: float = 0.0
     """The last pass before the last time that nobody watched: what waits moved by it (attendance.py)."""
     unmanaged_since: float | None = None
-    """Since when a person has the route (recsys.dev/unmanaged); None while nobody does."""
+    """Since when a person has the route (`Scene.takings`); None while nobody does."""
     ledger: tuple[Spend, ...] = ()
     banked: Evidence | None = None
     """The segment's evidence, as of `banked_at`."""

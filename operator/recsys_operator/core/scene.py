@@ -34,6 +34,18 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Taking:
+    """A way for a person to take the route over."""
+
+    what: str
+    undo: str
+
+
+BY_SPEC = Taking("spec.rollout.traffic.management is Manual", "remove spec.rollout.traffic")
+BY_ANNOTATION = Taking("the HTTPRoute carries recsys.dev/unmanaged", "remove the annotation recsys.dev/unmanaged")
+
+
+@dataclass(frozen=True)
 class Scene:
     """One decision's view. `model_view` is there: deleted models are handled before."""
 
@@ -166,7 +178,24 @@ class Scene:
     @property
     def unmanaged(self) -> bool:
         """A person took the route over: observe and alarm only."""
-        return self.world.route is not None and self.world.route.unmanaged
+        return bool(self.takings)
+
+    @cached_property
+    def takings(self) -> tuple[Taking, ...]:
+        """How a person took the route over."""
+        route = self.world.route
+        said = {BY_SPEC: self.model.manual, BY_ANNOTATION: route is not None and route.unmanaged}
+        return tuple(taking for taking, holds in said.items() if holds)
+
+    @property
+    def taken(self) -> str:
+        """The same for a message, as in "the HTTPRoute carries recsys.dev/unmanaged"."""
+        return " and ".join(taking.what for taking in self.takings)
+
+    @property
+    def give_back(self) -> str:
+        """What a person does to end it."""
+        return " and ".join(taking.undo for taking in self.takings)
 
     @property
     def health(self) -> Health | None:

@@ -33,6 +33,8 @@ class ModelView:
     status: RecommenderModelStatus
     annotations: Mapping[str, str] = field(default_factory=dict)
     invalid: str = ""
+    manual: bool = False
+    """spec.rollout.traffic.management is Manual, also where the rest of the spec does not parse."""
     deleting: bool = False
     unreadable: str = ""
     """What of its status does not parse; `status` is empty then and means nothing."""

@@ -84,7 +84,9 @@ def test_status_has_no_defaults(kind: Kind) -> None:
     assert [path for path, node in _nodes(status) if "default" in node] == []
 
 
-@pytest.mark.parametrize("path", ["spec.rollout.pinnedVersion", "spec.rollout.paused", "spec.suspend"])
+@pytest.mark.parametrize(
+    "path", ["spec.rollout.pinnedVersion", "spec.rollout.paused", "spec.rollout.traffic", "spec.suspend"]
+)
 def test_operational_field_has_no_default(path: str) -> None:
     """Git must never own it."""
     assert "default" not in dict(_spec_nodes(MODEL))[path]

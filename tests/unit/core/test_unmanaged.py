@@ -1,5 +1,6 @@
 """A person has the route: harm is recorded and told, and nothing ends because time has passed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests.unit.core.factories import (
 )
 
 from recsys_api.model_version import ModelVersionStatus
-from recsys_operator.core.decision import RecordVersion
+from recsys_operator.core.decision import RecordModel, RecordVersion
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.rollout_state import read_state
 from recsys_operator.core.world import RouteIntent, World
@@ -29,10 +30,25 @@ from recsys_operator.core.world import RouteIntent, World
 LONG = {"segment_at": NOW - 900, "clock_start": NOW - 899, "banked_at": NOW}
 
 
+BY_ANNOTATION = "the HTTPRoute carries recsys.dev/unmanaged"
+BY_SPEC = "spec.rollout.traffic.management is Manual"
+
+
 def taken(world: World) -> World:
     """Somebody set the annotation."""
     assert world.route is not None
     return replace(world, route=replace(world.route, unmanaged=True))
+
+
+def managed_by_hand(world: World) -> World:
+    """Somebody wrote traffic.management: Manual."""
+    assert world.model is not None
+    return replace(world, model=replace(world.model, manual=True))
+
+
+WAYS = pytest.mark.parametrize(
+    ("take", "said"), [(taken, BY_ANNOTATION), (managed_by_hand, BY_SPEC)], ids=["annotation", "spec"]
+)
 
 
 def settle(world: World, name: str, now: float) -> World:
@@ -119,16 +135,52 @@ def test_a_beginning_anew_after_which_nothing_was_seen_costs_nothing() -> None:
     assert len(state.ledger) == 1
 
 
+@WAYS
 @pytest.mark.parametrize("phase", ["Canary", "Baking"])
-def test_harm_is_recorded_and_says_that_the_users_are_still_there(phase: str) -> None:
+def test_harm_is_recorded_and_says_that_the_users_are_still_there(
+    phase: str, take: Callable[[World], World], said: str
+) -> None:
     rollout = build_rollout(phase=phase)
-    decision = decide(taken(rollout.world(own=BAD)), NOW, WATCHED)
+    decision = decide(take(rollout.world(own=BAD)), NOW, WATCHED)
     status = recorded(decision, rollout.candidate.name)
     assert (status.phase, routes(decision)) == ("RolledBack", [])
-    assert (
-        f"the HTTPRoute carries recsys.dev/unmanaged: set its weight to 0 in favour of {rollout.stable.name} yourself"
-        in status.message
+    asked = (
+        f"set the weight of {rollout.candidate.name} in the HTTPRoute to 0 in favour of {rollout.stable.name} yourself"
     )
+    assert f"{said}: {asked}" in status.message
+
+
+@WAYS
+def test_status_says_how_the_route_was_taken_and_how_to_give_it_back(take: Callable[[World], World], said: str) -> None:
+    rollout = build_rollout()
+    world = take(rollout.world())
+    status = status_of(settle(world, rollout.candidate.name, NOW), rollout)
+    written = next(act.status for act in decide(world, NOW, WATCHED).acts if isinstance(act, RecordModel))
+    stalled = next(each for each in written.conditions if each.type == "Stalled")
+    undo = "remove the annotation recsys.dev/unmanaged" if take is taken else "remove spec.rollout.traffic"
+    assert (status.reason, written.reason, stalled.reason) == ("Unmanaged",) * 3
+    for message in (status.message, written.message, stalled.message):
+        assert message.startswith(said)
+    assert undo in status.message
+    assert undo in stalled.message
+
+
+def test_both_ways_together_are_both_named() -> None:
+    rollout = build_rollout()
+    status = status_of(settle(managed_by_hand(taken(rollout.world())), rollout.candidate.name, NOW), rollout)
+    assert f"{BY_SPEC} and {BY_ANNOTATION}" in status.message
+    assert "remove spec.rollout.traffic and remove the annotation recsys.dev/unmanaged" in status.message
+
+
+def test_a_missing_route_is_not_made_where_a_person_writes_it() -> None:
+    """The annotation goes with the route, the spec stays."""
+    rollout = build_rollout()
+    world = managed_by_hand(replace(rollout.world(), route=None))
+    for _ in range(3):
+        decision = decide(world, NOW, WATCHED)
+        assert routes(decision) == []
+        world = settle(world, rollout.candidate.name, NOW)
+    assert status_of(world, rollout).reason == "Unmanaged"
 
 
 def test_a_route_that_gives_it_nothing_is_not_to_be_changed() -> None:

@@ -143,6 +143,19 @@ def test_a_model_whose_spec_does_not_parse_says_why() -> None:
     assert view.status.stable == "v1"
 
 
+@pytest.mark.parametrize(
+    ("rollout", "manual"),
+    [
+        ({"traffic": {"management": "Manual"}}, True), ({"traffic": {"management": "Automatic"}}, False), ({}, False),
+        ({"traffic": "Manual"}, False), ("Manual", False), (None, False),
+    ],
+)  # fmt: skip
+def test_who_has_the_route_is_read_from_a_spec_that_does_not_parse(rollout: Any, manual: bool) -> None:
+    """Or a mistake in another field would have the operator write what a person has taken."""
+    view = view_of_model({"metadata": METADATA, "spec": {"data": {}, "rollout": rollout}})
+    assert (view.spec, view.manual) == (None, manual)
+
+
 @pytest.mark.parametrize("case", OPERATOR_CASES, ids=lambda case: case.name)
 def test_what_the_api_server_does_not_refuse_the_operator_does(case: Case) -> None:
     manifest = case.apply(good_model())

@@ -90,7 +90,7 @@ def unmoved(scene: Scene, version: VersionView) -> str:
     if not scene.unmanaged or not scene.weight_of(version.name):
         return ""
     stable = fallback_of(scene, version)
-    return f"; the HTTPRoute carries recsys.dev/unmanaged: set its weight to 0 in favour of {stable} yourself"
+    return f"; {scene.taken}: set the weight of {version.name} in the HTTPRoute to 0 in favour of {stable} yourself"
 
 
 def end_rollout(

@@ -19,10 +19,6 @@ WAITS = frozenset({reasons.UNDECIDED, reasons.APPROVAL, reasons.TOO_FEW_SAMPLES,
 """For people or pods, under weight."""
 ABSENT = frozenset({reasons.NO_DATA, reasons.METRICS_UNAVAILABLE, reasons.ROUTE_NOT_ACCEPTED})
 """For data or the gateway, under weight."""
-TAKEN = (
-    "the HTTPRoute carries recsys.dev/unmanaged: a person has it, so it is observed and not written, and no limit runs; remove "
-    "the annotation recsys.dev/unmanaged to let the rollout go on, or create a Rollback action"
-)
 STANDS_STILL = WAITS | {reasons.NOT_READY_YET, reasons.STABLE_HEALTH}
 
 
@@ -42,11 +38,18 @@ def route_is_taken(scene: Scene, version: VersionView) -> Step | None:
     """A person has the route: no weight is raised and nothing ends by its time. Harm was looked for before this."""
     state = state_of(scene, version)
     if scene.unmanaged == (state.unmanaged_since is not None):
-        return wait(scene, version, reasons.UNMANAGED, TAKEN, 60.0) if scene.unmanaged else None
+        return wait(scene, version, reasons.UNMANAGED, _taken(scene), 60.0) if scene.unmanaged else None
     if scene.unmanaged:
         return Step((keep(version, state.changed(unmanaged_since=scene.now)),), 0.0)
     reason, changed = state.hold_reason or reasons.STEP, _given_back(scene, version, state)
     return Step((keep(version, changed, reason=reason, message="it goes on: the HTTPRoute was given back"),), 0.0)
+
+
+def _taken(scene: Scene) -> str:
+    return (
+        f"{scene.taken}: a person has the route, so it is observed and not written, and no limit runs; {scene.give_back} to let "
+        "the rollout go on, or create a Rollback action"
+    )
 
 
 def asked_for(scene: Scene, version: VersionView, state: RolloutState) -> bool:
