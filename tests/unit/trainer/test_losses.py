@@ -156,28 +156,30 @@ def test_pairs_and_users_follow_the_schedule(loss: str, kind: str) -> None:
 NEURAL = {"GMF": GMF, "MLP": MLP, "NeuMF": NeuMF}
 
 
+@pytest.mark.parametrize("repeats", [1, 4], ids=["few reads", "more reads than items"])
 @pytest.mark.parametrize("family", ["MatrixFactorization", *NEURAL])
 @pytest.mark.parametrize("loss", ["BCE", "BPR", "SampledSoftmax"])
-def test_regularization_counts_a_row_once_for_each_pair(family: str, loss: str) -> None:
+def test_regularization_counts_a_row_once_for_each_pair(family: str, loss: str, repeats: int) -> None:
     """Those of negatives that are one interaction's own are pairs too; those that a batch shares are nobody's."""
     settings = Training.model_validate({"loss": {"type": loss, "negatives": 2}})
     shape = Model.model_validate({"architecture": family, "embeddingDim": 4})
     tables = network() if family == "MatrixFactorization" else NEURAL[family](USERS, ITEMS, shape)
-    found, seen = [], Seen(tables)
+    found, seen, users, items = [], Seen(tables), [0, 0, 1], [2, 4, 3]
     for penalty in (0.0, 0.1):
         asked = shape.model_copy(update={"regularization": penalty})
-        step = Batch(torch.tensor([0, 0, 1]), torch.tensor([2, 4, 3]), None, torch.Generator().manual_seed(1))
+        columns = torch.tensor(users * repeats), torch.tensor(items * repeats)
+        step = Batch(*columns, None, torch.Generator().manual_seed(1))
         with seen:
             found.append(build_loss(Task(asked, settings, two_tastes(), None, "cpu"))(tables, step))
 
-    pairs = list(zip([0, 0, 1], [2, 4, 3], strict=True)) if loss == "SampledSoftmax" else seen.pairs
+    pairs = list(zip(users, items, strict=True)) * repeats if loss == "SampledSoftmax" else seen.pairs
     squares = 0.0
     for user, item in pairs:
         for name in tables.tables:
             if (table := getattr(tables, name)) is not None:
                 row = table[user if "user" in name else item]
                 squares += (row * tables.out.weight[0, :4] if name == "gmf_user" else row).square().sum()
-    assert len(pairs) == (3 if loss == "SampledSoftmax" else 9)
+    assert len(pairs) == (3 if loss == "SampledSoftmax" else 9) * repeats
     torch.testing.assert_close(found[1] - found[0], 0.1 * squares / len(pairs))
 
 

@@ -52,6 +52,8 @@ class Recommender(nn.Module, ABC):
 
     tables: ClassVar[tuple[str, ...]]
     """Names of the parameters with a row for each user or item; only `rows` reads them while the network is trained."""
+    lies_here: ClassVar[bool] = True
+    """Whether the tables' rows are in this process."""
     reader: Callable[[nn.Parameter, Tensor], Tensor] | None = None
     """Reads rows of tables for an optimizer that wants to know which; None: torch's own lookup."""
 
@@ -77,18 +79,30 @@ class Recommender(nn.Module, ABC):
         """Squares of the rows that a pair reads from all tables, mean over the pairs of users and items.
 
         A row is penalized once for each pair that it is part of, negatives too, as in Rendle et al. 2020: an item by how often
-        it is drawn and not by its popularity alone. Each is gathered once: popular items are there hundreds of times.
+        it is drawn and not by its popularity alone. Each is read once: popular items are there hundreds of times.
         """
-        row_V, count_V = torch.unique(item_BC, return_counts=True)
+        tables = {name: table for name in self.tables if (table := getattr(self, name)) is not None}
+        items = next(len(table) for name, table in tables.items() if "user" not in name)
+        row_V, count_V = self._counted(item_BC, items)
         total = torch.zeros((), device=item_BC.device)
-        for name in self.tables:
-            if (table := getattr(self, name)) is None:
-                continue
+        for name, table in tables.items():
             if "user" in name:
                 total = total + self.weighed(name, self.rows(table, user_B)).square().sum() * item_BC.shape[1]
             else:
-                total = total + (self.rows(table, row_V).square().view(len(row_V), -1).sum(1) * count_V).sum()
+                values = table if row_V is None else self.rows(table, row_V)
+                total = total + (values.square().view(len(values), -1).sum(1) * count_V).sum()
         return total / item_BC.numel()
+
+    def _counted(self, item_BC: Tensor, items: int) -> tuple[Tensor | None, Tensor]:
+        """(the different items, how often each is there); None: all of them in order, where so many reads leave few out.
+
+        Finding the different ones takes a sort, and on a GPU the CPU waits for their number in each step.
+        """
+        if not self.lies_here or self.reader is not None or items > 2 * item_BC.numel():
+            row_V, count_V = torch.unique(item_BC, return_counts=True)
+            return row_V, count_V
+        once_N = torch.ones(item_BC.numel(), device=item_BC.device)
+        return None, torch.zeros(items, device=item_BC.device).index_add_(0, item_BC.flatten(), once_N)
 
     def weighed(self, name: str, user_BD: Tensor) -> Tensor:
         """Rows of a user table as the score takes them: weights that grow while the rows shrink would escape a penalty."""
