@@ -179,7 +179,7 @@ class PopularitySampler:
     def of(cls, count_I: Tensor) -> "PopularitySampler":
         """From counts int64 [I]."""
         total = int(count_I.sum())
-        cumulative = count_I.cpu().cumsum(0).to(count_I.device)  # on CUDA a running sum is not deterministic
+        cumulative = count_I.cumsum(0)
         return cls(cumulative, (count_I.double() / total).log().float(), total)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:

@@ -27,6 +27,7 @@ WAITING = frozenset(
     {"_local_scalar_dense", "nonzero", "_unique2", "unique_dim", "unique_consecutive", "masked_select", "equal"}
 )
 """Operations whose result's size or value the CPU has to know."""
+WAITED = "waited"
 ANY_ORDER = frozenset({"kthvalue", "histc", "put_", "median", "resize_", "cummax", "cummin"})
 """Refused on CUDA under deterministic algorithms, beside running sums of floats and weighed counts."""
 
@@ -82,6 +83,7 @@ def computed(func: Any, args: Iterable[Any], kwargs: Mapping[str, Any], counts: 
     asked = kwargs.get("device")
     if there:
         counts[name] += 1
+        counts[WAITED] += waits(name, values[0], asked, kwargs)
         refuse(func, name, there, here)
     if asked is not None:
         kwargs = {**kwargs, "device": CPU}
@@ -98,6 +100,15 @@ def computed(func: Any, args: Iterable[Any], kwargs: Mapping[str, Any], counts: 
 def wrapped(value: Any) -> Any:
     """On the device, if it is a tensor."""
     return DeviceTensor(value) if isinstance(value, Tensor) else value
+
+
+def waits(name: str, target: Any, asked: torch.device | None, kwargs: Mapping[str, Any]) -> bool:
+    """Whether the CPU waits until the device has come so far."""
+    to_cpu = (asked is not None and asked.type == CPU.type) or (
+        name == "copy_" and not isinstance(target, DeviceTensor)
+    )
+    unknown_size = name == "repeat_interleave" and kwargs.get("output_size") is None
+    return name in WAITING or unknown_size or (name in TO_ANOTHER and to_cpu)
 
 
 def refuse(func: Any, name: str, there: list[DeviceTensor], here: list[Tensor]) -> None:
@@ -183,8 +194,4 @@ class Device:
     @property
     def waits(self) -> int:
         """How often the CPU had to wait for the device."""
-        return sum(self._counts[name] for name in WAITING)
-
-    def counted(self, *names: str) -> dict[str, int]:
-        """Calls of operations."""
-        return {name: self._counts[name] for name in names or sorted(self._counts)}
+        return self._counts[WAITED]

@@ -64,11 +64,13 @@ CASES: list[tuple[str, dict[str, object], dict[str, object]]] = [
 ALTERNATING = CASES[6]
 
 
-def run(case: tuple[str, dict[str, object], dict[str, object]], checkpoints: Checkpoints | None) -> Fitted:
+def run(
+    case: tuple[str, dict[str, object], dict[str, object]], checkpoints: Checkpoints | None, device: str = "cpu"
+) -> Fitted:
     family, of_model, of_training = case
     positives = two_opinions() if "confidenceScale" in str(of_model) else data_for(family)
     settings = training(family, **{"epochs": 2, **of_training})
-    return fit(model(family, **of_model), settings, positives, questions(positives), "cpu", checkpoints=checkpoints)
+    return fit(model(family, **of_model), settings, positives, questions(positives), device, checkpoints=checkpoints)
 
 
 @pytest.mark.parametrize(("background", "saves"), [(False, 3), (True, 3), (False, 2)])

@@ -33,7 +33,7 @@ class Histories:
         start_B = self._indptr[known]
         length_B = torch.where(user_B >= 0, self._indptr[known + 1] - start_B, 0)
         place = torch.repeat_interleave(torch.arange(len(user_B), device=self.device), length_B)
-        before_B = length_B.cpu().cumsum(0).to(self.device) - length_B
+        before_B = length_B.cumsum(0) - length_B
         entry = torch.arange(len(place), device=self.device) - before_B[place] + start_B[place]
         result = torch.zeros(len(user_B), self.items, device=self.device)
         result[place, self._indices[entry]] = 1.0

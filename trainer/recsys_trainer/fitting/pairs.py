@@ -113,10 +113,10 @@ class TrainingUsers:
     def take(self, order_B: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """(users int64, items int64, ratings float32 or None) [B]: all pairs of a slice of the order."""
         length, rating_P = self.length_V[order_B], self.pairs.rating_P
-        before = length.cpu().cumsum(0).to(length.device) - length  # on CUDA a running sum is not deterministic
-        first_B = torch.repeat_interleave(self.start_V[order_B] - before, length)
-        at_B = first_B + torch.arange(len(first_B), device=first_B.device)
-        user_B = torch.repeat_interleave(self.user_V[order_B], length)
+        end, pairs = length.cumsum(0), int(length.sum())  # a GPU is waited for once
+        first_B = torch.repeat_interleave(self.start_V[order_B] - (end - length), length, output_size=pairs)
+        at_B = first_B + torch.arange(pairs, device=first_B.device)
+        user_B = torch.repeat_interleave(self.user_V[order_B], length, output_size=pairs)
         return user_B, self.pairs.item_P[at_B].long(), None if rating_P is None else rating_P[at_B]
 
 
