@@ -64,7 +64,7 @@ def tell(narrator: Narrator, stage: Stage) -> None:
         if narrator.broken:
             return
         with replaying(stage, f"{endpoints().gateway}/{MODEL}", HOME / "users.json", HOME / "replay.jsonl"):
-            story.better_version(narrator, stage, manifests, lambda: kill_operator(stage.kubectl))
+            story.wider_version(narrator, stage, manifests, lambda: kill_operator(stage.kubectl))
             if narrator.broken:
                 return
             story.slow_version(narrator, stage, manifests, number=3, limit="150m", seed=0)

@@ -8,7 +8,7 @@ from typing import Any
 from recsys_local.demo.stage import MODEL, NAMESPACE, Manifests, Narrator, Stage
 
 Spec = dict[str, Any]
-BETTER = "better settings"
+WIDER = "a wider network"
 LAYERS_WITHIN_A_LIMIT = (640, 896, 320)
 """About 3 GFLOP for an answer over the catalogue: too much for a seventh of a core."""
 LAYERS_WITHOUT_A_LIMIT = (1024, 1536, 512)
@@ -26,15 +26,15 @@ def first_version(narrator: Narrator, stage: Stage, manifests: Manifests) -> Non
     narrator.tell("a real Triton serves it with 100 %", lambda: _phase(stage, 1, "Stable", 180))
 
 
-def better_version(narrator: Narrator, stage: Stage, manifests: Manifests, kill_operator: Any) -> None:
-    """A better model rolls out in steps; the operator is killed on the way."""
-    narrator.chapter("Version 2: better settings, 5 -> 25 -> 50 -> 100 % of the users")
+def wider_version(narrator: Narrator, stage: Stage, manifests: Manifests, kill_operator: Any) -> None:
+    """Another model rolls out in steps; the operator is killed on the way."""
+    narrator.chapter("Version 2: a wider network, 5 -> 25 -> 50 -> 100 % of the users")
 
     def change(spec: Spec) -> None:
         spec["model"] |= {"embeddingDim": 32, "hiddenLayers": [64, 32, 16]}
         spec["training"] |= {"epochs": 14, "patience": 14}
 
-    manifests.edit(BETTER, change)
+    manifests.edit(WIDER, change)
     stage.kubectl("apply", "-n", NAMESPACE, "-f", str(manifests.file))
     narrator.tell("trained and judged", lambda: _phase(stage, 2, "Canary", 420))
     name = stage.versions()[1]["metadata"]["name"]
@@ -50,9 +50,9 @@ def better_version(narrator: Narrator, stage: Stage, manifests: Manifests, kill_
 def slow_version(
     narrator: Narrator, stage: Stage, manifests: Manifests, *, number: int, limit: str | None, seed: int
 ) -> None:
-    """Good offline, too slow online."""
+    """Good enough for its gates, and too slow online: what only a canary can tell."""
     what = "within its own CPU limit" if limit else "without a CPU limit: it drags stable down as well"
-    narrator.chapter(f"Version {number}: good offline, too slow online, {what}")
+    narrator.chapter(f"Version {number}: passes its gates, too slow online, {what}")
 
     def change(spec: Spec) -> None:
         layers = LAYERS_WITHIN_A_LIMIT if limit else LAYERS_WITHOUT_A_LIMIT
@@ -67,7 +67,7 @@ def slow_version(
 
     manifests.edit(f"heavy model, seed {seed}", change)
     stage.kubectl("apply", "-n", NAMESPACE, "-f", str(manifests.file))
-    narrator.tell("it is good offline", lambda: _phase(stage, number, "Canary", 600))
+    narrator.tell("the gates let it pass", lambda: _phase(stage, number, "Canary", 600))
     narrator.tell("the SLO is breached and it is rolled back by itself", lambda: _rolled_back(stage, number, 300))
 
 

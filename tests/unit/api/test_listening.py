@@ -1,5 +1,6 @@
 """Servers of pods are reached by IPv4 and by IPv6."""
 
+import asyncio
 import errno
 import socket
 
@@ -38,3 +39,20 @@ def test_a_port_that_is_taken_in_one_family_is_told() -> None:
         with pytest.raises(OSError) as caught:  # noqa: PT011 (of an errno)
             bound(EVERYWHERE, first.getsockname()[1])
     assert caught.value.errno == errno.EADDRINUSE
+
+
+@pytest.mark.parametrize("address", [EVERYWHERE, *sorted(LOOPBACKS)])
+async def test_an_answer_does_not_wait_until_the_one_before_it_is_acknowledged(address: str) -> None:
+    """Nagle's algorithm with delayed acknowledgements: 40 ms for each answer. asyncio turns it off for sockets that say TCP."""
+    found = asyncio.get_running_loop().create_future()
+
+    async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted = writer.get_extra_info("socket")
+        found.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with bound(address, 0) as made:
+        async with await asyncio.start_server(note, sock=made):
+            _, writer = await asyncio.open_connection(address or IPV4, made.getsockname()[1])
+            assert await found
+            writer.close()
