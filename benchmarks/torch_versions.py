@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TESTS = (
     "models", "families", "losses", "negatives", "on_cpu", "row_wise", "least_squares", "checkpoints", "interrupted", "parallel",
-    "torch_alone", "launching", "precision", "compile",
+    "torch_alone", "launching", "precision", "compile", "on_a_gpu",
 )  # fmt: skip
 
 

@@ -174,12 +174,13 @@ class Device:
     def __init__(self, set_attribute: Callable[[object, str, object], None]) -> None:
         self._counts: Counter[str] = Counter()
         self._modes = _Names(), _Factories(self._counts)
-        there = {"is_available": True, "device_count": 1, "get_device_name": NAME, "mem_get_info": (2**36, 2**36)}
+        there: dict[str, object] = {
+            "is_available": True, "device_count": 1, "get_device_name": NAME, "mem_get_info": (2**36, 2**36),
+            "is_current_stream_capturing": False,
+        }  # fmt: skip
         for name, value in there.items():
             set_attribute(torch.cuda, name, lambda *_, value=value: value)
-        set_attribute(
-            torch.accelerator, "current_accelerator", lambda **_: None
-        )  # optimizers ask whether it records a graph
+        set_attribute(torch.accelerator, "current_accelerator", lambda **_: None)  # whether it records a graph
         set_attribute(torch, "Generator", _Generator)
 
     def __enter__(self) -> "Device":
