@@ -122,7 +122,7 @@ def _decide(scene: Scene) -> Decision:
     if answer.model or answer.acts:
         # it waits for nothing that may be refused, and the rest is decided on it: another pass follows at once
         steps, capacity, rest = [step for step in steps if step is steps[0] or _is_urgent(step)], [], []
-    acts = _ordered(scene, steps, capacity, rest)
+    acts = serving_versions.follow_route(scene, _ordered(scene, steps, capacity, rest))
     after = min([step.after for step in (*steps, *capacity, *rest) if step.after is not None], default=LONGEST_SECONDS)
     after = min(max(0.0, after), LONGEST_SECONDS)
     return Decision(

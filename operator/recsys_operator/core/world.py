@@ -237,4 +237,4 @@ class World:
     unreadable: tuple[str, ...] = ()
     """What of the model's versions does not parse: another release has written it, and these are not in `versions`."""
     trouble: Trouble | None = None
-    """Set where only this is to be told: the API server refused an act."""
+    """What the API server refused: told in the model's status, and nothing else is decided by it."""

@@ -64,7 +64,7 @@ def test_without_a_canary_stable_goes_back_to_the_previous_version() -> None:
     world = two_versions(actions=(build_action("Rollback"),))
     old, new = world.versions
     decision = decide(world, NOW)
-    assert kinds(decision)[:4] == ["EnsureRoute", "RecordVersion", "RecordVersion", "RecordAction"]
+    assert kinds(decision)[:5] == ["EnsureRoute", "EnsureService", "RecordVersion", "RecordVersion", "RecordAction"]
     assert decision.acts[0].intent == RouteIntent(old.name)  # type: ignore[union-attr]
     assert recorded(decision, new.name).quarantined
     assert recorded(decision, old.name).phase == "Stable"
