@@ -32,6 +32,8 @@ class ModelView:
     spec: RecommenderModelSpec | None
     status: RecommenderModelStatus
     annotations: Mapping[str, str] = field(default_factory=dict)
+    asked_version: str = ""
+    """resourceVersion at which its annotation recsys.dev/action was first seen with this value; empty: that of this state."""
     invalid: str = ""
     manual: bool = False
     """spec.rollout.traffic.management is Manual, also where the rest of the spec does not parse."""
@@ -65,6 +67,8 @@ class ActionView:
     created_at: float
     spec: ModelActionSpec
     status: ModelActionStatus
+    asked_version: str = ""
+    """resourceVersion at which it was first seen: its spec never changes. Empty: that of this state."""
 
 
 @dataclass(frozen=True)
