@@ -138,11 +138,11 @@ def _rollback_stable(scene: Scene, request: Request, stable: VersionView, previo
         acts.append(move(scene, scene.candidate, "Superseded", reasons.REQUESTED, f"{stable.name} was rolled back"))
     acts += [
         move(
-            scene, stable, "RolledBack", reasons.REQUESTED, request.who, quarantined=True,
+            scene, stable, "RolledBack", reasons.REQUESTED, f"{request.who}{_unmoved(scene)}", quarantined=True,
             condition=request_condition(scene, request.verb, request.key),
         ),
         move(scene, previous, "Stable", reasons.RESTORED, f"{stable.name} was rolled back"),
-        announce(stable, reasons.REQUESTED, f"rolled back to {previous.name}, {request.who}", warning=True),
+        announce(stable, reasons.REQUESTED, f"rolled back to {previous.name}, {request.who}{_unmoved(scene)}", warning=True),
     ]  # fmt: skip
     return Answer(f"{stable.name} was rolled back to {previous.name}{_unmoved(scene)}", tuple(acts))
 

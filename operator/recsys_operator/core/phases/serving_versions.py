@@ -139,8 +139,9 @@ def older_one(scene: Scene, version: VersionView) -> Step | None:
 
 
 def expired(scene: Scene, version: VersionView) -> Step | None:
-    """previous.seconds are over; not while a rollout runs, and not where nobody can read how many they are."""
-    if scene.model.spec is None:
+    """previous.seconds are over; not while a rollout runs or a person has the route, and not where nobody can read how many
+    they are."""
+    if scene.model.spec is None or scene.unmanaged:
         return Step((), 60.0)
     seconds = scene.model.spec.rollout.previous.seconds
     left = clock.to_seconds(version.status.phase_since, scene.now) + seconds - scene.now
