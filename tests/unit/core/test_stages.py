@@ -18,8 +18,9 @@ from tests.unit.core.factories import (
 
 from recsys_api.run_spec import EvaluateResult, GateResult, PrepareResult, TrainResult
 from recsys_operator.core import identity
-from recsys_operator.core.decision import CreateVersion, DeleteObject, RecordVersion, StartJob
+from recsys_operator.core.decision import Announce, CreateVersion, DeleteObject, RecordVersion, StartJob
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.world import World
 
 KEY = build_version(1, "Stable").status.evaluation_key
 GATED = build_spec(evaluation={"gates": [{"name": "absolute", "metric": {"name": "NDCG"}, "atLeast": "0.1"}]})
@@ -242,6 +243,47 @@ def test_changed_gates_evaluate_again_and_never_train(phase: str, after: str | N
     assert [act.stage for act in started(decision)] == ["evaluate"]
     if after is not None:
         assert recorded(decision).phase == after
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"failed": True, "exit_code": 65}, {"failed": True, "failed_reason": "DeadlineExceeded"},
+        {"failed": True, "exit_code": 70}, {"failed": True, "failed_reason": "BackoffLimitExceeded"},
+    ],
+)  # fmt: skip
+def test_a_stable_version_whose_changed_gates_cannot_be_judged_stays_stable(job: dict[str, Any]) -> None:
+    """It was Failed: the previous version took its users, or the next one all of them without a canary."""
+    world = judged_while_serving(active=0, **job)
+    decision = decide(world, NOW)
+    status = recorded(decision)
+    (condition,) = [each for each in status.conditions if each.type == "GatePassed"]
+    assert (status.phase, status.reason, condition.status) == ("Stable", world.versions[0].status.reason, "True")
+    assert "the changed gates are not judged" in condition.message
+    assert [act.reason for act in decision.acts if isinstance(act, Announce)] == [condition.reason]
+    after = replace(world, versions=(replace(world.versions[0], status=status),))
+    assert [act for act in writes(decide(after, NOW)) if isinstance(act, RecordVersion | StartJob)] == []
+
+
+def test_a_job_that_judges_a_stable_version_again_has_its_attempts_and_its_words() -> None:
+    killed = judged_while_serving(active=0, failed=True, exit_code=137)
+    decision = decide(killed, NOW)
+    assert [act.attempt for act in started(decision)] == [2]
+    assert (recorded(decision).attempts["evaluate"], recorded(decision).phase) == (2, "Stable")
+    waiting = judged_while_serving(unschedulable="0/3 nodes are available")
+    status = recorded(decide(waiting, NOW))
+    assert status.reason == waiting.versions[0].status.reason
+    assert "0/3 nodes are available" in status.conditions[0].message
+    after = replace(waiting, versions=(replace(waiting.versions[0], status=status),))
+    assert [act for act in writes(decide(after, NOW)) if isinstance(act, RecordVersion)] == []
+
+
+def judged_while_serving(**job: Any) -> World:
+    """A stable version that is judged again by changed gates."""
+    version = build_version(1, "Stable", GATED, evaluation_key=KEY, reason="Promoted")
+    key = identity.evaluation_key(GATED.evaluation)
+    judging = build_job(version, "evaluate", f"{version.name}-eval-{key}", key=key, **job)
+    return build_world(build_model(GATED), version, jobs=(judging,))
 
 
 def test_a_change_of_spec_ends_what_is_still_being_made() -> None:
