@@ -98,6 +98,8 @@ class JobView:
     """The scheduler's message while a pod of the Job cannot be placed."""
     waiting: str = ""
     """Reason and message of a container that cannot start: ImagePullBackOff, CreateContainerConfigError, …"""
+    suspended: bool = False
+    """It has no pods and no deadline that runs: Kueue has not admitted it, or somebody suspended it."""
     deleting: bool = False
 
 

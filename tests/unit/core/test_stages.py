@@ -13,6 +13,7 @@ from tests.unit.core.factories import (
     build_version,
     build_world,
     kinds,
+    model_status,
     writes,
 )
 
@@ -161,6 +162,30 @@ def test_why_a_job_does_not_start_is_in_status_once(field: str, reason: str) -> 
     assert "RecordVersion" not in kinds(again)
     running = decide(build_world(None, replace(version, status=status), jobs=(replace(job, **{field: ""}),)), NOW)
     assert recorded(running).reason == "Training"
+
+
+@pytest.mark.parametrize(("queue", "words"), [("team-a", "queue team-a"), (None, "somebody suspended it")])
+def test_a_job_that_is_not_admitted_says_so_and_whom_it_waits_for(queue: str | None, words: str) -> None:
+    """Kueue suspends it, and then its own deadline does not run: it waited without a word."""
+    spec = build_spec(training={"queueName": queue} if queue else {})
+    version = build_version(1, "Training", spec)
+    job = build_job(version, "train", f"{version.name}-train", active=0, suspended=True)
+    decision = decide(build_world(build_model(spec), version, jobs=(job,)), NOW)
+    status = recorded(decision)
+    assert (status.phase, status.reason) == ("Training", "Queued")
+    assert words in status.message
+    world = build_world(build_model(spec), replace(version, status=status), jobs=(job,))
+    assert model_status(decide(world, NOW)).reason == "Queued"
+    admitted = decide(replace(world, jobs=(replace(job, suspended=False, active=1),)), NOW)
+    assert recorded(admitted).reason == "Training"
+
+
+@pytest.mark.parametrize("field", ["unschedulable", "waiting"])
+def test_why_a_report_job_does_not_start_is_in_status_too(field: str) -> None:
+    version = build_version(1, "Training")
+    job = build_job(version, "train", f"{version.name}-train", active=0, complete=True)
+    report = build_job(version, "report", f"{version.name}-report-train", **{field: "no node"})
+    assert recorded(decide(build_world(None, version, jobs=(job, report)), NOW)).message == "no node"
 
 
 def test_a_job_without_readable_report_gets_a_report_job() -> None:
