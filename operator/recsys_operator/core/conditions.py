@@ -155,14 +155,12 @@ def _why_no_route(scene: Scene) -> str:
 
 
 def _serving(scene: Scene) -> VersionView | None:
-    """The version that answers most users, if it can: any one to which a person sends them."""
-    if scene.unmanaged and scene.world.route is not None:
-        sent = [v for v in scene.versions if scene.weight_of(v.name) > 0 and scene.ready_pods(v.name)]
+    """The version that answers most users, whichever it is; before any has users, or as they are sent on, one that could."""
+    ready = [v for v in scene.versions if scene.ready_pods(v.name)]
+    sent = [v for v in ready if scene.weight_of(v.name) > 0]
+    if sent or (scene.unmanaged and scene.world.route is not None):
         return max(sent, key=lambda v: scene.weight_of(v.name), default=None)
-    names = [v for v in (scene.stable, scene.candidate) if v is not None and scene.ready_pods(v.name)]
-    with_users = [v for v in names if scene.weight_of(v.name) > 0]
-    found = with_users or names
-    return max(found, key=lambda v: scene.weight_of(v.name)) if found else None
+    return next((v for v in (scene.stable, scene.candidate) if v in ready), None)
 
 
 def _newest(scene: Scene) -> VersionView | None:
