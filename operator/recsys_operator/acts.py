@@ -187,14 +187,7 @@ class ActExecutor:
         settled = await self._router.ensure_route(
             namespace, name, act.intent, act.decision, settings=run.route_settings, raises=act.raises
         )
-        if run.world.model is None or not act.intent.stable:
-            return not settled
-        try:
-            return await self._ensure_service(run, EnsureService(act.intent.stable, of_model=True)) or not settled
-        except ApiError as error:
-            # the users have moved and this has to be recorded; the next pass finds the Service behind, and tells of what is wrong
-            log.warning("the Service of %s/%s does not follow its route yet: %s", namespace, name, error)
-            return True
+        return not settled
 
     async def _ensure_service(self, run: Pass, act: EnsureService) -> bool:
         world = run.world

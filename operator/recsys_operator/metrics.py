@@ -27,7 +27,12 @@ class Telemetry:
             "recsys_rollback_seconds", "From the pass that found the verdict to weight 0 in the route.",
             buckets=_ROLLBACK_BUCKETS, registry=registry,
         )  # fmt: skip
-        self._errors = Counter("recsys_operator_errors", "Passes that ended early.", ("reason",), registry=registry)
+        self._errors = Counter(
+            "recsys_operator_errors",
+            "Passes that ended early, or went on without an act.",
+            ("reason",),
+            registry=registry,
+        )
         self._writes = Counter(
             "recsys_operator_api_writes", "Writes that the API server accepted.", ("kind", "verb"), registry=registry
         )
@@ -67,7 +72,7 @@ class Telemetry:
         self._rollback.observe(seconds)
 
     def observe_error(self, reason: str) -> None:
-        """A pass ended early."""
+        """A pass ended early, or went on without an act."""
         self._errors.labels(reason).inc()
 
     def observe_write(self, kind: str, verb: str) -> None:

@@ -24,7 +24,7 @@ class KeyedQueue:
         self._again: dict[str, tuple[float, bool]] = {}
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
-        self._failures: dict[str, int] = {}
+        self._failures: dict[tuple[str, str], int] = {}
 
     def add(self, key: str, now: float, *, urgent: bool = False) -> None:
         """Make a key due. An urgent add moves a waiting key to the urgent lane."""
@@ -45,22 +45,29 @@ class KeyedQueue:
             heapq.heappush(self._heap, (when, key))
 
     def add_failed(
-        self, key: str, now: float, first_seconds: float, limit_seconds: float, asked_seconds: float = 0.0
+        self,
+        key: str,
+        now: float,
+        first_seconds: float,
+        limit_seconds: float,
+        asked_seconds: float = 0.0,
+        part: str = "",
     ) -> float:
         """Make a key due after its back-off, which doubles with each failure; the delay.
 
         Args:
             asked_seconds: what the other side asked to wait, taken up to the limit.
+            part: what of it failed alone: its failures are counted and forgiven by themselves. Empty: the whole.
         """
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
+        failures = self._failures.get((key, part), 0)
+        self._failures[key, part] = failures + 1
         delay = min(limit_seconds, max(asked_seconds, first_seconds * 2.0 ** min(failures, 30)))
         self.add_at(key, now + delay)
         return delay
 
-    def forgive(self, key: str) -> None:
-        """Forget the failures of a key."""
-        self._failures.pop(key, None)
+    def forgive(self, key: str, part: str = "") -> None:
+        """Forget the failures of a key, or of a part of it."""
+        self._failures.pop((key, part), None)
 
     def take(self, now: float) -> str | None:
         """The next key to work on, or None."""
@@ -123,15 +130,17 @@ class WorkQueue:
         self._keys.add_at(key, self._clock() + max(0.0, seconds))
         self._wake()
 
-    def add_failed(self, key: str, first_seconds: float, limit_seconds: float, asked_seconds: float = 0.0) -> float:
-        """Make a key due after its back-off, or what was asked for; the delay in seconds."""
-        delay = self._keys.add_failed(key, self._clock(), first_seconds, limit_seconds, asked_seconds)
+    def add_failed(
+        self, key: str, first_seconds: float, limit_seconds: float, asked_seconds: float = 0.0, part: str = ""
+    ) -> float:
+        """Make a key due after the back-off of it, or of a part of it, or what was asked for; the delay in seconds."""
+        delay = self._keys.add_failed(key, self._clock(), first_seconds, limit_seconds, asked_seconds, part)
         self._wake()
         return delay
 
-    def forgive(self, key: str) -> None:
-        """Forget the failures of a key."""
-        self._keys.forgive(key)
+    def forgive(self, key: str, part: str = "") -> None:
+        """Forget the failures of a key, or of a part of it."""
+        self._keys.forgive(key, part)
 
     async def get(self) -> str:
         """Wait for the next key; `done` must follow."""

@@ -5,6 +5,7 @@ Killed at any line, the next pass goes on: the input is a key, all state lies in
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Protocol
 
 from recsys_operator.acts import ActExecutor, Pass
@@ -14,16 +15,17 @@ from recsys_operator.core.decision import Announce, Decision, EnsureRoute, may_f
 from recsys_operator.core.lifecycle import tell_trouble
 from recsys_operator.core.text import clipped
 from recsys_operator.core.world import Trouble, World
-from recsys_operator.errors import Conflict, OperatorError, asked_to_wait, policy_of
+from recsys_operator.errors import OperatorError, asked_to_wait, policy_of
 from recsys_operator.metrics import Telemetry
 from recsys_operator.ports import Clock
 from recsys_operator.queue import WorkQueue
+from recsys_operator.refusals import Refusals, level_of, trouble_of
 
 __all__ = ["Reconciler", "key_of"]
 
 log = logging.getLogger(__name__)
-MESSAGE_LIMIT = 1024
-"""Characters of an error in status: an admission webhook may write pages."""
+BORNE = "borne"
+"""Part of a key whose back-off is that of acts that a pass goes on without."""
 
 
 class Decide(Protocol):
@@ -53,6 +55,7 @@ class Reconciler:
         self._clock = clock
         self._telemetry = telemetry
         self._memory: dict[str, object] = {}
+        self._refusals = Refusals()
 
     async def work(self) -> None:
         """One worker, for ever."""
@@ -67,42 +70,43 @@ class Reconciler:
         """One pass; True where another has to follow at once, because something was written that decisions rest on.
 
         Raises:
-            OperatorError: an act failed; those before it are done, and where nothing rests on it, those after it too.
+            OperatorError: an act failed; those before it are done.
         """
         namespace, _, name = key.partition("/")
         begun = self._clock.monotonic()
-        world = await self._observer.observe(namespace, name)
+        world = replace(await self._observer.observe(namespace, name), trouble=self._refusals.trouble(key))
         decision = self._decide(world, self._clock.now(), self._memory.get(key))
         self._sampler.watch(namespace, name, decision.sample)
-        moved, failed = await self._carry_out(Pass.of(world), decision, begun)
+        moved, refused = await self._carry_out(Pass.of(world), decision, begun)
         # what was folded is remembered only when what follows from it is recorded, otherwise it is folded again
         self._remember(key, world, decision)
         if decision.requeue_after is not None:
             self._queue.add_after(key, decision.requeue_after)
-        if failed is not None:
-            if moved:
-                self._queue.add(key)
-            raise failed
+        if refused is not None:
+            await self._bear(key, refused)
+        elif not moved or any(map(may_fail, decision.acts)):
+            return self._end_refusal(key) or moved
         return moved
 
     async def _carry_out(self, run: Pass, decision: Decision, begun: float) -> tuple[bool, OperatorError | None]:
-        """(whether something was written that decisions rest on, with what an act failed that the others did not wait for)."""
-        moved, failed = False, None
+        """(whether something was written that decisions rest on, with what an act was refused that the others did not wait for)."""
+        moved, refused = False, None
         for act in decision.acts:
-            # where one failed, what only tells is left to who tells of that
-            if (moved or failed is not None) and may_wait(act):
+            # where a person has to hear of a refusal that the world did not know, what only tells is left to who tells of that
+            untold = refused is not None and trouble_of(refused) != run.world.trouble
+            if (moved or untold) and may_wait(act):
                 continue
             try:
                 wrote = await self._executor.execute(run, act)
             except OperatorError as error:
                 if not may_fail(act):
                     raise
-                failed = error
+                refused = error
                 continue
             moved = moved or (wrote and not may_wait(act))
             if wrote and isinstance(act, EnsureRoute):
                 self._observe_route(run.world.namespace, run.world.name, act, begun)
-        return moved, failed
+        return moved, refused
 
     async def _guarded(self, key: str) -> None:
         begun = self._clock.monotonic()
@@ -122,13 +126,25 @@ class Reconciler:
         policy = policy_of(error)
         delay = self._queue.add_failed(key, policy.first_seconds, policy.limit_seconds, asked_to_wait(error))
         self._telemetry.observe_error(policy.reason)
-        level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
         log.log(
-            level, "%s: %s; next try in %.2f s", policy.reason, error, delay,
+            level_of(error), "%s: %s; next try in %.2f s", policy.reason, error, delay,
             extra={"model": key}, exc_info=_unexpected(error),
         )  # fmt: skip
-        if policy.tell:
-            await self._tell(key, Trouble(policy.reason, str(error)[:MESSAGE_LIMIT]))
+        if (trouble := trouble_of(error)) is not None:
+            await self._tell(key, trouble)
+
+    async def _bear(self, key: str, error: OperatorError) -> None:
+        """The pass went on without an act: it is tried again by itself, and told where it is news."""
+        policy = policy_of(error)
+        delay = self._queue.add_failed(key, policy.first_seconds, policy.limit_seconds, asked_to_wait(error), BORNE)
+        self._telemetry.observe_error(policy.reason)
+        trouble = trouble_of(error)
+        if self._refusals.begin(key, error, delay) and trouble is not None:
+            await self._tell(key, trouble)
+
+    def _end_refusal(self, key: str) -> bool:
+        self._queue.forgive(key, BORNE)
+        return self._refusals.end(key)
 
     async def _tell(self, key: str, trouble: Trouble) -> None:
         """Say it in the model's status, where it stays until a pass ends well, and in an Event."""

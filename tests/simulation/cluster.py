@@ -108,7 +108,6 @@ class Cluster(Controllers, Hands):
             raise Refused("a person has the route")
         if self.route is None or self.route.intent != act.intent or dict(self.route.decision) != dict(act.decision):
             self._set_route(act.intent, act.decision)
-        self.stable_service = act.intent.stable or self.stable_service
 
     def _do_DeleteObject(self, act: acts.DeleteObject, world: World) -> None:  # noqa: N802
         if world.model is None and self.model is not None:

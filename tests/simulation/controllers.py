@@ -69,6 +69,8 @@ class Controllers(State):
     def _finished(self, job: JobView, quality: Quality) -> JobView:
         if job.stage == "train" and quality.failure:
             return self._failed(job, quality.failure)
+        if job.stage == "evaluate" and self.lost_data:
+            return self._failed(job, "data")
         if job.stage == "prepare" and quality.failure == "data":
             return self._failed(job, "data")
         if job.stage == "report":

@@ -63,6 +63,7 @@ class Invariants:
             self._request_is_done_once(act)
             self._is_no_deadline_of_a_person(act, world)
             self._latest_stays(act)
+            self._serves_on(act)
             if self.waits is not None:
                 self.waits.before(act)
         if isinstance(act, acts.EnsureRoute):
@@ -157,6 +158,14 @@ class Invariants:
         if (before, after) in (("Stable", "Previous"), ("Previous", "Retired")):
             others = [v.name for v in self.cluster.versions.values() if v.status.phase == before and v.name != act.name]
             assert not others or self.latest.get(before) != act.name, f"5: {act.name} is newer than {others} and goes"
+
+    def _serves_on(self, act: acts.RecordVersion) -> None:
+        """4: no Job ends a version that has users, or would have them back."""
+        version = self.cluster.versions.get(act.name)
+        if version is not None and version.status.phase in LOADED:
+            assert act.status.phase not in ("Failed", "Invalid", "Rejected"), (
+                f"4: {act.name} ends as {act.status.phase}"
+            )
 
     def _is_no_deadline_of_a_person(self, act: acts.RecordVersion, world: World) -> None:
         """Nothing ends by its time while a person has the route."""

@@ -11,7 +11,7 @@ from recsys_operator.core.decision import Announce, Decision, EnsureRoute, may_w
 from recsys_operator.core.lifecycle import decide
 
 MOST_PASSES, STALE_PASSES = 25, 8
-"""An unchanged world is quiet after this many passes, of which the first ones may be stale."""
+"""An unchanged world is quiet after this many passes, of which the first ones may be stale, and what is asked for."""
 
 
 class Crashed(Exception):  # noqa: N818
@@ -49,8 +49,10 @@ class Operator:
         self.cluster.renewed_at = self.cluster.clock
         if not self._is_woken():
             return
+        asked = sum(action.status.phase == "Pending" for action in self.cluster.actions.values())
         try:
-            for number in range(MOST_PASSES):
+            # each action has a pass of its own, and they pile up while no operator is there
+            for number in range(MOST_PASSES + asked):
                 # a cache that lags for ever is no cache: the later passes of a second are fresh
                 stale = self._stale() if number < STALE_PASSES else {}
                 if not self._one_pass(stale) and not stale:

@@ -70,6 +70,8 @@ class State:
     """Of the HTTPRoute."""
     qualities: dict[str, Quality] = field(default_factory=dict)
     outage: bool = False
+    lost_data: bool = False
+    """What evaluations read is out of reach: their Jobs fail."""
     blind: set[str] = field(default_factory=set)
     """Versions whose pods cannot be scraped."""
     unread: dict[str, float] = field(default_factory=dict)

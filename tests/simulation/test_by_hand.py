@@ -22,12 +22,14 @@ def stable_of(cluster: Cluster) -> str:
 def pass_seconds(
     cluster: Cluster, operator: Operator, seconds: int, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
-    """So many seconds, with something in each."""
+    """So many seconds in which an operator is there, with something in each."""
     for _ in range(seconds):
         cluster.tick()
+        while cluster.now < operator.down_until:
+            cluster.tick()
         meanwhile()
         operator.run()
-        operator.invariants.check_answers(idle=False)
+        operator.invariants.check_answers(idle=cluster.now < operator.down_until)
 
 
 @pytest.mark.parametrize("crash_rate", [0.0, 0.2])

@@ -87,6 +87,7 @@ class Life:
         self.undo = []
         self._set_outage(False)
         self._see_again()
+        self._find_data()
         self._give_back()
         self.cluster.skew = 0.0
         self.pinned, self.paused, self.suspend = "", False, False
@@ -138,7 +139,7 @@ class Life:
     def _happen(self) -> None:
         """One thing, most of them rare."""
         happenings = {
-            self._change_model: 6, self._change_policy: 2, self._change_gates: 1, self._start_outage: 4, self._act: 6,
+            self._change_model: 6, self._change_policy: 2, self._change_gates: 3, self._start_outage: 4, self._act: 6,
             self.people.annotate: 1, self.people.insist: 2, self._kill_pod: 2, self._blink: 3, self._lower_by_hand: 1, self._pause: 1, self._pin_in_spec: 1,
             self._suspend: 1, self._recreate: 1, self._restart: 3, self._hide_pods: 3, self._break_spec: 2,
             self._scale: 4 if self.autoscaled else 0, self._change_scaling: 1, self._take_route: 3, self._delete_stable: 2, self._jump: 2,
@@ -195,6 +196,12 @@ class Life:
     def _change_gates(self) -> None:
         self.gates = self.random.randint(1, 3)
         self.cluster.apply_model(self.spec())
+        if self.random.random() < 0.5:
+            self.cluster.lost_data = True
+            self._later(self._find_data)
+
+    def _find_data(self) -> None:
+        self.cluster.lost_data = False
 
     def _start_outage(self) -> None:
         if not self.cluster.outage:

@@ -162,4 +162,4 @@ class Rollout(Contract):
     paused: bool | None = None
     """Operational, never in Git: no weight is raised while true; rollbacks still happen."""
     traffic: Traffic | None = None
-    """Operational, never in Git."""
+    """Operational, never in Git: who writes the HTTPRoute."""

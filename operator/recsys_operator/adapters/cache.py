@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from recsys_operator.adapters.kept import kept_part
 from recsys_operator.adapters.shared import shared
 from recsys_operator.core.lineage import write_number
+from recsys_operator.core.requests import ANNOTATION
 from recsys_operator.resources.kinds import LABEL_COMPONENT, LABEL_MODEL, LABEL_VERSION, Manifest
 
 __all__ = ["Cache", "model_of", "version_number"]
@@ -47,6 +48,8 @@ class Cache:
         self._by_kind: dict[str, set[str]] = defaultdict(set)
         self._gone: dict[str, float] = {}
         """uid -> resourceVersion up to which nothing of it counts."""
+        self._asked: dict[str, tuple[str, str]] = {}
+        """uid -> (what it asks for, resourceVersion at which it was first seen to)."""
         self._views: dict[str, tuple[str, object]] = {}
         self._latest: dict[object, Any] = {}
         """The last object of a kind and component, and the last view that a function made: the next one is much the same."""
@@ -62,6 +65,7 @@ class Cache:
             if version_number(other) > version_number(manifest):
                 return False
             self.drop(str(other["metadata"]["uid"]))
+        self._note_wish(uid, manifest)
         likeness = _likeness(manifest)
         manifest = self._latest[likeness] = shared(kept_part(manifest), self._latest.get(likeness))
         if known is not None:
@@ -81,6 +85,7 @@ class Cache:
             del self._gone[next(iter(self._gone))]
         known = self._objects.pop(uid, None)
         self._views.pop(uid, None)
+        self._asked.pop(uid, None)
         if known is None:
             return False
         self._unlink(uid, known)
@@ -116,6 +121,10 @@ class Cache:
         uid = self._by_name.get((kind, namespace, name))
         return self._objects.get(uid) if uid else None
 
+    def asked_version(self, uid: str) -> str:
+        """resourceVersion at which an object was first seen to ask for what it asks for; empty where for nothing."""
+        return self._asked.get(uid, ("", ""))[1]
+
     def of_model(self, namespace: str, model: str, kind: str) -> list[Manifest]:
         """Objects of a kind that belong to a model, by name."""
         return self._sorted(uid for uid in self._by_model.get((namespace, model), ()) if self._is(uid, kind))
@@ -147,6 +156,13 @@ class Cache:
         if uid in self._objects:
             self._views[uid] = (version, made)
         return made
+
+    def _note_wish(self, uid: str, manifest: Manifest) -> None:
+        wish = _wish_of(manifest)
+        if wish is None:
+            self._asked.pop(uid, None)
+        elif self._asked.get(uid, (None, ""))[0] != wish:
+            self._asked[uid] = (wish, str(manifest["metadata"].get("resourceVersion", "")))
 
     def _is_past(self, uid: str, manifest: Manifest) -> bool:
         return version_number(manifest) <= self._gone.get(uid, -1)
@@ -181,6 +197,13 @@ class Cache:
             if not uids:
                 del self._by_model[metadata.get("namespace", ""), model]
         self._by_kind[kind].discard(uid)
+
+
+def _wish_of(manifest: Manifest) -> str | None:
+    """What a person asks for by an object; None where for nothing. An action's spec never changes."""
+    if manifest["kind"] == "RecommenderModel":
+        return (manifest["metadata"].get("annotations") or {}).get(ANNOTATION) or None
+    return "" if manifest["kind"] == "ModelAction" else None
 
 
 def _likeness(manifest: Manifest) -> tuple[str, str]:

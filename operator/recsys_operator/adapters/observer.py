@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 from recsys_api.serving_pod import ImagePullPolicy
 from recsys_operator.adapters.cache import Cache
@@ -55,7 +56,7 @@ class Observer:
     async def observe(self, namespace: str, name: str) -> World:
         """Everything that concerns one model."""
         manifest = self._cache.get("RecommenderModel", namespace, name)
-        model = self._cache.view(manifest, view_of_model) if manifest is not None else None
+        model = self._observe_model(manifest) if manifest is not None else None
         of_model = self._cache.of_model
         versions = [self._cache.view(item, view_of_version) for item in of_model(namespace, name, "ModelVersion")]
         actions = (self._cache.view(item, view_of_action) for item in of_model(namespace, name, "ModelAction"))
@@ -69,7 +70,11 @@ class Observer:
             namespace=namespace, name=name, model=model,
             versions=tuple(version for version in versions if not isinstance(version, str)),
             unreadable=tuple(version for version in versions if isinstance(version, str)),
-            actions=tuple(action for action in actions if action is not None),
+            actions=tuple(
+                replace(action, asked_version=self._cache.asked_version(action.uid))
+                for action in actions
+                if action is not None
+            ),
             jobs=self._observe_jobs(key, of_model(namespace, name, "Job"), pods),
             serving=serving, leftovers=leftovers,
             pods=self._observe_pods(pods),
@@ -86,6 +91,11 @@ class Observer:
     def know_keys(self, namespace: str, name: str) -> None:
         """The Secret of a model exists: it was made a moment ago."""
         self._keys[namespace, name] = self._clock.monotonic()
+
+    def _observe_model(self, manifest: Manifest) -> ModelView:
+        view = self._cache.view(manifest, view_of_model)
+        asked = self._cache.asked_version(view.uid)
+        return replace(view, asked_version=asked) if asked else view
 
     async def _observe_keys(self, namespace: str, name: str) -> bool:
         now = self._clock.monotonic()

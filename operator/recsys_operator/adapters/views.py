@@ -116,7 +116,8 @@ def view_of_job(manifest: Manifest, pods: Iterable[Manifest]) -> JobView:
         complete="Complete" in conditions or "SuccessCriteriaMet" in conditions, failed=bool(failed),
         failed_reason=failed.get("reason", ""), result=result, exit_code=exit_code, terminated_reason=reason,
         unschedulable=next(filter(None, map(_unschedulable, mine)), ""),
-        waiting=next(filter(None, (_waiting(pod) for pod in reversed(mine))), ""), deleting=_deleting(manifest),
+        waiting=next(filter(None, (_waiting(pod) for pod in reversed(mine))), ""),
+        suspended="Suspended" in conditions, deleting=_deleting(manifest),
     )  # fmt: skip
 
 

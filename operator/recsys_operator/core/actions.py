@@ -23,7 +23,7 @@ from recsys_api.model_status import PinnedState
 from recsys_api.model_version import Phase
 from recsys_operator.core import clock, reasons
 from recsys_operator.core.decision import Act, Announce, EnsureRoute, RecordAction
-from recsys_operator.core.lineage import passed_gates, write_number
+from recsys_operator.core.lineage import passed_gates
 from recsys_operator.core.phases.creation import create_version
 from recsys_operator.core.phases.rollback import describe_decision, end_rollout, fallback_of
 from recsys_operator.core.pins import never_pinned
@@ -33,6 +33,7 @@ from recsys_operator.core.requests import (
     ANNOTATION,
     Answer,
     Request,
+    asked_at,
     ended_since,
     find_running,
     mark,
@@ -51,7 +52,7 @@ def pending_requests(scene: Scene) -> tuple[Request, ...]:
     """What is still to be carried out: towards safety first, then by age."""
     found = [
         Request(a.uid, a.spec.verb, a.spec.version or "", a.spec.requested_by or "", a.spec.reason or "", a)
-        for a in sorted(scene.world.actions, key=lambda a: (write_number(a.resource_version), a.name))
+        for a in sorted(scene.world.actions, key=lambda a: (asked_at(a), a.name))
         if a.status.phase == "Pending"
     ]
     if (annotated := _annotated(scene)) is not None:
@@ -137,11 +138,11 @@ def _rollback_stable(scene: Scene, request: Request, stable: VersionView, previo
         acts.append(move(scene, scene.candidate, "Superseded", reasons.REQUESTED, f"{stable.name} was rolled back"))
     acts += [
         move(
-            scene, stable, "RolledBack", reasons.REQUESTED, request.who, quarantined=True,
+            scene, stable, "RolledBack", reasons.REQUESTED, f"{request.who}{_unmoved(scene)}", quarantined=True,
             condition=request_condition(scene, request.verb, request.key),
         ),
         move(scene, previous, "Stable", reasons.RESTORED, f"{stable.name} was rolled back"),
-        announce(stable, reasons.REQUESTED, f"rolled back to {previous.name}, {request.who}", warning=True),
+        announce(stable, reasons.REQUESTED, f"rolled back to {previous.name}, {request.who}{_unmoved(scene)}", warning=True),
     ]  # fmt: skip
     return Answer(f"{stable.name} was rolled back to {previous.name}{_unmoved(scene)}", tuple(acts))
 

@@ -24,6 +24,9 @@ def ready(scene: Scene) -> Condition:
     """A good model serves; True during an update, also while a route change is being accepted."""
     stable, route = scene.stable, scene.world.route
     serving = _serving(scene)
+    if serving is None and scene.unmanaged and route is not None:
+        message = f"{scene.taken}, and no version that it sends users to has a ready pod"
+        return build_condition(scene, "Ready", False, "NoReadyPod", message)
     if stable is None and serving is None:
         return build_condition(scene, "Ready", False, "NoVersion", "no version serves yet")
     if serving is None:
@@ -32,8 +35,7 @@ def ready(scene: Scene) -> Condition:
     before = find_condition(scene.model.status.conditions, "Ready")
     if route is not None and (route.accepted or (before is not None and before.status == "True")):
         return build_condition(scene, "Ready", True, "Serving", f"{serving.name} answers")
-    message = route.message if route is not None else "there is no HTTPRoute yet"
-    return build_condition(scene, "Ready", False, reasons.ROUTE_NOT_ACCEPTED, message)
+    return build_condition(scene, "Ready", False, reasons.ROUTE_NOT_ACCEPTED, _why_no_route(scene))
 
 
 def reconciling(scene: Scene) -> Condition:
@@ -144,12 +146,21 @@ def rollback_ready(scene: Scene) -> Condition:
     return build_condition(scene, "RollbackReady", False, "Partial", f"{name} has fewer ready pods than all users need")
 
 
+def _why_no_route(scene: Scene) -> str:
+    if scene.world.route is not None:
+        return scene.world.route.message
+    if scene.unmanaged:
+        return f"there is no HTTPRoute of the operator's, and it makes none: {scene.taken}"
+    return "there is no HTTPRoute yet"
+
+
 def _serving(scene: Scene) -> VersionView | None:
-    """The version that answers most users, if it can."""
-    names = [v for v in (scene.stable, scene.candidate) if v is not None and scene.ready_pods(v.name)]
-    with_users = [v for v in names if scene.weight_of(v.name) > 0]
-    found = with_users or names
-    return max(found, key=lambda v: scene.weight_of(v.name)) if found else None
+    """The version that answers most users, whichever it is; before any has users, or as they are sent on, one that could."""
+    ready = [v for v in scene.versions if scene.ready_pods(v.name)]
+    sent = [v for v in ready if scene.weight_of(v.name) > 0]
+    if sent or (scene.unmanaged and scene.world.route is not None):
+        return max(sent, key=lambda v: scene.weight_of(v.name), default=None)
+    return next((v for v in (scene.stable, scene.candidate) if v in ready), None)
 
 
 def _newest(scene: Scene) -> VersionView | None:

@@ -1,7 +1,7 @@
 """What a decision says: acts in the order in which they must happen, and what to watch next.
 
-The reconciler executes `acts` one after another and stops at the first that fails; the next pass decides anew. The
-order *is* the safety: towards risk the record comes before the route, towards safety the route comes before the record.
+The reconciler executes `acts` one after another and stops at the first that fails (but `may_fail`); the next pass decides
+anew. The order *is* the safety: towards risk the record comes before the route, towards safety the route comes before the record.
 """
 
 from collections.abc import Mapping
@@ -144,7 +144,7 @@ def may_wait(act: Act) -> bool:
 
 
 def may_fail(act: Act) -> bool:
-    """Whether a pass goes on without an act, and ends with its error: nothing else rests on it, and the next pass tries again."""
+    """Whether a pass goes on without an act that was refused: nothing else rests on it, and the next pass tries again."""
     return isinstance(act, EnsureService) and act.of_model
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from recsys_api.recommender_model import RecommenderModelSpec
 from recsys_api.spec.evaluation import Evaluation
 from recsys_api.spec.model import WITH_LAYERS
+from recsys_api.spec.rollout import Rollout
 
 PREFIX = "h1:"
 NAME_DIGITS = 10
@@ -113,6 +114,11 @@ def project_evaluation(evaluation: Evaluation) -> dict[str, Any]:
 def spec_hash(spec: RecommenderModelSpec) -> str:
     """`h1:` and the SHA-256 of the projection as canonical JSON."""
     return PREFIX + _sha256(project(spec))
+
+
+def without_operational(rollout: Rollout) -> Rollout:
+    """What of `spec.rollout` is for good: the other fields are of a day, and in no record."""
+    return rollout.model_copy(update={"pinned_version": None, "paused": None, "traffic": None})
 
 
 def version_name(model: str, hashed: str, trigger: str) -> str:

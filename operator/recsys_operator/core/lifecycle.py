@@ -122,7 +122,7 @@ def _decide(scene: Scene) -> Decision:
     if answer.model or answer.acts:
         # it waits for nothing that may be refused, and the rest is decided on it: another pass follows at once
         steps, capacity, rest = [step for step in steps if step is steps[0] or _is_urgent(step)], [], []
-    acts = _ordered(scene, steps, capacity, rest)
+    acts = serving_versions.follow_route(scene, _ordered(scene, steps, capacity, rest))
     after = min([step.after for step in (*steps, *capacity, *rest) if step.after is not None], default=LONGEST_SECONDS)
     after = min(max(0.0, after), LONGEST_SECONDS)
     return Decision(
@@ -174,7 +174,10 @@ def _record_model(scene: Scene, acts: tuple[Act, ...], answer: Answer) -> tuple[
     state = after.state(candidate) if candidate is not None else None
     intent = state.weight if state is not None else 0
     written = any(isinstance(act, EnsureRoute) for act in acts)
-    weight = intent if written or candidate is None else min(intent, scene.weight_of(candidate.name))
+    weight = intent
+    if candidate is not None and not written:
+        given = scene.weight_of(candidate.name)
+        weight = given if scene.unmanaged else min(intent, given)
     status = derive_status(after, weight)
     if status == scene.model.status:
         return ()
@@ -260,5 +263,6 @@ def _observe(scene: Scene) -> dict[str, float]:
         "rollout_segment": float(state.segment) if state is not None else 0.0,
         "rollbacks": float(sum(version.status.quarantined for version in scene.versions)),
         "paused": float(bool(scene.paused)),
+        "unmanaged": float(scene.unmanaged),
         "versions": float(len(scene.versions)),
     }

@@ -53,7 +53,7 @@ def headline(scene: Scene) -> tuple[str, str]:
         return (reasons.SUSPENDED, "spec.suspend is true") if scene.suspended else ("Pending", "no version yet")
     waits = version.status.phase in ("Warming", "Canary", "Baking", "Evaluating") and version.status.reason
     word = version.status.reason if waits or not _on_its_way(version) else version.status.phase
-    if _on_its_way(version) and version.status.reason in (reasons.UNSCHEDULABLE, reasons.WAITING, reasons.SUSPENDED):
+    if _on_its_way(version) and version.status.reason in (*reasons.OF_JOBS, reasons.SUSPENDED):
         word = version.status.reason
     return word or version.status.phase, f"{version.name}: {version.status.message or version.status.phase}"
 

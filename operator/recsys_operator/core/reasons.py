@@ -8,6 +8,7 @@ PINNED = "Pinned"
 UNMANAGED = "Unmanaged"
 UNSCHEDULABLE = "Unschedulable"
 WAITING = "Waiting"
+QUEUED = "Queued"
 GATE_UNDECIDED = "GateUndecided"
 ANOTHER_ROLLOUT = "AnotherRollout"
 NOT_READY_YET = "NotReadyYet"
@@ -66,5 +67,7 @@ STABLE_GONE = "StableGone"
 MODEL_DELETED = "ModelDeleted"
 ROLLOUT_BLOCKED = "RolloutBlocked"
 
+OF_JOBS = frozenset({UNSCHEDULABLE, WAITING, QUEUED})
+"""Why a Job that was started does not run."""
 NOT_WANTED_AGAIN = frozenset({ABORTED, STABLE_UNHEALTHY})
 """Superseded for these reasons: only a Retry starts another rollout of the version."""

@@ -8,7 +8,7 @@ from recsys_operator.core.decision import Act
 from recsys_operator.core.lineage import write_number
 from recsys_operator.core.records import request_condition, with_condition
 from recsys_operator.core.scene import EARLY, ROLLING, Scene
-from recsys_operator.core.world import ActionView, VersionView
+from recsys_operator.core.world import ActionView, ModelView, VersionView
 
 ANNOTATION = "recsys.dev/action"
 
@@ -70,6 +70,15 @@ def mark(scene: Scene, version: VersionView, request: Request) -> tuple[Conditio
     return with_condition(version.status.conditions, condition)
 
 
+def asked_at(view: ActionView | ModelView) -> int:
+    """Which write asked for it, to be held against `write_number` of others.
+
+    Labels and annotations that somebody writes on it later ask for nothing. The API server keeps no resourceVersion of a
+    creation: what was written on it before this process saw it first counts as that write.
+    """
+    return write_number(view.asked_version or view.resource_version)
+
+
 def ended_since(scene: Scene, request: Request) -> VersionView | None:
     """What lost its users after a request that names no version: who asked for it has not seen that yet.
 
@@ -77,7 +86,7 @@ def ended_since(scene: Scene, request: Request) -> VersionView | None:
     """
     if request.version:
         return None
-    asked = write_number((request.action or scene.model).resource_version)
+    asked = asked_at(request.action or scene.model)
     return next((v for v in scene.versions if _had_users(scene, v) and write_number(v.resource_version) >= asked), None)
 
 

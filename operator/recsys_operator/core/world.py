@@ -32,6 +32,8 @@ class ModelView:
     spec: RecommenderModelSpec | None
     status: RecommenderModelStatus
     annotations: Mapping[str, str] = field(default_factory=dict)
+    asked_version: str = ""
+    """resourceVersion at which its annotation recsys.dev/action was first seen with this value; empty: that of this state."""
     invalid: str = ""
     manual: bool = False
     """spec.rollout.traffic.management is Manual, also where the rest of the spec does not parse."""
@@ -65,6 +67,8 @@ class ActionView:
     created_at: float
     spec: ModelActionSpec
     status: ModelActionStatus
+    asked_version: str = ""
+    """resourceVersion at which it was first seen: its spec never changes. Empty: that of this state."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ class JobView:
     """The scheduler's message while a pod of the Job cannot be placed."""
     waiting: str = ""
     """Reason and message of a container that cannot start: ImagePullBackOff, CreateContainerConfigError, …"""
+    suspended: bool = False
+    """It has no pods and no deadline that runs: Kueue has not admitted it, or somebody suspended it."""
     deleting: bool = False
 
 
@@ -237,4 +243,4 @@ class World:
     unreadable: tuple[str, ...] = ()
     """What of the model's versions does not parse: another release has written it, and these are not in `versions`."""
     trouble: Trouble | None = None
-    """Set where only this is to be told: the API server refused an act."""
+    """What the API server refused: told in the model's status, and nothing else is decided by it."""

@@ -51,6 +51,13 @@ def test_actions_are_carried_out_in_the_order_in_which_they_were_created() -> No
     assert [request.verb for request in pending_requests(scene)] == ["Retrain", "Unpin", "Resume"]
 
 
+def test_an_action_that_somebody_labelled_later_keeps_its_place() -> None:
+    first = build_action("Resume", name="a", resource_version="12", asked_version="9")
+    second = build_action("Unpin", name="b", resource_version="11", asked_version="11")
+    scene = Scene(two_versions(actions=(second, first)), NOW)
+    assert [request.verb for request in pending_requests(scene)] == ["Resume", "Unpin"]
+
+
 def test_promote_in_the_canary_goes_to_all_users_and_bakes() -> None:
     rollout = build_rollout()
     world = rollout.world(actions=(build_action("Promote", rollout.candidate.name),))

@@ -72,6 +72,14 @@ def test_ready_stays_true_while_a_route_change_is_being_accepted() -> None:
     assert condition(after, "TrafficVerified").status == "False"
 
 
+def test_a_version_that_still_has_the_users_answers_though_the_one_that_is_to_have_them_cannot() -> None:
+    """Between the record and the route the pods of the new stable version went."""
+    old, new = build_version(1, "Previous"), build_version(2, "Stable")
+    world = build_world(None, old, new, pods=build_pods(old, 4), route=build_route(RouteIntent(old.name)))
+    told = condition(status_of(world), "Ready")
+    assert (told.status, told.message) == ("True", f"{old.name} answers")
+
+
 def test_a_transition_time_moves_with_the_status_only() -> None:
     before = status_of(serving())
     world = serving(model=build_model(status=before, generation=7), pods=build_pods(build_version(1), 3))

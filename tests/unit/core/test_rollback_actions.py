@@ -64,7 +64,7 @@ def test_without_a_canary_stable_goes_back_to_the_previous_version() -> None:
     world = two_versions(actions=(build_action("Rollback"),))
     old, new = world.versions
     decision = decide(world, NOW)
-    assert kinds(decision)[:4] == ["EnsureRoute", "RecordVersion", "RecordVersion", "RecordAction"]
+    assert kinds(decision)[:5] == ["EnsureRoute", "EnsureService", "RecordVersion", "RecordVersion", "RecordAction"]
     assert decision.acts[0].intent == RouteIntent(old.name)  # type: ignore[union-attr]
     assert recorded(decision, new.name).quarantined
     assert recorded(decision, old.name).phase == "Stable"
@@ -113,6 +113,20 @@ def test_a_rollback_that_was_asked_of_a_canary_does_not_take_stable_instead(
     decision = decide(replace(world, versions=versions, actions=(action,)), NOW)
     assert finished(decision) == answer
     assert bool([act for act in decision.acts if isinstance(act, EnsureRoute)]) == (answer == "Done")
+
+
+def test_a_rollback_that_somebody_labelled_later_is_as_old_as_it_was() -> None:
+    """kubectl label, and what GitOps tools write, move the resourceVersion of what was asked for long before."""
+    world = two_versions()
+    ended = replace(build_version(3, "RolledBack", trigger="x", quarantined=True), resource_version="20")
+    versions = (*world.versions, ended)
+    action = build_action("Rollback", resource_version="21", asked_version="19")
+    assert finished(decide(replace(world, versions=versions, actions=(action,)), NOW)) == "Refused"
+    model = build_model(annotations={"recsys.dev/action": "Rollback"}, resource_version="21", asked_version="19")
+    decision = decide(replace(world, versions=versions, model=model), NOW)
+    assert [act for act in decision.acts if isinstance(act, EnsureRoute)] == []
+    later = decide(replace(world, versions=versions, model=replace(model, asked_version="21")), NOW)
+    assert [act for act in later.acts if isinstance(act, EnsureRoute)] != []
 
 
 def test_a_rollback_means_stable_where_what_was_superseded_never_had_users() -> None:

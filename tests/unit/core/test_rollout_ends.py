@@ -104,7 +104,7 @@ def test_a_deleted_stable_version_was_not_rolled_back() -> None:
 def test_a_bake_that_passed_makes_the_version_stable() -> None:
     rollout = build_rollout(phase="Baking", segment_at=NOW - 110, clock_start=NOW - 25)
     decision = decide(rollout.world(seconds=100, other=SILENT), NOW, WATCHED)
-    assert kinds(decision)[:3] == ["RecordVersion", "EnsureRoute", "RecordVersion"]
+    assert kinds(decision)[:4] == ["RecordVersion", "EnsureRoute", "EnsureService", "RecordVersion"]
     assert recorded(decision, rollout.candidate.name).phase == "Stable"
     assert recorded(decision, rollout.stable.name).phase == "Previous"
     assert routes(decision)[0].intent == RouteIntent(rollout.candidate.name)
@@ -175,7 +175,7 @@ def test_a_spec_that_is_still_loaded_is_one_route_change_without_training() -> N
         build_model(first), old, new, pods=pods, serving=serving, route=build_route(RouteIntent(new.name))
     )
     decision = decide(world, NOW)
-    assert kinds(decision)[:3] == ["RecordVersion", "EnsureRoute", "RecordVersion"]
+    assert kinds(decision)[:4] == ["RecordVersion", "EnsureRoute", "EnsureService", "RecordVersion"]
     assert routes(decision)[0].intent == RouteIntent(old.name)
     assert recorded(decision, old.name).phase == "Stable"
     assert recorded(decision, new.name).phase == "Previous"

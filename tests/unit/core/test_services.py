@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.unit.core.factories import (
     NOW,
-    SPEC,
     WATCHED,
+    build_action,
     build_model,
     build_pods,
     build_rollout,
@@ -16,10 +16,11 @@ from tests.unit.core.factories import (
     build_spec,
     build_version,
     build_world,
+    two_versions,
     writes,
 )
 
-from recsys_operator.core.decision import Act, EnsureService, EnsureServing
+from recsys_operator.core.decision import Act, EnsureRoute, EnsureService, EnsureServing
 from recsys_operator.core.lifecycle import decide
 from recsys_operator.core.world import RouteIntent, World
 
@@ -56,11 +57,26 @@ def test_it_is_made_again_during_a_rollout_and_where_a_person_has_the_route() ->
     assert services(taken)[-1] == EnsureService(rollout.stable.name, of_model=True)
 
 
+def test_it_comes_right_behind_a_route_that_has_another_stable_version_whatever_becomes_of_the_record() -> None:
+    world = two_versions(actions=(build_action("Rollback"),))
+    old, _ = world.versions
+    acts = decide(world, NOW).acts
+    assert isinstance(acts[0], EnsureRoute)
+    assert acts[1] == EnsureService(old.name, of_model=True)
+
+
+def test_a_rollback_that_leaves_stable_as_it_was_writes_no_service() -> None:
+    rollout = build_rollout()
+    world = rollout.world(actions=(build_action("Rollback"),))
+    assert [act for act in decide(world, NOW, WATCHED).acts if isinstance(act, EnsureService)] == []
+
+
 def test_it_does_not_run_ahead_of_the_route() -> None:
     """The version that is stable now has no users yet, and no ready pods."""
-    old, new = build_version(1, "Previous"), build_version(2, "Stable", build_spec(model={"embeddingDim": 8}))
+    spec = build_spec(model={"embeddingDim": 8})
+    old, new = build_version(1, "Previous"), build_version(2, "Stable", spec)
     world = build_world(
-        build_model(SPEC), old, new, route=build_route(RouteIntent(old.name)), pods=build_pods(old, 4),
+        build_model(spec), old, new, route=build_route(RouteIntent(old.name)), pods=build_pods(old, 4),
         serving={v.name: build_serving(v, 4) for v in (old, new)}, stable_service=None,
     )  # fmt: skip
     assert services(world) == []

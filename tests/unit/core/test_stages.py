@@ -13,13 +13,15 @@ from tests.unit.core.factories import (
     build_version,
     build_world,
     kinds,
+    model_status,
     writes,
 )
 
 from recsys_api.run_spec import EvaluateResult, GateResult, PrepareResult, TrainResult
 from recsys_operator.core import identity
-from recsys_operator.core.decision import CreateVersion, DeleteObject, RecordVersion, StartJob
+from recsys_operator.core.decision import Announce, CreateVersion, DeleteObject, RecordVersion, StartJob
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.world import World
 
 KEY = build_version(1, "Stable").status.evaluation_key
 GATED = build_spec(evaluation={"gates": [{"name": "absolute", "metric": {"name": "NDCG"}, "atLeast": "0.1"}]})
@@ -162,6 +164,30 @@ def test_why_a_job_does_not_start_is_in_status_once(field: str, reason: str) -> 
     assert recorded(running).reason == "Training"
 
 
+@pytest.mark.parametrize(("queue", "words"), [("team-a", "queue team-a"), (None, "somebody suspended it")])
+def test_a_job_that_is_not_admitted_says_so_and_whom_it_waits_for(queue: str | None, words: str) -> None:
+    """Kueue suspends it, and then its own deadline does not run: it waited without a word."""
+    spec = build_spec(training={"queueName": queue} if queue else {})
+    version = build_version(1, "Training", spec)
+    job = build_job(version, "train", f"{version.name}-train", active=0, suspended=True)
+    decision = decide(build_world(build_model(spec), version, jobs=(job,)), NOW)
+    status = recorded(decision)
+    assert (status.phase, status.reason) == ("Training", "Queued")
+    assert words in status.message
+    world = build_world(build_model(spec), replace(version, status=status), jobs=(job,))
+    assert model_status(decide(world, NOW)).reason == "Queued"
+    admitted = decide(replace(world, jobs=(replace(job, suspended=False, active=1),)), NOW)
+    assert recorded(admitted).reason == "Training"
+
+
+@pytest.mark.parametrize("field", ["unschedulable", "waiting"])
+def test_why_a_report_job_does_not_start_is_in_status_too(field: str) -> None:
+    version = build_version(1, "Training")
+    job = build_job(version, "train", f"{version.name}-train", active=0, complete=True)
+    report = build_job(version, "report", f"{version.name}-report-train", **{field: "no node"})
+    assert recorded(decide(build_world(None, version, jobs=(job, report)), NOW)).message == "no node"
+
+
 def test_a_job_without_readable_report_gets_a_report_job() -> None:
     version = build_version(1, "Training")
     job = build_job(version, "train", f"{version.name}-train", active=0, complete=True)
@@ -242,6 +268,47 @@ def test_changed_gates_evaluate_again_and_never_train(phase: str, after: str | N
     assert [act.stage for act in started(decision)] == ["evaluate"]
     if after is not None:
         assert recorded(decision).phase == after
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"failed": True, "exit_code": 65}, {"failed": True, "failed_reason": "DeadlineExceeded"},
+        {"failed": True, "exit_code": 70}, {"failed": True, "failed_reason": "BackoffLimitExceeded"},
+    ],
+)  # fmt: skip
+def test_a_stable_version_whose_changed_gates_cannot_be_judged_stays_stable(job: dict[str, Any]) -> None:
+    """It was Failed: the previous version took its users, or the next one all of them without a canary."""
+    world = judged_while_serving(active=0, **job)
+    decision = decide(world, NOW)
+    status = recorded(decision)
+    (condition,) = [each for each in status.conditions if each.type == "GatePassed"]
+    assert (status.phase, status.reason, condition.status) == ("Stable", world.versions[0].status.reason, "True")
+    assert "the changed gates are not judged" in condition.message
+    assert [act.reason for act in decision.acts if isinstance(act, Announce)] == [condition.reason]
+    after = replace(world, versions=(replace(world.versions[0], status=status),))
+    assert [act for act in writes(decide(after, NOW)) if isinstance(act, RecordVersion | StartJob)] == []
+
+
+def test_a_job_that_judges_a_stable_version_again_has_its_attempts_and_its_words() -> None:
+    killed = judged_while_serving(active=0, failed=True, exit_code=137)
+    decision = decide(killed, NOW)
+    assert [act.attempt for act in started(decision)] == [2]
+    assert (recorded(decision).attempts["evaluate"], recorded(decision).phase) == (2, "Stable")
+    waiting = judged_while_serving(unschedulable="0/3 nodes are available")
+    status = recorded(decide(waiting, NOW))
+    assert status.reason == waiting.versions[0].status.reason
+    assert "0/3 nodes are available" in status.conditions[0].message
+    after = replace(waiting, versions=(replace(waiting.versions[0], status=status),))
+    assert [act for act in writes(decide(after, NOW)) if isinstance(act, RecordVersion)] == []
+
+
+def judged_while_serving(**job: Any) -> World:
+    """A stable version that is judged again by changed gates."""
+    version = build_version(1, "Stable", GATED, evaluation_key=KEY, reason="Promoted")
+    key = identity.evaluation_key(GATED.evaluation)
+    judging = build_job(version, "evaluate", f"{version.name}-eval-{key}", key=key, **job)
+    return build_world(build_model(GATED), version, jobs=(judging,))
 
 
 def test_a_change_of_spec_ends_what_is_still_being_made() -> None:

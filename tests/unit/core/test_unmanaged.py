@@ -12,19 +12,35 @@ from tests.unit.core.factories import (
     UNREAD,
     WATCHED,
     Rollout,
+    build_action,
     build_model,
+    build_pods,
     build_rollout,
     build_route,
+    build_serving,
+    build_version,
+    build_world,
     recorded,
     routes,
     state_of,
+    two_versions,
     with_policy,
 )
 
-from recsys_api.model_version import ModelVersionStatus
-from recsys_operator.core.decision import RecordModel, RecordVersion
+from recsys_api.model_status import RecommenderModelStatus
+from recsys_api.model_version import Condition, ModelVersionStatus
+from recsys_operator.core.decision import (
+    Announce,
+    CreateVersion,
+    DeleteObject,
+    EnsureServing,
+    RecordModel,
+    RecordVersion,
+)
 from recsys_operator.core.lifecycle import decide
+from recsys_operator.core.phases.promotion import new_state
 from recsys_operator.core.rollout_state import read_state
+from recsys_operator.core.scene import Scene
 from recsys_operator.core.world import RouteIntent, World
 
 LONG = {"segment_at": NOW - 900, "clock_start": NOW - 899, "banked_at": NOW}
@@ -222,3 +238,136 @@ def test_a_raise_that_was_recorded_does_not_undo_what_a_person_took_away_before_
     decision = decide(rollout.world(route=route), NOW, WATCHED)
     assert recorded(decision, name).phase == phase
     assert [act.intent.of(name) for act in routes(decision)] == [100 if phase == "Baking" else 0]
+
+
+def test_the_weight_that_status_shows_is_the_persons() -> None:
+    """More than was recorded too: the record says what the operator wanted."""
+    rollout = build_rollout()
+    for weight in (5, 60):
+        route = build_route(RouteIntent(rollout.stable.name, rollout.candidate.name, weight, 7))
+        world = settle(taken(rollout.world(route=route)), rollout.candidate.name, NOW)
+        assert told(world).weight == weight
+
+
+def told(world: World) -> RecommenderModelStatus:
+    """The model's status in the pass that writes nothing else."""
+    return next(act.status for act in decide(world, NOW, WATCHED).acts if isinstance(act, RecordModel))
+
+
+def ready_of(world: World) -> Condition:
+    return next(each for each in told(world).conditions if each.type == "Ready")
+
+
+@WAYS
+def test_a_model_is_not_ready_where_a_person_sends_its_users_to_nobody(
+    take: Callable[[World], World], said: str
+) -> None:
+    """Versions that answer are no comfort to users who are sent to another one."""
+    world = two_versions(route=build_route(RouteIntent("movies-gone")))
+    condition = ready_of(take(world))
+    assert (condition.status, condition.reason) == ("False", "NoReadyPod")
+    assert condition.message.startswith(said)
+    old, _ = world.versions
+    condition = ready_of(take(replace(world, route=build_route(RouteIntent(old.name)))))
+    assert (condition.status, condition.message) == ("True", f"{old.name} answers")
+
+
+def test_no_route_is_awaited_that_nobody_makes() -> None:
+    condition = ready_of(managed_by_hand(replace(two_versions(), route=None)))
+    assert condition.status == "False"
+    assert condition.message == f"there is no HTTPRoute of the operator's, and it makes none: {BY_SPEC}"
+
+
+@WAYS
+def test_the_previous_version_stays_and_grows_to_full_size_while_a_person_may_send_users_there(
+    take: Callable[[World], World], said: str
+) -> None:
+    """Its seconds went by, and its one pod answered for everybody."""
+    spec = with_policy(previous={"replicas": "Minimum", "seconds": 60})
+    world = two_versions(model=build_model(spec))
+    old, _ = world.versions
+    world = replace(world, serving={**world.serving, old.name: build_serving(old, 1)})
+    assert next(act for act in decide(world, NOW).acts if isinstance(act, RecordVersion)).status.phase == "Retired"
+    acts = decide(take(world), NOW).acts
+    assert not [act for act in acts if isinstance(act, RecordVersion)], said
+    assert [act for act in acts if isinstance(act, EnsureServing)] == [EnsureServing(old.name, 4)]
+
+
+@WAYS
+def test_the_pods_of_an_ended_version_stay_while_a_person_may_send_users_there(
+    take: Callable[[World], World], said: str
+) -> None:
+    """A route of that person's own says nothing of it to the operator."""
+    stable, ended = build_version(1, "Stable"), build_version(2, "RolledBack", quarantined=True)
+    world = build_world(
+        None, stable, ended, pods=build_pods(stable, 4) + build_pods(ended, 4), route=build_route(RouteIntent(stable.name)),
+        serving={v.name: build_serving(v, 4) for v in (stable, ended)},
+    )  # fmt: skip
+    assert [act.name for act in decide(world, NOW).acts if isinstance(act, DeleteObject)] == [ended.name]
+    assert not [act for act in decide(take(world), NOW).acts if isinstance(act, DeleteObject)], said
+
+
+def test_the_candidates_pods_are_as_many_as_the_users_that_a_person_gave_it_need() -> None:
+    steps = [{"name": "few", "weight": 25}, {"name": "half", "weight": 50}, {"name": "all", "weight": 100}]
+    rollout = build_rollout(with_policy(steps=steps))
+    for weight, pods in ((60, 3), (100, 4), (10, 2)):
+        route = build_route(RouteIntent(rollout.stable.name, rollout.candidate.name, weight, 7))
+        serving = {rollout.stable.name: build_serving(rollout.stable, 4)}
+        acts = decide(taken(rollout.world(route=route, serving=serving)), NOW, WATCHED).acts
+        assert [act for act in acts if isinstance(act, EnsureServing)] == [EnsureServing(rollout.candidate.name, pods)]
+
+
+@WAYS
+def test_nobody_is_told_that_users_moved_who_did_not(take: Callable[[World], World], said: str) -> None:
+    world = take(two_versions(actions=(build_action("Rollback"),)))
+    _, new = world.versions
+    decision = decide(world, NOW)
+    event = next(act for act in decision.acts if isinstance(act, Announce) and act.version == new.name)
+    for message in (event.message, recorded(decision, new.name).message):
+        assert f"{said}: change the HTTPRoute's weights yourself" in message
+
+
+@pytest.mark.parametrize("quarantined", [False, True])
+def test_users_of_a_stable_version_that_went_are_that_persons_to_move(quarantined: bool) -> None:
+    rollout = build_rollout()
+    old = build_version(3, "Previous", trigger="x")
+    world = rollout.world(pods=build_pods(old, 4) + build_pods(rollout.candidate, 4))
+    gone = replace(
+        rollout.stable, status=rollout.stable.status.model_copy(update={"phase": "RolledBack", "quarantined": True})
+    )
+    candidate = next(v for v in world.versions if v.name == rollout.candidate.name)
+    left = (old, candidate, gone) if quarantined else (old, candidate)
+    status = recorded(decide(taken(replace(world, versions=left)), NOW, WATCHED), candidate.name)
+    assert status.phase == "Superseded"
+    assert f"{BY_ANNOTATION}: send its users to {old.name} yourself" in status.message
+    assert "all users are with" not in status.message
+
+
+def test_that_a_person_has_the_route_can_be_alarmed_on() -> None:
+    rollout = build_rollout()
+    seen = [
+        decide(world, NOW, WATCHED).observations["unmanaged"] for world in (rollout.world(), taken(rollout.world()))
+    ]
+    assert seen == [0.0, 1.0]
+
+
+def test_a_version_that_is_made_meanwhile_does_not_keep_that_for_ever() -> None:
+    """Operational fields are of a day; a version and its rollout's policy are records."""
+    spec = with_policy(traffic={"management": "Manual"}, paused=True, pinnedVersion="movies-x")
+    act = next(a for a in decide(build_world(build_model(spec)), NOW).acts if isinstance(a, CreateVersion))
+    assert act.spec.source == with_policy()
+    version = build_version(1, "Warming", spec)
+    state = new_state(Scene(build_world(build_model(spec), version), NOW), version)
+    assert state.policy == with_policy().rollout
+
+
+@pytest.mark.parametrize(("weight", "phase"), [(25, "Canary"), (40, "Canary"), (10, "RolledBack"), (0, "RolledBack")])
+def test_what_a_person_took_away_is_not_given_again_when_the_route_comes_back(weight: int, phase: str) -> None:
+    rollout = build_rollout()
+    world = rollout.world()
+    assert world.route is not None
+    intent = RouteIntent(rollout.stable.name, rollout.candidate.name if weight else "", weight, 7)
+    world = settle(taken(replace(world, route=replace(world.route, intent=intent))), rollout.candidate.name, NOW)
+    assert world.route is not None
+    given_back = settle(replace(world, route=replace(world.route, unmanaged=False)), rollout.candidate.name, NOW + 5)
+    assert status_of(given_back, rollout).phase == phase

@@ -207,3 +207,41 @@ def test_what_nobody_reads_of_pods_and_jobs_is_not_kept() -> None:
     found = cache.get("Deployment", "shop", "p")
     assert found is not None
     assert (found["spec"], found["metadata"]["annotations"]) == ({"containers": []}, {"mine": "x"})
+
+
+def action(uid: str, version: int, **annotations: str) -> Manifest:
+    """A ModelAction at a resourceVersion."""
+    metadata = {
+        "name": uid,
+        "namespace": "shop",
+        "uid": uid,
+        "resourceVersion": str(version),
+        "annotations": annotations,
+    }
+    return {"kind": "ModelAction", "metadata": metadata, "spec": {"modelName": "movies", "verb": "Rollback"}}
+
+
+def model(version: int, wish: str) -> Manifest:
+    """A RecommenderModel whose annotation asks for something."""
+    annotations = {"recsys.dev/action": wish} if wish else {"team": "a"}
+    metadata = {"name": "movies", "namespace": "shop", "uid": "m", "resourceVersion": str(version)}
+    return {"kind": "RecommenderModel", "metadata": metadata | {"annotations": annotations}}
+
+
+def test_an_action_asked_when_it_was_first_seen_whatever_was_written_on_it_since() -> None:
+    cache = Cache()
+    for version in (5, 9):
+        cache.put(action("a", version, note=str(version)))
+    cache.put(action("b", 7))
+    assert [cache.asked_version(uid) for uid in ("a", "b", "c")] == ["5", "7", ""]
+    cache.drop("a")
+    assert cache.asked_version("a") == ""
+
+
+def test_an_annotation_asked_when_its_value_was_first_seen() -> None:
+    cache = Cache()
+    asked = []
+    for version, wish in ((5, ""), (6, "Rollback"), (7, "Rollback"), (8, "Rollback#2"), (9, ""), (10, "Rollback#2")):
+        cache.put(model(version, wish))
+        asked.append(cache.asked_version("m"))
+    assert asked == ["", "6", "6", "8", "", "10"]

@@ -3,20 +3,14 @@
 import asyncio
 
 import pytest
-from tests.unit.operator.reconciling import KEY, NAME, Bench, fail_on, prepared_bench, ready_pod, settle
+from tests.unit.operator.reconciling import KEY, NAME, Bench, fail_on, prepared_bench, settle
 
-from recsys_operator.core.decision import Decision, EnsureKeys, EnsureRoute, EnsureService, EnsureServing
-from recsys_operator.core.lifecycle import decide
-from recsys_operator.core.world import RouteIntent
+from recsys_operator.core.decision import Decision, EnsureKeys, EnsureServing
 from recsys_operator.errors import AlreadyOwned, Forbidden, Unavailable
 from recsys_operator.resources.kinds import Manifest, labels_of
 
 FOREIGN = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": NAME, "namespace": "shop"}, "spec": {}}
 """Somebody else's, of a name that ours would have."""
-THEIRS: Manifest = {
-    "apiVersion": "v1", "kind": "Service", "metadata": {"name": "movies-stable", "namespace": "shop"},
-    "spec": {"selector": {"app": "theirs"}},
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -114,56 +108,3 @@ async def test_a_model_that_cannot_even_be_observed_ends_no_worker(bench: Bench)
     assert not worker.done()
     worker.cancel()
     assert b'recsys_operator_errors_total{reason="InternalError"} 1.0' in bench.telemetry.page()
-
-
-async def serve(bench: Bench) -> None:
-    """A stable version with ready pods and all users."""
-    version = bench.live("ModelVersion", NAME)
-    assert version is not None
-    bench.cluster.put_raw(version | {"status": version["status"] | {"phase": "Stable"}})
-    for number in range(2):
-        bench.cluster.put_raw(ready_pod(f"pod-{number}"))
-    await bench.act(EnsureRoute(RouteIntent(NAME), {"weight": 0}, raises=False))
-    bench.see()
-
-
-async def test_a_service_of_somebody_else_keeps_nothing_else_from_being_done(bench: Bench) -> None:
-    """Nor from being remembered: verdicts come from what passes remember."""
-    bench.cluster.put_raw(THEIRS)
-    await bench.act(EnsureRoute(RouteIntent(NAME), {"weight": 0}, raises=False), EnsureKeys())
-    assert bench.live("HTTPRoute", "movies") is not None
-    assert bench.live("Secret", "movies-keys") is not None
-    with pytest.raises(AlreadyOwned, match="Service movies-stable"):
-        await bench.act(EnsureService(NAME, of_model=True), EnsureServing(NAME, 1), memory="after")
-    assert bench.live("Deployment", NAME) is not None
-    await bench.act()
-    assert bench.memories[-1] == "after"
-    assert bench.live("Service", "movies-stable")["spec"] == THEIRS["spec"]  # type: ignore[index]
-
-
-async def test_a_service_of_somebody_else_is_told_once_with_its_name_until_it_is_gone(bench: Bench) -> None:
-    bench.cluster.put_raw(THEIRS)
-    await serve(bench)
-    bench.script = lambda world: decide(world, bench.clock.now())
-    worker = asyncio.create_task(bench.reconciler.work())
-    written = []
-    for _ in range(4):
-        bench.clock.advance(700.0)
-        bench.queue.add(KEY)
-        await settle()
-        written.append(bench.version_of("RecommenderModel", "movies"))
-    status = bench.live("RecommenderModel", "movies")["status"]  # type: ignore[index]
-    (stalled,) = [condition for condition in status["conditions"] if condition["type"] == "Stalled"]
-    assert (stalled["status"], stalled["reason"]) == ("True", "NameTaken")
-    assert "Service movies-stable: an object of that name is not ours; rename or delete it" in stalled["message"]
-    assert len(set(written[1:])) == 1
-    told = [item for (kind, _, _), item in bench.cluster.objects.items() if kind == "Event"]
-    assert [item["reason"] for item in told].count("NameTaken") == 1
-    del bench.cluster.objects["Service", "shop", "movies-stable"]
-    bench.clock.advance(300.0)
-    bench.queue.add(KEY)
-    await settle()
-    worker.cancel()
-    selector = bench.live("Service", "movies-stable")["spec"]["selector"]  # type: ignore[index]
-    assert selector["recsys.dev/version"] == NAME
-    assert bench.live("RecommenderModel", "movies")["status"]["reason"] != "NameTaken"  # type: ignore[index]

@@ -42,13 +42,6 @@ async def test_a_rollback_is_written_through_conflicts_and_without_any_pod(bench
     assert b"recsys_rollback_seconds_count 1.0" in bench.telemetry.page()
 
 
-async def test_the_stable_service_follows_the_route(bench: Bench) -> None:
-    await bench.act(EnsureRoute(RouteIntent("v1"), {}, raises=False))
-    await bench.act(EnsureRoute(RouteIntent("v2"), {}, raises=False))
-    selector = bench.live("Service", "movies-stable")["spec"]["selector"]  # type: ignore[index]
-    assert selector["recsys.dev/version"] == "v2"
-
-
 async def test_a_secret_that_cannot_be_read_keeps_no_users_at_a_bad_version(bench: Bench) -> None:
     await bench.act(EnsureRoute(RouteIntent("v1", NAME, 5, 0), {"weight": 5}, raises=True))
     bench.cluster.unreadable = "Secret"

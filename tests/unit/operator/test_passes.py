@@ -198,3 +198,23 @@ async def test_a_service_that_was_deleted_is_made_again_alone(bench: Bench) -> N
     await bench.act()
     assert bench.worlds[-1].stable_service == NAME
     assert not await bench.act(EnsureService(NAME), EnsureService(NAME, of_model=True))
+
+
+async def test_what_was_asked_for_is_as_old_as_it_was_first_seen(bench: Bench) -> None:
+    """kubectl annotate and GitOps tools write on actions and models that wait for their turn."""
+    asked = {"apiVersion": "recsys.dev/v1alpha1", "metadata": {"name": "back", "namespace": "shop"}}
+    bench.cluster.put_raw(asked | {"kind": "ModelAction", "spec": {"modelName": "movies", "verb": "Rollback"}})
+    metadata = {"name": "movies", "namespace": "shop", "annotations": {"recsys.dev/action": "Rollback"}}
+    bench.cluster.put_raw(objects.model("shop") | {"metadata": metadata})
+    bench.see()
+    both = (("ModelAction", "back"), ("RecommenderModel", "movies"))
+    seen = [bench.version_of(kind, name) for kind, name in both]
+    for kind, name in both:
+        metadata = {"name": name, "namespace": "shop", "labels": {"tool": "argo"}}
+        bench.cluster.put_raw({"kind": kind, "metadata": metadata})
+    bench.see()
+    await bench.act()
+    world = bench.worlds[-1]
+    assert world.model is not None
+    assert [world.actions[0].asked_version, world.model.asked_version] == seen
+    assert [world.actions[0].resource_version, world.model.resource_version] != seen

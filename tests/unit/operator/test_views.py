@@ -68,6 +68,11 @@ def test_a_jobs_result_is_what_its_index_0_said() -> None:
     assert (view.stage, view.attempt, view.version) == ("train", 2, "movies-0123456789")
 
 
+def test_a_job_that_nobody_has_admitted_yet_is_told_from_one_that_runs() -> None:
+    assert job([], ("Suspended", "JobSuspended")).suspended
+    assert not job([], active=1).suspended
+
+
 def test_an_attempt_that_somebody_overwrote_is_the_first() -> None:
     raw = raw_job()
     raw["metadata"]["annotations"]["recsys.dev/attempt"] = "second"

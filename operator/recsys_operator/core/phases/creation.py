@@ -28,9 +28,7 @@ def create_version(scene: Scene, trigger: str) -> tuple[Act, ...]:
     assert spec is not None
     name = identity.version_name(scene.world.name, scene.spec_hash, trigger)
     number = 1 + max((v.spec.number for v in scene.world.versions), default=0)
-    source = spec.model_copy(
-        update={"suspend": None, "rollout": spec.rollout.model_copy(update={"pinned_version": None, "paused": None})}
-    )
+    source = spec.model_copy(update={"suspend": None, "rollout": identity.without_operational(spec.rollout)})
     made = ModelVersionSpec(
         model_name=scene.world.name, number=number, spec_hash=scene.spec_hash, trigger=trigger, source=source,
         artifacts_uri=f"{spec.artifacts.uri.rstrip('/')}/{scene.world.namespace}/{scene.world.name}",

@@ -13,6 +13,7 @@ from recsys_api.spec.evaluation import Evaluation
 from recsys_operator.core import clock, identity, reasons
 from recsys_operator.core.attendance import later
 from recsys_operator.core.decision import RecordVersion
+from recsys_operator.core.lineage import find_condition
 from recsys_operator.core.phases.stages import Result, StageRun, attempt_of, end_stage, run_stage
 from recsys_operator.core.records import Step, announce, build_condition, move, record, with_condition
 from recsys_operator.core.scene import Scene
@@ -53,7 +54,12 @@ def decide_gates_changed(scene: Scene, version: VersionView) -> Step | None:
     if version.status.phase != "Stable":
         return None
     answer = run_stage(scene, version, run)
-    return answer if isinstance(answer, Step) else Step((_judged_again(scene, version, run, answer),), 0.0)
+    if isinstance(answer, Step):
+        acts = (
+            _while_serving(scene, version, run, act) if isinstance(act, RecordVersion) else act for act in answer.acts
+        )
+        return Step(tuple(acts), answer.after)
+    return Step((_judged_again(scene, version, run, answer),), 0.0)
 
 
 def evaluation_run(scene: Scene, version: VersionView) -> StageRun:
@@ -130,6 +136,20 @@ def _judged_again(scene: Scene, version: VersionView, run: StageRun, answer: Res
         version, gates=gates, evaluation_key=run.key, offline=answer.metrics, baseline=answer.baseline,
         conditions=conditions,
     )  # fmt: skip
+
+
+def _while_serving(scene: Scene, version: VersionView, run: StageRun, said: RecordVersion) -> RecordVersion:
+    """What a Job's troubles are for a version that serves: words in its condition. What it is, and what its last gates said, stays.
+
+    Where the Job ended it is not asked again until the gates change: a run of another key.
+    """
+    known, told = find_condition(version.status.conditions, "GatePassed"), said.status
+    value = {"True": True, "False": False}.get(known.status) if known is not None else None
+    message = f"{told.message}; the changed gates are not judged, and its traffic stays"
+    condition = build_condition(scene, "GatePassed", value, told.reason, message)
+    ended = {"evaluation_key": run.key} if told.phase != version.status.phase else {}
+    conditions = with_condition(version.status.conditions, condition)
+    return record(version, attempts=told.attempts, conditions=conditions, **ended)
 
 
 def _complete(scene: Scene, version: VersionView, answer: EvaluateResult) -> tuple[GateResult, ...]:

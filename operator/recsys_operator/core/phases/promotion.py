@@ -26,7 +26,7 @@ def new_state(scene: Scene, version: VersionView) -> RolloutState:
     assert scene.spec is not None
     before = scene.state(version)
     count = before.rollout + 1 if before is not None else 1
-    policy = scene.spec.rollout.model_copy(update={"pinned_version": None, "paused": None})
+    policy = identity.without_operational(scene.spec.rollout)
     return RolloutState(
         policy=policy, stable=scene.stable.name if scene.stable else "", stable_replicas=scene.full_replicas,
         rollout=count, bucket_offset=weights.bucket_offset(version.uid, count), started_at=scene.now,

@@ -54,16 +54,18 @@ def wanted_replicas(scene: Scene, version: VersionView) -> int | None:
     step = len(state.steps) - 1 if state.promoted else state.next_step
     pinned = scene.is_pinned(version)
     full = max(state.stable_replicas, scene.full_replicas if pinned else 0)
-    weight = 100 if pinned else state.steps[step].weight
+    # a person may have given it more users than its next step
+    weight = 100 if pinned else max(state.steps[step].weight, scene.weight_of(version.name))
     return weights.needed_replicas(full, weight)
 
 
 def _previous_replicas(scene: Scene, version: VersionView) -> int:
-    """Full, or one pod where the spec says Minimum and nothing points back to it."""
+    """Full, or one pod where the spec says Minimum, nothing points back to it and no person may send users there."""
     spec = scene.spec
     target = scene.target is not None and scene.target.name == version.name
     minimum = spec is not None and spec.rollout.previous.replicas == "Minimum"
-    return 1 if minimum and not target and scene.candidate is None else scene.full_replicas
+    needed = target or scene.candidate is not None or scene.unmanaged
+    return scene.full_replicas if needed or not minimum else 1
 
 
 def _minimum(scene: Scene, version: VersionView, replicas: int) -> int | None:
@@ -92,7 +94,10 @@ def _fits(scene: Scene, version: VersionView, replicas: int, minimum: int | None
 
 
 def _without(scene: Scene, version: VersionView) -> Step:
-    """Delete what an ended version leaves, once its record was read back and no user can reach it."""
+    """Delete what an ended version leaves, once its record was read back and no user can reach it.
+
+    Nothing while a person has the route: only that person knows where its users go, and by which route.
+    """
     serving = scene.serving(version.name)
     ended = version.status.phase not in LOADED
     if not ended or (serving is None and version.name not in scene.world.leftovers):
@@ -100,6 +105,8 @@ def _without(scene: Scene, version: VersionView) -> Step:
     if serving is not None and serving.deleting:
         return Step()
     route = scene.world.route
+    if scene.unmanaged:
+        return Step((), 60.0)
     if scene.weight_of(version.name) > 0 or (route is not None and version.name == route.intent.stable):
         return Step((), 5.0)
     uid, seen = (serving.uid, serving.resource_version) if serving is not None else ("", "")

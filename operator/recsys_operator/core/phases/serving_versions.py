@@ -139,8 +139,9 @@ def older_one(scene: Scene, version: VersionView) -> Step | None:
 
 
 def expired(scene: Scene, version: VersionView) -> Step | None:
-    """previous.seconds are over; not while a rollout runs, and not where nobody can read how many they are."""
-    if scene.model.spec is None:
+    """previous.seconds are over; not while a rollout runs or a person has the route, and not where nobody can read how many
+    they are."""
+    if scene.model.spec is None or scene.unmanaged:
         return Step((), 60.0)
     seconds = scene.model.spec.rollout.previous.seconds
     left = clock.to_seconds(version.status.phase_since, scene.now) + seconds - scene.now
@@ -181,14 +182,27 @@ def decide_traffic(scene: Scene) -> Step:
 
 
 def decide_stable_service(scene: Scene) -> Step:
-    """Callers inside the cluster go where the route's other users go. A write of the route brings the Service with it;
-    this makes it again where it was deleted, and where that write ended half-way."""
+    """Callers inside the cluster go where the route's other users go. The Service comes right behind a write of the route
+    (`follow_route`); this makes it again where it was deleted, and where that pass ended half-way."""
     route = scene.world.route
     if route is None or scene.version(route.intent.stable) is None or route.intent.stable == scene.world.stable_service:
         return Step()
     if not scene.unmanaged and not same_route(route.intent, wanted_intent(scene)):
         return Step()
     return Step((EnsureService(route.intent.stable, of_model=True),))
+
+
+def follow_route(scene: Scene, acts: tuple[Act, ...]) -> tuple[Act, ...]:
+    """The acts, with the model's Service behind the route that sends its other users to another stable version.
+
+    Before the record, which a conflict may end: callers inside the cluster wait for no other pass.
+    """
+    found: list[Act] = []
+    for act in acts:
+        found.append(act)
+        if isinstance(act, EnsureRoute) and act.intent.stable not in ("", scene.world.stable_service):
+            found.append(EnsureService(act.intent.stable, of_model=True))
+    return tuple(found)
 
 
 def wanted_intent(scene: Scene) -> RouteIntent:

@@ -7,6 +7,7 @@ failed 64..78              -> the user's to fix: the stage ends
 OOMKilled                  -> one more attempt, then OutOfMemory
 another 137                -> one more attempt within backoffLimit
 DeadlineExceeded, others   -> Failed with the reason
+suspended                  -> whom it waits for: its own deadline does not run
 running                    -> the scheduler's or kubelet's words in status while it cannot start
 """
 
@@ -92,7 +93,7 @@ def _read(scene: Scene, version: VersionView, run: StageRun, job: JobView) -> St
     if report.complete or report.failed:
         message = f"Job {job.name} completed without a readable report{_said(report)}"
         return end_stage(scene, version, "Failed", reasons.REPORT_UNREADABLE, message)
-    return Step((), 60.0)
+    return _watch(scene, version, report)
 
 
 def _usable(job: JobView, stage: Stage) -> Result | None:
@@ -145,16 +146,27 @@ def _again(scene: Scene, version: VersionView, run: StageRun, message: str, job:
 
 
 def _watch(scene: Scene, version: VersionView, job: JobView) -> Step:
-    """Running: the Job's own deadline ends this wait."""
+    """Running: the Job's own deadline ends this wait. A suspended one has none: that is for Kueue, or a person, to end."""
     limit = scene.spec.training.deadline_seconds if scene.spec is not None else 7200
     after = max(5.0, job.created_at + limit - scene.now)
+    if job.suspended:
+        return wait(scene, version, reasons.QUEUED, f"Job {job.name} is suspended: {_whom_for(scene)}", after)
     if job.unschedulable:
         return wait(scene, version, reasons.UNSCHEDULABLE, job.unschedulable, after)
     if job.waiting:
         return wait(scene, version, reasons.WAITING, job.waiting, after)
-    if version.status.reason in (reasons.UNSCHEDULABLE, reasons.WAITING, reasons.SUSPENDED, reasons.INVALID_SPEC):
+    if version.status.reason in (*reasons.OF_JOBS, reasons.SUSPENDED, reasons.INVALID_SPEC):
         return wait(scene, version, version.status.phase, f"Job {job.name} is running", after)
     return Step((), after)
+
+
+def _whom_for(scene: Scene) -> str:
+    queue = scene.spec.training.queue_name if scene.spec is not None else None
+    if queue:
+        return (
+            f"it starts when Kueue admits it to queue {queue}, with no limit; kubectl get workloads shows why it waits"
+        )
+    return "somebody suspended it; it starts when the Job's spec.suspend is false again"
 
 
 def end_stage(scene: Scene, version: VersionView, phase: Phase, reason: str, message: str) -> Step:

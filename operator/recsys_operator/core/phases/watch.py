@@ -63,9 +63,10 @@ def stable_taken_back(scene: Scene, version: VersionView) -> Step | None:
         reason, what = reasons.STABLE_GONE, "was deleted"
     else:
         return None
-    message = (
-        f"{state.stable} {what} under it: all users are with {fallback} now, and its rollout begins again beside that"
-    )
+    users = f"all users are with {fallback} now"
+    if scene.unmanaged:
+        users = f"{scene.taken}: send its users to {fallback} yourself"
+    message = f"{state.stable} {what} under it: {users}, and its rollout begins again beside that"
     return end_rollout(scene, version, "Superseded", reason, message)
 
 
