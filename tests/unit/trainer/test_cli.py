@@ -242,7 +242,10 @@ def test_a_fit_does_not_replace_what_it_is_to_be_compared_with(
     ("command", "words"),
     [
         ("fit -f m --output s3://models/x", "--output: s3://models/x is a URI; name a folder of this machine"),
-        ("fit -f m --output ''", "--output: is empty"),
+        (
+            "fit -f m --output ''",
+            "--output: is empty, which would be the current folder; name a folder, or . for this one",
+        ),
         ("fit -f m --output o --data ''", "--data: is empty"),
         ("fit -f m --output o --cache ''", "--cache: is empty"),
         ("fit -f m --output o --stable gs://x/y", "--stable: gs://x/y is a URI"),
@@ -274,10 +277,12 @@ def test_a_terminal_gets_prose() -> None:
     show = lines(stream)
     show(EpochProgress(2, 20, 0.5, 0.25, 1000.0, 0.1, True))
     show(EpochProgress(3, 20, 0.5, None, 1000.0, 0.1, False, rmse=0.9))
-    first, second = stream.getvalue().replace(CLEAR, "").splitlines()
+    show(EpochProgress(1, 3, 0.5, None, 1000.0, 0.1, True))
+    first, second, of_a_refit = stream.getvalue().replace(CLEAR, "").splitlines()
     text = r"epoch   2/20  loss 0.5000  NDCG@10 0.2500 \*  1,000 samples/s  0.1 s  [\d.]+ (MiB|GiB)"
     assert re.fullmatch(text, first)
     assert "  RMSE 0.9000 " in second
+    assert "  NDCG@10 -    1,000 " in of_a_refit, "no star: nothing was compared"
 
 
 @pytest.mark.parametrize(
