@@ -17,7 +17,7 @@ from recsys_trainer.fitting.task import Fitted
 from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.on_disk import tensor_on_disk
 from recsys_trainer.parallel import ALONE, Workers
-from recsys_trainer.progress import Progress, peak_memory
+from recsys_trainer.progress import Progress, ignore, peak_memory
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
 from recsys_trainer.tensor_file import in_memory
@@ -31,14 +31,20 @@ def fit_snapshot(
     progress: Progress,
     checkpoints: Checkpoints | None = None,
     workers: Workers = ALONE,
+    tell: Callable[[str], None] = ignore,
 ) -> tuple[Positives, Fitted]:
-    """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best."""
+    """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best.
+
+    Args:
+        tell: gets a line before the refit, because its epochs count from 1 again.
+    """
     positives = build_positives(snapshot, TRAIN)
     validation = build_validation(snapshot, positives, spec.data.split)
     rated = build_validation_ratings(snapshot, positives)
     fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints, workers, rated)
     if spec.training.refit == "Never":
         return positives, fitted
+    tell("refit on training and validation part")
     everything = build_positives(snapshot, VALIDATION)
     refitted = fit(
         spec.model, spec.training, everything, None, device, progress, checkpoints, workers, chosen=fitted.chosen

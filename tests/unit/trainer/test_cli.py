@@ -117,9 +117,15 @@ def test_a_second_fit_says_what_the_second_manifest_asks_for(write_manifest: Man
     assert (tmp_path / "out/mine.txt").read_text() == "stays"
 
 
-def test_a_refit_trains_on_validation_too_and_the_test_judges_it(write_manifest: Manifest, tmp_path: Path) -> None:
+def test_a_refit_trains_on_validation_too_and_the_test_judges_it(
+    write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     manifest = write_manifest(**{"training.refit": "TrainPlusValidation", "training.epochs": 2})
     assert fit(manifest, tmp_path / "out") == 0
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    epochs = [line.get("epoch", line.get("note")) for line in told if "kind" not in line]
+    again = epochs.index("refit on training and validation part")
+    assert epochs[again + 1 :] == list(range(1, len(epochs) - again)), "they count from 1 again, and a line says why"
     snapshot = json.loads((tmp_path / "out/snapshot/snapshot.json").read_text())
     artifact = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
     assert artifact["trainCutoffTimestamp"] == snapshot["validationCutoffTimestamp"] > snapshot["trainCutoffTimestamp"]
