@@ -45,6 +45,16 @@ def test_what_is_no_text_is_named(tmp_path: Path, format_: str, content: bytes, 
     assert refused(path, format_) == words
 
 
+@pytest.mark.parametrize("format_", ["UserItem", "Adjacency"])
+def test_a_header_of_recbole_is_no_user_and_what_stands_below_it_no_items(tmp_path: Path, format_: str) -> None:
+    path = tmp_path / "a.inter"
+    path.write_text("user_id:token\titem_id:token\ttimestamp:float\n" + "1\t2\t881250949\n" * 9)
+    words = "the first line is a header of RecBole, 'user_id:token item_id:token timestamp:float'"
+    assert refused(path, format_) == f"{words}; set data.source.format: RecBole"
+    path.write_text("user:1 item:token\n")
+    assert len(load(path, format_)) == 1, "ids may have colons"
+
+
 def test_the_fix_for_gzip_mends_it(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(LINES))

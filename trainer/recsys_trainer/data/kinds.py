@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recsys_trainer.errors import DataError
+from recsys_trainer.errors import DataError, one_line
 
 FORMATS = {
     "Parquet": (".parquet",),
@@ -21,6 +21,7 @@ _KINDS = {
     b"\xfe\xff": _UTF16,
 }
 """What is wrong with a text file that begins so, and the fix."""
+_TYPES = (b"token", b"token_seq", b"float", b"float_seq")
 
 
 def refuse_other_kinds(stream: Any, uri: str) -> None:
@@ -34,6 +35,19 @@ def refuse_other_kinds(stream: Any, uri: str) -> None:
     for sign, (what, fix) in _KINDS.items():
         if begins.startswith(sign):
             raise DataError.at(uri, "", what, fix)
+
+
+def refuse_typed_header(stream: Any, uri: str) -> None:
+    """Refuse RecBole's header in a format of plain lines, where ratings and times would become items.
+
+    Raises:
+        DataError: with the format that it is.
+    """
+    words = stream.readline().split()
+    stream.seek(0)
+    if words and all(word.rpartition(b":")[2] in _TYPES for word in words):
+        what = f"the first line is a header of RecBole, {one_line(b' '.join(words).decode(errors='replace'), 80)!r}"
+        raise DataError.at(uri, "", what, "set data.source.format: RecBole")
 
 
 def format_fix(format_: str, uri: str) -> str:

@@ -12,7 +12,7 @@ from recsys_api.spec.data import Columns, DataSource
 from recsys_trainer.data.attributes import ENDINGS, GroupColumns, group_columns, observe_groups
 from recsys_trainer.data.budget import Budget, slices
 from recsys_trainer.data.delimited import CSV, RECBOLE, Dialect, Header, empty, read_header, read_rows, understood
-from recsys_trainer.data.kinds import FORMATS, refuse_other_kinds
+from recsys_trainer.data.kinds import FORMATS, refuse_other_kinds, refuse_typed_header
 from recsys_trainer.data.lines import read_adjacency, read_user_item
 from recsys_trainer.data.local_files import LocalFiles
 from recsys_trainer.errors import DataError
@@ -154,6 +154,8 @@ def _opened(format_: str, stream: Any, uri: str, wanted: list[str], budget: Budg
         return SourceFile(uri, False, kinds, file.metadata.num_rows, _batches(format_, batches, uri, budget), groups)
     with understood(format_, uri):
         refuse_other_kinds(stream, uri)
+        if format_ in ("UserItem", "Adjacency"):
+            refuse_typed_header(stream, uri)
     tables = _TEXTS[format_](stream, uri, wanted, budget)
     return SourceFile(uri, True, {}, 0, _batches(format_, tables, uri, budget), groups)
 
