@@ -36,6 +36,8 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return _unknown_field(detail["loc"], model)
     if kind == "string_pattern_mismatch" and (sentence := patterns.SENTENCES.get(context["pattern"])):
         return f"{value} {sentence}"
+    if detail["input"] != detail["input"]:  # every limit refuses NaN, and none of them would tell why
+        return f"{value} is not a number; write digits"
     if build := _SENTENCES.get(kind):
         return f"{value} {build(context)}"
     return f"{value} is refused ({detail['msg']}); see kubectl explain recm.{_place(detail['loc'])}"

@@ -62,7 +62,8 @@ SENTENCES: dict[str, str] = {
         "/movies"
     ),
     URI: (
-        "is not a supported URI; use s3://, gs://, az:// or pvc://claim/path, or file:///folder in recsys-trainer fit only"
+        "is not a supported URI; use s3://, gs://, az:// or pvc://claim/path, or file:///folder in recsys-trainer fit only, without "
+        "spaces"
     ),
     CRON: (
         "is not a schedule; write minute, hour, day of month, month and day of week as numbers, *, ranges or steps, as "

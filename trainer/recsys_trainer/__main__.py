@@ -1,6 +1,16 @@
-"""`python -m recsys_trainer`, as the image starts it: the same as the command recsys-trainer."""
+"""The command recsys-trainer, and `python -m recsys_trainer`, as the image starts it."""
 
-from recsys_trainer.cli import run
+from typing import NoReturn
+
+from recsys_trainer.process import ended_by_ctrl_c
+
+
+def run() -> NoReturn:
+    """A command as a process. Loading torch takes seconds, in which somebody may press Ctrl-C."""
+    with ended_by_ctrl_c():
+        from recsys_trainer import cli
+    cli.run()
+
 
 if __name__ == "__main__":
     run()

@@ -86,7 +86,11 @@ def _place(text: str) -> str:
 
 
 def _folder(text: str) -> Path:
-    if "://" in _place(text):
+    if not text:
+        raise argparse.ArgumentTypeError(
+            "is empty, which would be the current folder; name a folder, or . for this one"
+        )
+    if "://" in text:
         raise argparse.ArgumentTypeError(f"{text} is a URI; name a folder of this machine")
     return Path(text)
 
@@ -94,7 +98,9 @@ def _folder(text: str) -> Path:
 def _add_evaluate(job: argparse.ArgumentParser) -> None:
     job.add_argument("--key", help="name of the evaluation, default: the run file's")
     job.add_argument("--artifact", type=_folder, help="evaluate this artifact again, here, whatever made it")
-    job.add_argument("--data", type=_place, help="with --artifact: URI of the interactions, default: where they lay")
+    job.add_argument(
+        "--data", type=_place, help="with --artifact: folder or URI of the interactions, default: where they lay"
+    )
     job.add_argument(
         "--stable", type=_folder, help="with --artifact: artifact or output folder of fit that gates compare with"
     )

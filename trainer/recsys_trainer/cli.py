@@ -130,7 +130,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
     assert report is not None, "evaluate wrote it"
     assert protocol is not None, "and this beside it"
     write_report(store, report, protocol)
-    print(render(report, run.spec.evaluation, _columns()))
+    process.say(render(report, run.spec.evaluation, _columns()))
     return 1 if arguments.fail_on_gate and not would_go_on(report, run.spec.evaluation) else 0
 
 
@@ -143,7 +143,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         print(f"note: {found.note}", file=sys.stderr, flush=True)
     if arguments.output is not None:
         write_report(Store(f"file://{arguments.output.resolve()}"), found.report, found.protocol)
-    print(render(found.report, found.spec.evaluation, _columns()))
+    process.say(render(found.report, found.spec.evaluation, _columns()))
     return 0
 
 
@@ -162,14 +162,14 @@ def run_compare(arguments: argparse.Namespace) -> int:
     found = compare_fits(arguments.first, arguments.second, _uri(arguments.data))
     if file is not None:
         write_json(Store(f"file://{file.resolve().parent}"), file.name, found)
-    print(render_comparison(found, _columns()))
+    process.say(render_comparison(found, _columns()))
     return 0
 
 
 def run_recommend(arguments: argparse.Namespace) -> int:
     """Answers for some users."""
     for each in recommend(arguments.artifact, arguments.user, arguments.seen, arguments.k):
-        print(json.dumps(each.to_dict(), ensure_ascii=False) if arguments.json else render_answer(each))
+        process.say(json.dumps(each.to_dict(), ensure_ascii=False) if arguments.json else render_answer(each))
     return 0
 
 
@@ -231,7 +231,7 @@ def run_job(arguments: argparse.Namespace) -> int:
         run = run.model_copy(update={"evaluation_key": arguments.key})
     result = _run_stage(arguments, run, Store(run.version_uri), place)
     write_termination(result)
-    print(encode(result).decode(), flush=True)
+    process.say(encode(result).decode())
     return 0
 
 

@@ -1,5 +1,6 @@
 """Writing to a disk that may be full."""
 
+import errno
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,8 @@ def full_disk_said(what: str) -> Iterator[None]:
         if not is_full_disk(error):
             raise
         place = tempfile.gettempdir()
-        raise OutOfMemoryError(f"{place}: no space left for {what}, or set TMPDIR to a larger disk") from error
+        why = " (no file may become so large: ulimit -f)" if error.errno == errno.EFBIG else ""
+        raise OutOfMemoryError(f"{place}: no space left{why} for {what}, or set TMPDIR to a larger disk") from error
 
 
 def save_arrays(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:

@@ -27,8 +27,8 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether no space was left, or none of a quota."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Whether no space was left, none of a quota, or a file may not become so large (`ulimit -f`)."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class TrainerError(Exception):

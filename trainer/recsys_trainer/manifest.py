@@ -25,7 +25,7 @@ def read_run_file() -> RunSpec:
         ManifestError: the file is not there or not a RunSpec, or the manifest has file:// URIs.
     """
     path = Path(os.environ.get(RUN_FILE_VARIABLE, DEFAULT_RUN_FILE))
-    text = _read(path, f"set {RUN_FILE_VARIABLE}")
+    text = _read(path, f"set {RUN_FILE_VARIABLE}; without a cluster there are fit, and evaluate --artifact")
     try:
         run = RunSpec.model_validate_json(text, context=STORED)
     except ValidationError as error:

@@ -2,9 +2,10 @@
 
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from typing import NoReturn, TextIO
 
 
 def run(command: Callable[[], int]) -> NoReturn:
@@ -14,6 +15,41 @@ def run(command: Callable[[], int]) -> NoReturn:
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
     end(code)
+
+
+@contextlib.contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Inside, Ctrl-C ends the process without a word, as before Python has started: nothing is there yet that could say one."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored, as of what a shell runs in the background
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def say(text: str) -> None:
+    """Print a result.
+
+    Raises:
+        SystemExit: 1 where it cannot be printed; why is told.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        _tell(sys.stdout, error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it would be told again
+        raise SystemExit(1) from None
+
+
+def _tell(stream: TextIO, error: OSError) -> None:
+    """Say why nothing can be written there, but of a pipe: who read it has seen enough."""
+    if not isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):
+            os.write(2, f"error: {stream.name}: {error.strerror}; make room, or print to another place\n".encode())
 
 
 def end(code: int) -> NoReturn:
@@ -27,10 +63,7 @@ def end(code: int) -> NoReturn:
         try:
             if stream is not None:  # None: whoever started the process has closed it
                 stream.flush()
-        except BrokenPipeError:
-            code = code or 1  # who read it has seen enough
         except OSError as error:
             code = code or 1
-            with contextlib.suppress(OSError):
-                os.write(2, f"error: {stream.name}: {error.strerror}; make room, or print to another place\n".encode())
+            _tell(stream, error)
     os._exit(code)

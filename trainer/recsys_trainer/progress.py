@@ -129,11 +129,12 @@ def _prose(epoch: EpochProgress) -> str:
     """In 80 columns; what is measured is the validation part."""
     validation = "NDCG@10 -" if epoch.ndcg is None else f"NDCG@10 {epoch.ndcg:.4f}"
     validation = validation if epoch.rmse is None else f"RMSE {epoch.rmse:.4f}"
+    best = epoch.best and not (epoch.ndcg is None and epoch.rmse is None)  # of a refit each would be the best
     samples = epoch.samples_per_second
     rate = f"{samples:,.0f}" if samples < ROUNDED else f"{samples / 1000:,.0f}k"
     return (
         f"epoch {epoch.epoch:>3}/{epoch.epochs}  loss {epoch.loss:.4f}  {validation}"
-        f"{' *' if epoch.best else '  '}  {rate} samples/s  {epoch.seconds:.1f} s  "
+        f"{' *' if best else '  '}  {rate} samples/s  {epoch.seconds:.1f} s  "
         f"{_amount(max(peak_memory().values()))}"
     )
 

@@ -119,7 +119,7 @@ def train(
         with torch_settings(run.spec.training), scratch() as folder, joined(place or Place(), device) as workers:
             snapshot = fetch_snapshot(store)
             checkpoints = open_checkpoints(run.spec, snapshot, device, store, tell, workers)
-            positives, fitted = fit_snapshot(run.spec, snapshot, device, progress, checkpoints, workers)
+            positives, fitted = fit_snapshot(run.spec, snapshot, device, progress, checkpoints, workers, tell)
             manifest = export.write_artifact(folder, run, snapshot, positives, fitted.weights)
             store.upload(folder, "artifact", ARTIFACT_FILES)
             summary = summarize(run.spec, manifest, positives, fitted, device, checkpoints, workers)

@@ -45,6 +45,8 @@ class TrainingSummary(Observed):
     """The most that the training process has held; on a GPU also `peakDeviceMemoryBytes`."""
     peak_device_memory_bytes: int = 0
     message: str = ""
+    defaults: dict[str, object] = Field(default_factory=dict)
+    """Of this training, where the manifest leaves a setting to the family, by field; empty in what was written before."""
 
     def result(self) -> TrainResult:
         """The termination message."""
@@ -63,7 +65,7 @@ class TrainingSummary(Observed):
             return {"message": self.message}
         names = (
             "device", "deviceName", "threads", "torch", "epochs", "bestEpoch", "samples", "history",
-            "refitHistory", "resumes", "resumeExact", "resumeDifferences", "peakMemoryBytes", "peakDeviceMemoryBytes", "message",
+            "refitHistory", "resumes", "resumeExact", "resumeDifferences", "peakMemoryBytes", "peakDeviceMemoryBytes", "message", "defaults",
         )  # fmt: skip
         whole = self.to_dict()
         return {("epochsRun" if name == "epochs" else name): whole[name] for name in names}

@@ -1,6 +1,6 @@
 """What a training is of a snapshot: the fits, their checkpoints, and the summary that is left of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
@@ -14,9 +14,10 @@ from recsys_trainer.data.split import TRAIN, VALIDATION
 from recsys_trainer.device import CUDA_NOT_ASKED_FOR, NO_CUDA, arithmetic, device_name, thread_count
 from recsys_trainer.fit import fit, speed_of
 from recsys_trainer.fitting.task import Fitted
+from recsys_trainer.models.registry import FAMILIES
 from recsys_trainer.on_disk import tensor_on_disk
 from recsys_trainer.parallel import ALONE, Workers
-from recsys_trainer.progress import Progress, peak_memory
+from recsys_trainer.progress import Progress, ignore, peak_memory
 from recsys_trainer.store import Store
 from recsys_trainer.summary import TrainingSummary
 from recsys_trainer.tensor_file import in_memory
@@ -30,14 +31,20 @@ def fit_snapshot(
     progress: Progress,
     checkpoints: Checkpoints | None = None,
     workers: Workers = ALONE,
+    tell: Callable[[str], None] = ignore,
 ) -> tuple[Positives, Fitted]:
-    """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best."""
+    """Fit on the training part; with refit TrainPlusValidation again on both parts for as many epochs as were best.
+
+    Args:
+        tell: gets a line before the refit, because its epochs count from 1 again.
+    """
     positives = build_positives(snapshot, TRAIN)
     validation = build_validation(snapshot, positives, spec.data.split)
     rated = build_validation_ratings(snapshot, positives)
     fitted = fit(spec.model, spec.training, positives, validation, device, progress, checkpoints, workers, rated)
     if spec.training.refit == "Never":
         return positives, fitted
+    tell("refit on training and validation part")
     everything = build_positives(snapshot, VALIDATION)
     refitted = fit(
         spec.model, spec.training, everything, None, device, progress, checkpoints, workers, chosen=fitted.chosen
@@ -116,7 +123,25 @@ def summarize(
         peak_memory_bytes=memory["memoryBytes"],
         peak_device_memory_bytes=memory.get("deviceMemoryBytes", 0),
         message=training_message(spec, device, workers.world),
+        defaults=defaults_in_force(spec),
     )
+
+
+def defaults_in_force(spec: RecommenderModelSpec) -> dict[str, object]:
+    """What is trained with where the manifest says nothing, by field below `spec`."""
+    given = {name for block in ("model", "training") for name in _fields(getattr(spec, block).to_dict(), block)}
+    return {
+        name: value for name, value in FAMILIES[spec.model.architecture].in_force(spec).items() if name not in given
+    }
+
+
+def _fields(block: Mapping[str, object], place: str) -> Iterator[str]:
+    """Names of the values in a block, nested ones joined by dots."""
+    for name, value in block.items():
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{place}.{name}")
+        else:
+            yield f"{place}.{name}"
 
 
 def training_message(spec: RecommenderModelSpec, device: str, processes: int) -> str:

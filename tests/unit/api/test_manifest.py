@@ -69,6 +69,12 @@ def test_misspelt_field_is_answered_with_the_right_one() -> None:
     assert _refusal(json.dumps(manifest)) == "spec.rollout.steps[0].wieght: is not a field; did you mean weight?"
 
 
+def test_nan_is_no_number_that_would_be_too_large() -> None:
+    manifest = good_model()
+    manifest["spec"]["model"] = {"regularization": float("nan")}
+    assert _refusal(yaml.safe_dump(manifest)) == "spec.model.regularization: NaN is not a number; write digits"
+
+
 def test_unknown_field_is_answered_with_those_that_exist() -> None:
     manifest = good_model()
     manifest["spec"]["artifacts"]["bananas"] = 5

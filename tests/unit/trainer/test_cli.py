@@ -117,9 +117,15 @@ def test_a_second_fit_says_what_the_second_manifest_asks_for(write_manifest: Man
     assert (tmp_path / "out/mine.txt").read_text() == "stays"
 
 
-def test_a_refit_trains_on_validation_too_and_the_test_judges_it(write_manifest: Manifest, tmp_path: Path) -> None:
+def test_a_refit_trains_on_validation_too_and_the_test_judges_it(
+    write_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     manifest = write_manifest(**{"training.refit": "TrainPlusValidation", "training.epochs": 2})
     assert fit(manifest, tmp_path / "out") == 0
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    epochs = [line.get("epoch", line.get("note")) for line in told if "kind" not in line]
+    again = epochs.index("refit on training and validation part")
+    assert epochs[again + 1 :] == list(range(1, len(epochs) - again)), "they count from 1 again, and a line says why"
     snapshot = json.loads((tmp_path / "out/snapshot/snapshot.json").read_text())
     artifact = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
     assert artifact["trainCutoffTimestamp"] == snapshot["validationCutoffTimestamp"] > snapshot["trainCutoffTimestamp"]
@@ -242,7 +248,10 @@ def test_a_fit_does_not_replace_what_it_is_to_be_compared_with(
     ("command", "words"),
     [
         ("fit -f m --output s3://models/x", "--output: s3://models/x is a URI; name a folder of this machine"),
-        ("fit -f m --output ''", "--output: is empty"),
+        (
+            "fit -f m --output ''",
+            "--output: is empty, which would be the current folder; name a folder, or . for this one",
+        ),
         ("fit -f m --output o --data ''", "--data: is empty"),
         ("fit -f m --output o --cache ''", "--cache: is empty"),
         ("fit -f m --output o --stable gs://x/y", "--stable: gs://x/y is a URI"),
@@ -274,10 +283,12 @@ def test_a_terminal_gets_prose() -> None:
     show = lines(stream)
     show(EpochProgress(2, 20, 0.5, 0.25, 1000.0, 0.1, True))
     show(EpochProgress(3, 20, 0.5, None, 1000.0, 0.1, False, rmse=0.9))
-    first, second = stream.getvalue().replace(CLEAR, "").splitlines()
+    show(EpochProgress(1, 3, 0.5, None, 1000.0, 0.1, True))
+    first, second, of_a_refit = stream.getvalue().replace(CLEAR, "").splitlines()
     text = r"epoch   2/20  loss 0.5000  NDCG@10 0.2500 \*  1,000 samples/s  0.1 s  [\d.]+ (MiB|GiB)"
     assert re.fullmatch(text, first)
     assert "  RMSE 0.9000 " in second
+    assert "  NDCG@10 -    1,000 " in of_a_refit, "no star: nothing was compared"
 
 
 @pytest.mark.parametrize(
@@ -430,9 +441,10 @@ def test_a_chart_of_one_point_has_it_in_the_middle_whatever_its_size(loss: float
 
 
 @pytest.mark.parametrize(
-    ("epochs", "ticks"), [(10, ["1", "3.25", "5.5", "7.75", "10"]), (101, ["1", "26", "51", "76", "101"])]
+    ("epochs", "ticks"),
+    [(2, ["1", "2"]), (10, ["2", "4", "6", "8", "10"]), (101, ["20", "40", "60", "80", "100"])],
 )
-def test_ticks_of_a_chart_say_where_they_stand(epochs: int, ticks: list[str]) -> None:
+def test_epochs_of_a_chart_are_whole(epochs: int, ticks: list[str]) -> None:
     chart = line_chart({"loss": [(1.0, 0.5), (float(epochs), 0.25)]}, "epoch", "loss")
     assert re.findall(r'text-anchor="middle">([0-9.e+]+)<', chart) == ticks
 

@@ -175,7 +175,10 @@ def test_a_missing_run_file_is_a_manifest_error(job: Job, monkeypatch: pytest.Mo
     monkeypatch.setenv("RECSYS_RUN_FILE", "/nowhere/run.json")
     code, result = job("train")
     assert (code, result.kind) == (64, "train")
-    assert "/nowhere/run.json: cannot be read (No such file or directory); set RECSYS_RUN_FILE" in result.error
+    assert (
+        "/nowhere/run.json: cannot be read (No such file or directory); set RECSYS_RUN_FILE; without a cluster there are fit, and evaluate --artifact"
+        in result.error
+    )
 
 
 def test_a_bug_has_a_traceback_in_the_log_and_one_line_in_the_message(

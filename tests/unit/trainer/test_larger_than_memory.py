@@ -1,6 +1,7 @@
 """Preparing in small pieces: the same snapshot, to the bit, and never more than a piece in memory."""
 
 import io
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,17 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path, monkeypatc
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(OutOfMemoryError, match=r"no space left .* 60 bytes .* set TMPDIR to a larger disk"):
         load_interactions(config(tmp_path, "Parquet"), TINY)
+
+
+def test_that_no_file_may_become_so_large_is_one_line_too(tmp_path: Path) -> None:
+    pq.write_table(table(np.random.default_rng(0), 50), tmp_path / "a.parquet")
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, allowed[1]))
+    try:
+        with pytest.raises(OutOfMemoryError, match=r"no space left \(.*: ulimit -f\) for the interactions"):
+            load_interactions(config(tmp_path, "Parquet"), TINY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
 
 
 def test_a_disk_that_is_full_as_the_snapshot_is_written_says_so(

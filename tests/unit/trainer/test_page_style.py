@@ -4,9 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from recsys_trainer.html.charts import bar_chart, line_chart
 from recsys_trainer.html.style import DARK, LIGHT, SERIES, style
+from recsys_trainer.html.ticks import ticks
 
 SCHEMES = {"light": LIGHT, "dark": DARK}
 TEXT = ("ink", "soft", "bad", "good")
@@ -67,3 +70,21 @@ def test_what_charts_draw_has_a_rule_of_the_style_sheet() -> None:
 
 def test_an_outcome_of_a_gate_has_its_colour(fitted: Path) -> None:
     assert '<td class="Pass">Pass</td>' in (fitted / "report.html").read_text()
+
+
+@settings(max_examples=500)
+@given(
+    low=st.floats(-1e9, 1e9),
+    size=st.floats(-6, 9).map(lambda power: 10.0**power),
+    whole=st.booleans(),
+)
+@example(low=0.1008, size=0.0318, whole=False)
+def test_ticks_say_where_they_stand_and_differ(low: float, size: float, whole: bool) -> None:
+    assume(size > abs(low) * 1e-6)
+    low, size = (float(round(low)), max(1.0, float(round(size)))) if whole else (low, size)
+    found = ticks(low, low + size, whole=whole)
+    assert 2 <= len(found) <= 6
+    assert len({text for _, text in found}) == len(found)
+    for value, text in found:
+        assert low - size * 1e-6 <= value <= low + size * (1 + 1e-6)
+        assert abs(float(text) - value) <= size * 1e-6

@@ -1,8 +1,10 @@
 """A process ends with its exit code, whatever threads of libraries do meanwhile."""
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +64,43 @@ def test_what_cannot_be_printed_hides_no_exit_code_and_no_success_stays_one(
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("a pipe", ""), ("/dev/full", "error: <stdout>: No space left on device; make room, or print to another place\n")],
+)
+def test_a_result_that_cannot_be_printed_is_a_line_at_most_and_no_success(place: str, told: str) -> None:
+    if place == "a pipe":
+        read, write = os.pipe()
+        os.close(read)  # as `| head` does once it has seen enough
+    else:
+        write = os.open(place, os.O_WRONLY)
+    program = "from recsys_trainer.process import run, say; run(lambda: say('a result') or say('another') or 0)"
+    done = subprocess.run([sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+WITH_CTRL_C = """
+import signal
+signal.signal(signal.SIGINT, signal.{handler})
+from recsys_trainer.__main__ import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("handler", "code", "told"), [("default_int_handler", -signal.SIGINT, ""), ("SIG_IGN", 1, "torch is loaded")]
+)
+def test_ctrl_c_while_torch_is_loaded_ends_without_a_word_unless_it_is_ignored(
+    tmp_path: Path, handler: str, code: int, told: str
+) -> None:
+    pressed = "import signal\nsignal.raise_signal(signal.SIGINT)\nraise ImportError('torch is loaded')\n"
+    (tmp_path / "torch.py").write_text(pressed)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    program = [sys.executable, "-c", WITH_CTRL_C.format(handler=handler)]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert bool(done.stderr) == bool(told)

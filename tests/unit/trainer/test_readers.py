@@ -285,7 +285,7 @@ BAD: dict[str, tuple[Callable[[Path], Path | str], str, type[TrainerError], str]
         lambda p: text(p / "a.csv", (HEADER + "1,1,1\n").encode("utf-16")),
         "CSV",
         DataError,
-        "a.csv: is not UTF-8 .*; convert it",
+        "a.csv: is UTF-16; convert it, as in: iconv -f utf-16 -t utf-8 < old > new",
     ),
     "latin-1 lines": (
         lambda p: text(p / "a.txt", b"\xe9 1\n"),

@@ -1,6 +1,9 @@
 """`recsys-trainer recommend`: what a person reads, what a program reads, and what a wrong request says."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,13 @@ def test_a_wrong_request_is_one_line(
 def test_a_folder_without_an_artifact_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["recommend", "--artifact", str(tmp_path), "--user", "7"]) == 66
     assert "name an artifact, or an output folder of fit" in capsys.readouterr().err
+
+
+def test_who_reads_the_first_lines_alone_gets_no_traceback(fitted: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as `| head` does once it has seen enough
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "recsys_trainer", "recommend", "--artifact", str(fitted), "--user", "7"]
+    done = subprocess.run(command, env=environment, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -32,6 +32,12 @@ def error_named(name: str) -> Exception:
             71,
             "no space left on the disk .*/out/a.*; free some, or set TMPDIR or the output folder to a larger disk",
         ),
+        (
+            OSError(27, "File too large", "/out/a"),
+            OutOfMemoryError,
+            71,
+            "no space left on the disk .*File too large: '/out/a'.*; free some",
+        ),
         (PermissionError("Access Denied"), UnreadableError, 66, "access denied .*check the keys"),
         (
             FileNotFoundError("The specified bucket does not exist"),
@@ -42,7 +48,7 @@ def error_named(name: str) -> Exception:
         (error_named("EndpointConnectionError"), UnavailableError, 1, "does not answer .*AWS_ENDPOINT_URL"),
         (error_named("SomethingElse"), UnreadableError, 66, "SomethingElse: text of the driver"),
     ],
-    ids=["no-credentials", "full-disk", "denied", "no-bucket", "no-answer", "other"],
+    ids=["no-credentials", "full-disk", "large-file", "denied", "no-bucket", "no-answer", "other"],
 )
 def test_a_drivers_error_says_what_to_do(error: Exception, kind: type, code: int, message: str) -> None:
     found = translated("s3://lake/x", error)

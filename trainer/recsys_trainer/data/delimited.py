@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recsys_trainer.data.budget import Budget
+from recsys_trainer.data.kinds import format_fix
 from recsys_trainer.errors import DataError, one_line
 
 
@@ -175,9 +176,12 @@ def understood(format_: str, uri: str) -> Iterator[None]:
     ) as error:
         if "invalid UTF8" in str(error):
             raise DataError.at(uri, "", f"is not UTF-8 ({error})", _NOT_UTF8) from error
-        raise DataError.at(
-            uri, "", f"not readable as {format_} ({error})", "check data.source.format and the file"
-        ) from error
+        raise DataError.at(uri, "", f"not readable as {format_} ({error})", format_fix(format_, uri)) from error
+    except OSError as error:
+        if format_ != "Parquet" or type(error) is not OSError or error.errno is not None:
+            raise
+        # Arrow's own, of pages that are not what was written: what a disk or a store says has a number or a class
+        raise DataError.at(uri, "", f"its data is damaged ({error})", "copy or write it again") from error
 
 
 def _not_compressed(uri: str, error: Exception) -> DataError:

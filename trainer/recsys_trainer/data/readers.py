@@ -12,6 +12,7 @@ from recsys_api.spec.data import Columns, DataSource
 from recsys_trainer.data.attributes import ENDINGS, GroupColumns, group_columns, observe_groups
 from recsys_trainer.data.budget import Budget, slices
 from recsys_trainer.data.delimited import CSV, RECBOLE, Dialect, Header, empty, read_header, read_rows, understood
+from recsys_trainer.data.kinds import FORMATS, refuse_other_kinds, refuse_typed_header
 from recsys_trainer.data.lines import read_adjacency, read_user_item
 from recsys_trainer.data.local_files import LocalFiles
 from recsys_trainer.errors import DataError
@@ -22,13 +23,6 @@ _PAGE_BYTES = 1 << 23
 _UNCACHED = {"cache_type": "none"}
 """Of Parquet: columns are read in turns, so that a store's read-ahead would be thrown away each time."""
 _FIX = "set data.columns to the names in the file"
-_ENDINGS = {
-    "Parquet": (".parquet",),
-    "CSV": (".csv", ".csv.gz"),
-    "RecBole": (".inter",),
-    "UserItem": (".txt", ".tsv", ".dat", ".txt.gz", ".tsv.gz", ".dat.gz"),
-    "Adjacency": (".txt", ".txt.gz"),
-}
 
 
 @dataclass(frozen=True)
@@ -104,7 +98,7 @@ def _inside(fs: Any, folders: list[str], source: DataSource, nothing: str) -> li
     """Files of the format in folders; `nothing` says that there are none, by endings and number of files."""
     with reading(source.uri):
         found = [(file, file[len(folder) :]) for folder in folders for file in fs.find(folder)]
-    endings = _ENDINGS[source.format]
+    endings = FORMATS[source.format]
     files = {file for file, relative in found if file.endswith(endings) and not _hidden(relative)}
     if not files:
         what = nothing.format(" or ".join("*" + ending for ending in endings), len(found))
@@ -158,6 +152,10 @@ def _opened(format_: str, stream: Any, uri: str, wanted: list[str], budget: Budg
         kinds = {name: file.schema_arrow.field(name).type for name in wanted}
         batches = file.iter_batches(budget.batch_rows, columns=wanted)
         return SourceFile(uri, False, kinds, file.metadata.num_rows, _batches(format_, batches, uri, budget), groups)
+    with understood(format_, uri):
+        refuse_other_kinds(stream, uri)
+        if format_ in ("UserItem", "Adjacency"):
+            refuse_typed_header(stream, uri)
     tables = _TEXTS[format_](stream, uri, wanted, budget)
     return SourceFile(uri, True, {}, 0, _batches(format_, tables, uri, budget), groups)
 

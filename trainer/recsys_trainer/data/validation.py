@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import ROUND_UP, Decimal
 
+from recsys_api.ids import MAX_ID_BYTES
 from recsys_api.spec.data import Columns, Data
 from recsys_trainer.data.attributes import AttributeFile, with_attributes
 from recsys_trainer.data.budget import BUDGET, Budget
@@ -79,11 +80,14 @@ def _refuse_quarantine(quarantined: int, rows: int, problems: Counter[str], data
     if Decimal(quarantined) <= limit * rows:
         return
     counts = ", ".join(f"{name} {count}" for name, count in sorted(problems.items()))
+    invalid = [name.startswith("invalid") for name in problems]
+    if any(invalid):
+        counts += f"; an id is invalid with outer space or more than {MAX_ID_BYTES} bytes"
     what = f"{quarantined} of {rows} rows have no usable {_named(problems, data.columns)} ({counts})"
     needed = (Decimal(quarantined) / rows).quantize(Decimal("0.0001"), ROUND_UP)
     fix = f"fix them or raise data.validation.maxNullFraction (now {limit}) to {needed}"
     if quarantined == rows:
-        fix = "set data.columns to columns that are filled"
+        fix = "strip or shorten them" if all(invalid) else "set data.columns to columns that are filled"
     raise DataError.at(data.source.uri, "", what, f"{fix}; the first are listed in {place}" if place else fix)
 
 

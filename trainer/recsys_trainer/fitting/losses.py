@@ -5,12 +5,13 @@ Shapes: B positives of a step, C columns of one positive (itself first), N negat
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_trainer.fitting.task import Task
+from recsys_trainer.fitting.task import Asked, Task
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.negatives import KnownPairs, NegativeSampler, Part, PopularitySampler
 
@@ -205,16 +206,16 @@ class CrossEntropy(Softmax):
         return _entropy(scores_VI[row_B, batch.item_B], others_V[row_B]), batch.item_B.unsqueeze(1)
 
 
-def loss_type(task: Task) -> str:
+def loss_type(asked: Asked) -> str:
     """`training.loss.type`, or the family's default."""
-    default = "SampledSoftmax" if task.model.architecture == "MatrixFactorization" else "BCE"
-    return task.training.loss.type or default
+    default = "SampledSoftmax" if asked.model.architecture == "MatrixFactorization" else "BCE"
+    return asked.training.loss.type or default
 
 
-def similarity(task: Task) -> str:
+def similarity(asked: Asked) -> str:
     """`model.similarity`, or what suits the loss: scores that are log-odds are no cosines."""
-    cosine = task.model.architecture == "MatrixFactorization" and loss_type(task) not in OF_PAIRS
-    return task.model.similarity or ("Cosine" if cosine else "Dot")
+    cosine = asked.model.architecture == "MatrixFactorization" and loss_type(asked) not in OF_PAIRS
+    return asked.model.similarity or ("Cosine" if cosine else "Dot")
 
 
 def build_loss(task: Task) -> Loss:
@@ -224,25 +225,38 @@ def build_loss(task: Task) -> Loss:
     return loss
 
 
-def penalty(task: Task) -> float | None:
+def penalty(asked: Asked) -> float | None:
     """`model.regularization`; what is not held at all learns its training pairs by heart."""
-    given = task.model.regularization
-    if given is None and loss_type(task) in OF_PAIRS and not task.training.optimizer.weight_decay:
+    given = asked.model.regularization
+    if given is None and loss_type(asked) in OF_PAIRS and not asked.training.optimizer.weight_decay:
         return REGULARIZATION
     return given or None
 
 
-def _loss_of_type(task: Task) -> Loss:
-    settings, kind = task.training.loss, loss_type(task)
-    temperature = settings.temperature or TEMPERATURES[similarity(task)]
+def loss_options(asked: Asked) -> dict[str, Any]:
+    """The options that the loss has, by field of `training.loss`: what is asked for, or the defaults."""
+    settings, kind = asked.training.loss, loss_type(asked)
+    temperature = settings.temperature or TEMPERATURES[similarity(asked)]
     if kind == "CrossEntropy":
-        return CrossEntropy(task, temperature)
+        return {"temperature": temperature}
     sampling = settings.sampling or "Uniform"
-    default = max(1, CATALOGUE_SCORES // task.training.batch_size) if sampling == "InBatch" else NEGATIVES[kind]
-    count = settings.negatives or default
+    default = max(1, CATALOGUE_SCORES // asked.training.batch_size) if sampling == "InBatch" else NEGATIVES[kind]
+    count = {"negatives": settings.negatives or default}
     if kind == "SampledSoftmax":
-        return SampledSoftmax(task, count, sampling, temperature)
+        return {**count, "sampling": sampling, "temperature": temperature}
     if kind == "CosineContrastive":
         margin = MARGIN if settings.margin is None else settings.margin
-        return CosineContrastive(task, count, margin, settings.negative_weight or NEGATIVE_WEIGHT)
+        return {**count, "margin": margin, "negativeWeight": settings.negative_weight or NEGATIVE_WEIGHT}
+    return count
+
+
+def _loss_of_type(task: Task) -> Loss:
+    kind, options = loss_type(task), loss_options(task)
+    if kind == "CrossEntropy":
+        return CrossEntropy(task, options["temperature"])
+    count: int = options["negatives"]
+    if kind == "SampledSoftmax":
+        return SampledSoftmax(task, count, options["sampling"], options["temperature"])
+    if kind == "CosineContrastive":
+        return CosineContrastive(task, count, options["margin"], options["negativeWeight"])
     return BinaryCrossEntropy(task, count) if kind == "BCE" else BayesianPersonalizedRanking(task, count)

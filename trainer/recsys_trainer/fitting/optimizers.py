@@ -180,4 +180,10 @@ def rate_of(training: Training, epoch: int) -> float:
     """The step size of an epoch, from 1: with schedule Linear it falls in equal parts, and 0 would come after the last."""
     options = training.optimizer
     left = 1.0 - (epoch - 1) / training.epochs if options.schedule == "Linear" else 1.0
-    return (options.learning_rate or LEARNING_RATES[options.type or "Adam"]) * left
+    return first_rate(training) * left
+
+
+def first_rate(training: Training) -> float:
+    """`training.optimizer.learningRate`, or the default of the algorithm."""
+    options = training.optimizer
+    return options.learning_rate or LEARNING_RATES[options.type or "Adam"]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from recsys_trainer.training_data import Positives
 
 Weights = dict[str, Tensor]
+
+
+class Asked(Protocol):
+    """What a manifest asks of a training: a task, or the manifest's spec."""
+
+    @property
+    def model(self) -> Model:
+        """The family and its settings."""
+
+    @property
+    def training(self) -> Training:
+        """How it is fitted."""
 
 
 @dataclass(frozen=True)

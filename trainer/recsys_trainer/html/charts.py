@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from recsys_trainer.html.style import SERIES
+from recsys_trainer.html.ticks import ticks
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 420, 260
@@ -28,7 +29,7 @@ def line_chart(
     if diagonal:
         xs, ys = [*xs, 0.0, *ys], [*ys, 0.0, *xs]
     scale = _Scale(_bounds(xs), _bounds(ys))
-    parts = [_axes(scale, x, y)]
+    parts = [_axes(scale, x, y, whole=all(value == int(value) for value in xs))]
     if diagonal:
         low, high = scale.x
         parts.append(_path([(low, low), (high, high)], scale, "guide"))
@@ -84,22 +85,17 @@ def _bounds(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _axes(scale: _Scale, x: str, y: str) -> str:
+def _axes(scale: _Scale, x: str, y: str, *, whole: bool) -> str:
     parts = [f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>']
-    for part in range(5):
-        across = scale.x[0] + part / 4 * (scale.x[1] - scale.x[0])
-        up = scale.y[0] + part / 4 * (scale.y[1] - scale.y[0])
-        parts.append(_text(scale.across(across), HEIGHT - BOTTOM + 14, _tick(across), "middle"))
-        parts.append(_text(LEFT - 5, scale.up(up) + 4, _tick(up), "end"))
+    parts.extend(
+        _text(scale.across(at), HEIGHT - BOTTOM + 14, told, "middle") for at, told in ticks(*scale.x, whole=whole)
+    )
+    parts.extend(_text(LEFT - 5, scale.up(at) + 4, told, "end") for at, told in ticks(*scale.y))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 28, x, "middle"))
     parts.append(
         f'<text transform="translate(11 {HEIGHT / 2 - 10}) rotate(-90)" text-anchor="middle">{escape(y)}</text>'
     )
     return "".join(parts)
-
-
-def _tick(value: float) -> str:
-    return f"{value:.4g}" if 1 <= abs(value) < 10_000 else f"{value:.2g}"  # by two digits epoch 100 is 1e+02
 
 
 def _path(points: Sequence[Point], scale: _Scale, kind: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from recsys_trainer.fitting.in_force import optimizer_in_force
 from recsys_trainer.fitting.losses import Batch, Loss
 from recsys_trainer.fitting.steps import fit_in_steps
-from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.fitting.task import Asked, Fitted, Task
 from recsys_trainer.models.base import EMBEDDING_STD, Recommender, start_factors
 from recsys_trainer.models.dot import DotProduct
 from recsys_trainer.models.fold_in import FoldIn
@@ -42,6 +43,11 @@ class BiasedMF(RatingFamily):
     """Trained in steps; the mean stays what it is."""
 
     exports: tuple[str, ...] = (*RatingFamily.exports, "item_bias", "user_bias")
+
+    def in_force(self, asked: Asked) -> dict[str, Any]:
+        """Of the optimizer, and the penalty."""
+        penalty = asked.model.regularization or REGULARIZATION
+        return {**optimizer_in_force(asked.training), "model.regularization": penalty}
 
     def fit(self, task: Task) -> Fitted:
         """Train from start values."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
-from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.fitting.task import Asked, Fitted, Task
 from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
@@ -19,6 +19,15 @@ REGULARIZATION, EXPONENT, SOLVER = 0.05, 1.0, "Cholesky"
 
 class ExplicitALS(RatingFamily):
     """sum over ratings (r - mean - u·i)^2 + lambda x sum over rows n^nu |x|^2."""
+
+    def in_force(self, asked: Asked) -> dict[str, Any]:
+        """Penalty and solver."""
+        penalty = _penalty(asked.model)
+        return {
+            "model.regularization": penalty.weight,
+            "model.leastSquares.frequencyExponent": penalty.exponent,
+            "model.leastSquares.solver": chosen(asked.model, "solver", SOLVER),
+        }
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from recsys_trainer.fitting.task import Fitted, Task, Weights
+from recsys_trainer.fitting.task import Asked, Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.models.fold_in import FoldIn
 
@@ -40,6 +40,10 @@ class Family(ABC):
     def fold_in_rated(self, model: Model) -> FoldIn | None:
         """How they follow from items with ratings. Requests have no ratings, so only evaluations use it."""
         return None
+
+    def in_force(self, asked: Asked) -> dict[str, Any]:
+        """What a training takes for the fields that a manifest may leave to the family, by their names below `spec`."""
+        return {}
 
     @abstractmethod
     def fit(self, task: Task) -> Fitted:

@@ -8,12 +8,12 @@ counts interactions in either case.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recsys_trainer.errors import DataError
 from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
-from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.fitting.task import Asked, Fitted, Task
 from recsys_trainer.models.dot import DotFamily
 from recsys_trainer.models.family import UnknownUsers
 from recsys_trainer.models.fold_in import FoldIn
@@ -41,6 +41,16 @@ class ImplicitALS(DotFamily):
     """Every interaction counts as one, or by its weight."""
 
     unknown_users: UnknownUsers = "FoldIn"
+
+    def in_force(self, asked: Asked) -> dict[str, Any]:
+        """Penalty and solver."""
+        penalty = _penalty(asked.model)
+        return {
+            "model.regularization": penalty.weight,
+            "model.leastSquares.unobservedWeight": penalty.unobserved,
+            "model.leastSquares.frequencyExponent": penalty.exponent,
+            "model.leastSquares.solver": chosen(asked.model, "solver", SOLVER),
+        }
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""

@@ -5,15 +5,17 @@ With CosineContrastive it is MF-CCL of SimpleX (Mao et al. 2021): both sides hav
 """
 
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from recsys_trainer.fitting.in_force import loss_in_force, optimizer_in_force
 from recsys_trainer.fitting.losses import build_loss, similarity
 from recsys_trainer.fitting.split_steps import fit_split
 from recsys_trainer.fitting.steps import fit_in_steps
-from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.fitting.task import Asked, Fitted, Task
 from recsys_trainer.models.base import EMBEDDING_STD, inner, start_factors
 from recsys_trainer.models.dot import DotFamily, DotProduct
 from recsys_trainer.models.network_family import steps_bytes
@@ -41,6 +43,11 @@ class Cosine(DotProduct):
 
 class MatrixFactorizationFamily(DotFamily):
     """Trained in steps, exported as a dot product."""
+
+    def in_force(self, asked: Asked) -> dict[str, Any]:
+        """Of optimizer, loss and what a score is."""
+        found = {**optimizer_in_force(asked.training), **loss_in_force(asked)}
+        return {"model.similarity": similarity(asked), **found}
 
     def fit(self, task: Task) -> Fitted:
         """Train from start values."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from recsys_trainer.fitting.in_force import loss_in_force, optimizer_in_force
 from recsys_trainer.fitting.losses import build_loss
 from recsys_trainer.fitting.steps import fit_in_steps
-from recsys_trainer.fitting.task import Fitted, Task, Weights
+from recsys_trainer.fitting.task import Asked, Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender, Shape
 from recsys_trainer.models.family import Family
 from recsys_trainer.negatives import GAP_PAIRS, touched_bytes
@@ -65,6 +66,10 @@ class NetworkFamily(Family):
     def train(self, task: Task, network: Recommender) -> Fitted:
         """Train a network from where it stands."""
         return fit_in_steps(task, network, build_loss(task))
+
+    def in_force(self, asked: Asked) -> dict[str, Any]:
+        """Of optimizer and loss."""
+        return {**optimizer_in_force(asked.training), **loss_in_force(asked)}
 
     def fit(self, task: Task) -> Fitted:
         """Train from start values."""

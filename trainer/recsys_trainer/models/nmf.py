@@ -3,12 +3,14 @@
 Hierarchical alternating least squares (Cichocki and Phan 2009): each factor in turn, exactly, for all rows at once.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from recsys_trainer.fitting.ragged import SparseRows, sparse_rows
 from recsys_trainer.fitting.sweeps import Sweeps, fit_in_sweeps
-from recsys_trainer.fitting.task import Fitted, Task
+from recsys_trainer.fitting.task import Asked, Fitted, Task
 from recsys_trainer.models.dot import DotFamily, DotProduct
 from recsys_trainer.models.implicit_als import alternating_bytes
 
@@ -17,6 +19,10 @@ REGULARIZATION = 0.01
 
 class NMF(DotFamily):
     """sum over all pairs (x - u·i)^2 + lambda (|U|^2 + |I|^2), both at least 0."""
+
+    def in_force(self, asked: Asked) -> dict[str, Any]:
+        """The penalty."""
+        return {"model.regularization": asked.model.regularization or REGULARIZATION}
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""

@@ -7,14 +7,14 @@ least squares with penalties sigma^2 / sigma_user^2 and sigma^2 / sigma_item^2, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from recsys_trainer.fitting.alternating import chosen, fit_alternating
 from recsys_trainer.fitting.sweeps import Penalty
-from recsys_trainer.fitting.task import Fitted, Task, Weights
+from recsys_trainer.fitting.task import Asked, Fitted, Task, Weights
 from recsys_trainer.models.fold_in import FoldIn
 from recsys_trainer.models.implicit_als import alternating_bytes
 from recsys_trainer.models.ratings import RatingFamily, required_ratings
@@ -39,6 +39,16 @@ class Sigmas:
 
 class ProbabilisticMF(RatingFamily):
     """The mode of the posterior; `score_variance` says how sure it is."""
+
+    def in_force(self, asked: Asked) -> dict[str, Any]:
+        """Standard deviations and solver."""
+        sigmas = asked.model.probabilistic or Sigmas()
+        return {
+            "model.probabilistic.sigma": sigmas.sigma,
+            "model.probabilistic.sigmaUser": sigmas.sigma_user,
+            "model.probabilistic.sigmaItem": sigmas.sigma_item,
+            "model.leastSquares.solver": chosen(asked.model, "solver", SOLVER),
+        }
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
