@@ -21,6 +21,8 @@ _KINDS = {
     b"\xfe\xff": _UTF16,
 }
 """What is wrong with a text file that begins so, and the fix."""
+HEADER_BYTES = 2**16
+"""Read of the first line: a file need not have a second one."""
 _TYPES = (b"token", b"token_seq", b"float", b"float_seq")
 
 
@@ -43,7 +45,7 @@ def refuse_typed_header(stream: Any, uri: str) -> None:
     Raises:
         DataError: with the format that it is.
     """
-    words = stream.readline().split()
+    words = stream.readline(HEADER_BYTES).split()
     stream.seek(0)
     if words and all(word.rpartition(b":")[2] in _TYPES for word in words):
         what = f"the first line is a header of RecBole, {one_line(b' '.join(words).decode(errors='replace'), 80)!r}"
