@@ -14,7 +14,8 @@ from recsys_trainer.evaluation.metrics import metric_values
 from recsys_trainer.evaluation.ranking import rank
 from recsys_trainer.fit import fit
 from recsys_trainer.fitting.best_epoch import NetworkScorer
-from recsys_trainer.fitting.losses import CATALOGUE_SCORES, Batch, build_loss
+from recsys_trainer.fitting.loss_settings import CATALOGUE_SCORES
+from recsys_trainer.fitting.losses import Batch, build_loss
 from recsys_trainer.fitting.optimizers import rate_of
 from recsys_trainer.fitting.pairs import TrainingPairs, TrainingUsers
 from recsys_trainer.fitting.task import Task

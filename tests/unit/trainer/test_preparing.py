@@ -181,7 +181,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         "a.txt: 1 of 2 lines are not `user item` or `user item weight`, as '2'; correct",
     ),
     "four words": ("UserItem", b"1 a 5 881250949\n", "1 of 1 lines are not .* as '1 a 5 881250949'"),
-    "not text": ("UserItem", b"\xff\xfe 1\n", "a.txt: is not UTF-8"),
+    "not text": ("UserItem", b"\xff 1\n", "a.txt: is not UTF-8"),
     "empty": ("UserItem", b"", "a.txt: the file is empty; remove it"),
     "blank": ("Adjacency", b"\n \n", "there are no rows; write interactions into it"),
     "empty list": ("Adjacency", b"", "a.txt: the file is empty"),

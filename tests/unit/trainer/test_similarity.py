@@ -10,7 +10,8 @@ from recsys_api import family_rules, similarity_rules
 from recsys_api.spec.model import WITH_LOSS, Model
 from recsys_api.spec.training import Training
 from recsys_trainer.fit import fit
-from recsys_trainer.fitting.losses import build_loss, loss_type, similarity
+from recsys_trainer.fitting.loss_settings import loss_type, similarity
+from recsys_trainer.fitting.losses import build_loss
 from recsys_trainer.fitting.task import Task
 
 EITHER = [(loss, kind) for loss in ("SampledSoftmax", "CrossEntropy") for kind in ("Dot", "Cosine")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from recsys_trainer.fitting.losses import loss_options, loss_type, penalty
+from recsys_trainer.fitting.loss_settings import loss_options, loss_type, penalty
 from recsys_trainer.fitting.optimizers import first_rate
 
 if TYPE_CHECKING:

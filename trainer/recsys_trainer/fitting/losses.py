@@ -5,25 +5,18 @@ Shapes: B positives of a step, C columns of one positive (itself first), N negat
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_trainer.fitting.task import Asked, Task
+from recsys_trainer.fitting.loss_settings import CATALOGUE_SCORES, loss_options, loss_type, penalty
+from recsys_trainer.fitting.task import Task
 from recsys_trainer.models.base import Recommender
 from recsys_trainer.negatives import KnownPairs, NegativeSampler, Part, PopularitySampler
 
-OF_PAIRS = ("BCE", "BPR")
-REGULARIZATION = 0.004
-TEMPERATURES = {"Dot": 1.0, "Cosine": 0.15}
-NEGATIVES = {"BCE": 8, "BPR": 4, "CosineContrastive": 64, "SampledSoftmax": 512}
-MARGIN, NEGATIVE_WEIGHT = 0.4, 64.0
 MASKED = -1e30
 """Score of what does not count; of infinity, where all that was drawn is the user's own, there would be no gradient."""
-CATALOGUE_SCORES = 2**24
-"""Scores of one step over the whole catalogue; bounds memory (64 MB, and as much again for gradients)."""
 
 
 @dataclass(frozen=True)
@@ -206,48 +199,11 @@ class CrossEntropy(Softmax):
         return _entropy(scores_VI[row_B, batch.item_B], others_V[row_B]), batch.item_B.unsqueeze(1)
 
 
-def loss_type(asked: Asked) -> str:
-    """`training.loss.type`, or the family's default."""
-    default = "SampledSoftmax" if asked.model.architecture == "MatrixFactorization" else "BCE"
-    return asked.training.loss.type or default
-
-
-def similarity(asked: Asked) -> str:
-    """`model.similarity`, or what suits the loss: scores that are log-odds are no cosines."""
-    cosine = asked.model.architecture == "MatrixFactorization" and loss_type(asked) not in OF_PAIRS
-    return asked.model.similarity or ("Cosine" if cosine else "Dot")
-
-
 def build_loss(task: Task) -> Loss:
     """The loss that the manifest asks for, with its penalty."""
     loss = _loss_of_type(task)
     loss.penalty = penalty(task)
     return loss
-
-
-def penalty(asked: Asked) -> float | None:
-    """`model.regularization`; what is not held at all learns its training pairs by heart."""
-    given = asked.model.regularization
-    if given is None and loss_type(asked) in OF_PAIRS and not asked.training.optimizer.weight_decay:
-        return REGULARIZATION
-    return given or None
-
-
-def loss_options(asked: Asked) -> dict[str, Any]:
-    """The options that the loss has, by field of `training.loss`: what is asked for, or the defaults."""
-    settings, kind = asked.training.loss, loss_type(asked)
-    temperature = settings.temperature or TEMPERATURES[similarity(asked)]
-    if kind == "CrossEntropy":
-        return {"temperature": temperature}
-    sampling = settings.sampling or "Uniform"
-    default = max(1, CATALOGUE_SCORES // asked.training.batch_size) if sampling == "InBatch" else NEGATIVES[kind]
-    count = {"negatives": settings.negatives or default}
-    if kind == "SampledSoftmax":
-        return {**count, "sampling": sampling, "temperature": temperature}
-    if kind == "CosineContrastive":
-        margin = MARGIN if settings.margin is None else settings.margin
-        return {**count, "margin": margin, "negativeWeight": settings.negative_weight or NEGATIVE_WEIGHT}
-    return count
 
 
 def _loss_of_type(task: Task) -> Loss:

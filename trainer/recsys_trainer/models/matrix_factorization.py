@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from recsys_trainer.fitting.in_force import loss_in_force, optimizer_in_force
-from recsys_trainer.fitting.losses import build_loss, similarity
+from recsys_trainer.fitting.loss_settings import similarity
+from recsys_trainer.fitting.losses import build_loss
 from recsys_trainer.fitting.split_steps import fit_split
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Asked, Fitted, Task
