@@ -8,15 +8,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.large_tables import synthetic_positives
-from benchmarks.modes import Rounds, Row, trained_in_turn, unit_of
+from benchmarks.modes import Case, Rounds, Row, ratios_told, row_of, rows_of, trained_in_turn, unit_of
 from benchmarks.sizes import Sizes
-from recsys_trainer.device import choose_device
 from recsys_trainer.training_data import Positives
 
 SIZES, ROUNDS = Sizes(users=2000, items=2000, interactions=100_000), 5
 WIDE = {"architecture": "NeuMF", "embeddingDim": 64, "hiddenLayers": [256, 128, 64], "regularization": 0}
-CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+CASES: tuple[Case, ...] = (
     ("NeuMF 256-128-64, batch 2,048", WIDE, {"batchSize": 2048, "loss": {"negatives": 4}}),
     ("NeuMF 256-128-64, batch 16,384", WIDE, {"batchSize": 16384, "loss": {"negatives": 4}}),
     (
@@ -25,13 +23,11 @@ CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"batchSize": 8192, "loss": {"type": "CrossEntropy"}},
     ),
 )
-"""(name, model, training)"""
 
 
 def rows(sizes: Sizes = SIZES, rounds: int = ROUNDS) -> list[Row]:
     """A row for each case."""
-    positives, device = synthetic_positives(sizes), choose_device()
-    return [case_row(*case, positives, rounds, device) for case in CASES]
+    return rows_of(CASES, case_row, sizes, rounds)
 
 
 def case_row(
@@ -47,11 +43,7 @@ def case_row(
 
 def gain_row(name: str, unit: str, found: Rounds) -> Row:
     """The medians, and how many times as fast it is."""
-    times = sorted(peer / ours for ours, peer in found)
-    ours, peer = (median(each) for each in zip(*found, strict=True))
+    times = [peer / ours for ours, peer in found]
     units = "with" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "without"
-    gain = f"{median(times):.2f} times as fast, {times[0]:.2f} to {times[-1]:.2f}, n={len(times)}, CPU {units} bfloat16"
-    return {
-        "name": f"precision: {name}", "unit": f"{unit} ({gain})", "value": round(ours, 3), "peer": "Float32",
-        "peerValue": round(peer, 3), "ratio": round(median(times), 2), "atLeast": None, "ok": True, "rounds": found,
-    }  # fmt: skip
+    gain = f"{ratios_told(times, 'fast')}, CPU {units} bfloat16"
+    return row_of(f"precision: {name}", f"{unit} ({gain})", "Float32", found) | {"ratio": round(median(times), 2)}

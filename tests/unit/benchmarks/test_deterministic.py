@@ -31,7 +31,7 @@ def test_each_mode_is_the_one_that_trains(monkeypatch: pytest.MonkeyPatch) -> No
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(modes, "fit", fit)
-    positives = deterministic.synthetic_positives(Sizes(40, 30, 300))
+    positives = modes.synthetic_positives(Sizes(40, 30, 300))
     found = [deterministic.case_row(*case, positives, 1, "cpu") for case in deterministic.CASES]
     assert seen == [False, True, True, False] * len(deterministic.CASES)
     assert all(row["value"] > 0 < row["peerValue"] for row in found)

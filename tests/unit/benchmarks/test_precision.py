@@ -19,7 +19,7 @@ def test_each_precision_is_the_one_that_trains(monkeypatch: pytest.MonkeyPatch) 
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(modes, "fit", fit)
-    positives = precision.synthetic_positives(Sizes(40, 30, 300))
+    positives = modes.synthetic_positives(Sizes(40, 30, 300))
     found = [precision.case_row(*case, positives, 1, "cpu") for case in precision.CASES]
     assert asked == ["Float32", "BFloat16", "BFloat16", "Float32"] * len(precision.CASES)
     assert all(row["value"] > 0 < row["peerValue"] for row in found)
