@@ -26,9 +26,8 @@ def bound(address: str, port: int, *, has_both: Callable[[], bool] = socket.has_
     both = address == EVERYWHERE and has_both()
     host = address or (_ANY_IPV6 if both else _ANY_IPV4)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(
-        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # asyncio sends at once only where it reads TCP here
+    # asyncio sends an answer at once only where the socket says that it is TCP
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a restart waits for the last connections
         if ":" in host:

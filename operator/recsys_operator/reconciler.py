@@ -123,11 +123,9 @@ class Reconciler:
             await self._fail(key, error)
 
     async def _fail(self, key: str, error: Exception) -> None:
-        policy = policy_of(error)
-        delay = self._queue.add_failed(key, policy.first_seconds, policy.limit_seconds, asked_to_wait(error))
-        self._telemetry.observe_error(policy.reason)
+        delay = self._try_later(key, error)
         log.log(
-            level_of(error), "%s: %s; next try in %.2f s", policy.reason, error, delay,
+            level_of(error), "%s: %s; next try in %.2f s", policy_of(error).reason, error, delay,
             extra={"model": key}, exc_info=_unexpected(error),
         )  # fmt: skip
         if (trouble := trouble_of(error)) is not None:
@@ -135,12 +133,15 @@ class Reconciler:
 
     async def _bear(self, key: str, error: OperatorError) -> None:
         """The pass went on without an act: it is tried again by itself, and told where it is news."""
-        policy = policy_of(error)
-        delay = self._queue.add_failed(key, policy.first_seconds, policy.limit_seconds, asked_to_wait(error), BORNE)
-        self._telemetry.observe_error(policy.reason)
-        trouble = trouble_of(error)
-        if self._refusals.begin(key, error, delay) and trouble is not None:
+        is_news = self._refusals.begin(key, error, self._try_later(key, error, BORNE))
+        if is_news and (trouble := trouble_of(error)) is not None:
             await self._tell(key, trouble)
+
+    def _try_later(self, key: str, error: Exception, part: str = "") -> float:
+        """Counted, and due after its back-off; seconds until then."""
+        policy = policy_of(error)
+        self._telemetry.observe_error(policy.reason)
+        return self._queue.add_failed(key, policy.first_seconds, policy.limit_seconds, asked_to_wait(error), part)
 
     def _end_refusal(self, key: str) -> bool:
         self._queue.forgive(key, BORNE)

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recsys_trainer.fitting.ragged import spans
+
 Array = Any
 """A tensor, or what `torch.as_tensor` makes one of without a copy, such as an array of numpy."""
 Part = tuple[int, int]
@@ -179,8 +181,7 @@ class PopularitySampler:
     def of(cls, count_I: Tensor) -> "PopularitySampler":
         """From counts int64 [I]."""
         total = int(count_I.sum())
-        cumulative = count_I.cumsum(0)
-        return cls(cumulative, (count_I.double() / total).log().float(), total)
+        return cls(count_I.cumsum(0), (count_I.double() / total).log().float(), total)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Item rows int64 [count], drawn independently."""
@@ -229,8 +230,5 @@ class KnownPairs:
     def _positives(self, user_B: Tensor) -> tuple[Tensor, Tensor]:
         """(row of the batch, item) of all positives of the users, int64 [L]: fewer than users x items by far."""
         begin_B = self.indptr[user_B]
-        degree_B = self.indptr[user_B + 1] - begin_B
-        row_L = torch.repeat_interleave(degree_B)
-        before_B = degree_B.cumsum(0) - degree_B
-        at_L = torch.arange(len(row_L), device=row_L.device) + (begin_B - before_B)[row_L]
+        row_L, at_L = spans(begin_B, self.indptr[user_B + 1] - begin_B)
         return row_L, self.indices[at_L].long()

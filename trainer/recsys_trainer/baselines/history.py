@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from recsys_trainer.artifact.served import Served
-from recsys_trainer.fitting.ragged import SparseRows
+from recsys_trainer.fitting.ragged import SparseRows, spans
 
 CHUNK_VALUES = 2**25
 """Values of a dense slice of users x items (128 MB)."""
@@ -32,9 +32,7 @@ class Histories:
         known = user_B.clamp(min=0)
         start_B = self._indptr[known]
         length_B = torch.where(user_B >= 0, self._indptr[known + 1] - start_B, 0)
-        place = torch.repeat_interleave(torch.arange(len(user_B), device=self.device), length_B)
-        before_B = length_B.cumsum(0) - length_B
-        entry = torch.arange(len(place), device=self.device) - before_B[place] + start_B[place]
+        place, entry = spans(start_B, length_B)
         result = torch.zeros(len(user_B), self.items, device=self.device)
         result[place, self._indices[entry]] = 1.0
         return result

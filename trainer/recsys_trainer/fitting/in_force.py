@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from recsys_trainer.fitting.loss_settings import loss_options, loss_type, penalty
-from recsys_trainer.fitting.optimizers import first_rate
+from recsys_trainer.fitting.optimizers import algorithm, first_rate
 
 if TYPE_CHECKING:
     from recsys_api.spec.training import Training
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def optimizer_in_force(training: Training) -> dict[str, Any]:
     """The algorithm and its first step size."""
     return {
-        "training.optimizer.type": training.optimizer.type or "Adam",
+        "training.optimizer.type": algorithm(training),
         "training.optimizer.learningRate": first_rate(training),
     }
 

@@ -168,7 +168,7 @@ def _no_rows(table: nn.Parameter) -> tuple[Tensor, Tensor]:
 def build_optimizer(network: Recommender, training: Training) -> Optimizer:
     """The manifest's; Adam where it names none."""
     options = training.optimizer
-    kind, decay = options.type or "Adam", options.weight_decay or 0.0
+    kind, decay = algorithm(training), options.weight_decay or 0.0
     rate = rate_of(training, epoch=1)
     if kind == "RowWiseAdagrad":
         return ByRow(network, rate, decay)
@@ -185,5 +185,9 @@ def rate_of(training: Training, epoch: int) -> float:
 
 def first_rate(training: Training) -> float:
     """`training.optimizer.learningRate`, or the default of the algorithm."""
-    options = training.optimizer
-    return options.learning_rate or LEARNING_RATES[options.type or "Adam"]
+    return training.optimizer.learning_rate or LEARNING_RATES[algorithm(training)]
+
+
+def algorithm(training: Training) -> str:
+    """`training.optimizer.type`, or the default."""
+    return training.optimizer.type or "Adam"

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from recsys_trainer.errors import DataError
+from recsys_trainer.fitting.ragged import spans
 from recsys_trainer.fitting.seeds import derived
 
 if TYPE_CHECKING:
@@ -112,11 +113,8 @@ class TrainingUsers:
 
     def take(self, order_B: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """(users int64, items int64, ratings float32 or None) [B]: all pairs of a slice of the order."""
-        length, rating_P = self.length_V[order_B], self.pairs.rating_P
-        end, pairs = length.cumsum(0), int(length.sum())  # a GPU is waited for once
-        first_B = torch.repeat_interleave(self.start_V[order_B] - (end - length), length, output_size=pairs)
-        at_B = first_B + torch.arange(pairs, device=first_B.device)
-        user_B = torch.repeat_interleave(self.user_V[order_B], length, output_size=pairs)
+        row_B, at_B = spans(self.start_V[order_B], self.length_V[order_B])
+        user_B, rating_P = self.user_V[order_B][row_B], self.pairs.rating_P
         return user_B, self.pairs.item_P[at_B].long(), None if rating_P is None else rating_P[at_B]
 
 

@@ -1,6 +1,6 @@
 """Sparse matrices for the solvers: rows of similar length side by side, and products without a sparse tensor type.
 
-Shapes: R rows and C columns of the matrix, B rows of a batch, L the longest of them, D factors.
+Shapes: R rows and C columns of the matrix, B rows of a batch, L the longest of them, N entries of them, D factors.
 """
 
 from __future__ import annotations
@@ -63,6 +63,18 @@ class SparseRows:
         return functional.embedding_bag(
             self.indices, factors_CD, self.indptr[:-1], mode="sum", per_sample_weights=self.values
         )
+
+
+def spans(start_B: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
+    """(row of the batch, position) of all entries of rows that lie one after the other, int64 [N].
+
+    Args:
+        start_B: position of each row's first entry.
+        length_B: int64; a GPU is waited for once, for their sum.
+    """
+    end_B, total = length_B.cumsum(0), int(length_B.sum())
+    row_N = torch.repeat_interleave(length_B, output_size=total)
+    return row_N, torch.arange(total, device=row_N.device) + (start_B - (end_B - length_B))[row_N]
 
 
 def sparse_rows(positives: Positives, values: Tensor | None, device: str, weights: Tensor | None = None) -> SparseRows:

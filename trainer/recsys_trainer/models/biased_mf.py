@@ -46,8 +46,7 @@ class BiasedMF(RatingFamily):
 
     def in_force(self, asked: Asked) -> dict[str, Any]:
         """Of the optimizer, and the penalty."""
-        penalty = asked.model.regularization or REGULARIZATION
-        return {**optimizer_in_force(asked.training), "model.regularization": penalty}
+        return {**optimizer_in_force(asked.training), "model.regularization": _penalty(asked.model)}
 
     def fit(self, task: Task) -> Fitted:
         """Train from start values."""
@@ -63,16 +62,20 @@ class BiasedMF(RatingFamily):
         ).to(task.device)
         assert network.global_bias is not None, "it was given"
         network.global_bias.requires_grad_(False)
-        return fit_in_steps(task, network, SquaredError(task.model.regularization or REGULARIZATION))
+        return fit_in_steps(task, network, SquaredError(_penalty(task.model)))
 
     def fold_in_rated(self, model: Model) -> FoldIn:
         """The user's part of the loss, bias and factors together; each of its ratings brings its penalty."""
-        return FoldIn("LeastSquares", regularization=model.regularization or REGULARIZATION, exponent=1.0)
+        return FoldIn("LeastSquares", regularization=_penalty(model), exponent=1.0)
 
     def needed_bytes(self, task: Task) -> int:
         """Tables with their optimizer state, pairs and ratings."""
         rows = task.positives.users + task.positives.items
         return steps_bytes(task, rows * (task.model.embedding_dim + 1), 2 * rows)
+
+
+def _penalty(model: Model) -> float:
+    return model.regularization or REGULARIZATION
 
 
 FAMILY = BiasedMF()

@@ -10,6 +10,7 @@ import torch
 
 from recsys_trainer.fitting.in_force import loss_in_force, optimizer_in_force
 from recsys_trainer.fitting.losses import build_loss
+from recsys_trainer.fitting.optimizers import algorithm
 from recsys_trainer.fitting.steps import fit_in_steps
 from recsys_trainer.fitting.task import Asked, Fitted, Task, Weights
 from recsys_trainer.models.base import Recommender, Shape
@@ -32,7 +33,7 @@ def steps_bytes(task: Task, tables: int, rows: int) -> int:
         tables: values of all tables and layers.
         rows: of all tables; row-wise Adagrad keeps a number for each.
     """
-    kind, pairs = task.training.optimizer.type or "Adam", len(task.positives.indices)
+    kind, pairs = algorithm(task.training), len(task.positives.indices)
     copies = COPIES[kind] + (task.validation is not None and task.last_epoch > 1 and task.split is None)
     search = 16 if pairs <= GAP_PAIRS else 4
     touched = touched_bytes(task.positives.users, task.positives.items, pairs)

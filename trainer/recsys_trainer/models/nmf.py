@@ -22,7 +22,7 @@ class NMF(DotFamily):
 
     def in_force(self, asked: Asked) -> dict[str, Any]:
         """The penalty."""
-        return {"model.regularization": asked.model.regularization or REGULARIZATION}
+        return {"model.regularization": _penalty(asked)}
 
     def fit(self, task: Task) -> Fitted:
         """Sweep."""
@@ -31,6 +31,10 @@ class NMF(DotFamily):
     def needed_bytes(self, task: Task) -> int:
         """As for every family that alternates."""
         return alternating_bytes(task.model, task.positives)
+
+
+def _penalty(asked: Asked) -> float:
+    return asked.model.regularization or REGULARIZATION
 
 
 def _sweeps(task: Task) -> Sweeps:
@@ -42,7 +46,7 @@ def _sweeps(task: Task) -> Sweeps:
     network = network.to(task.device)
     users = sparse_rows(positives, None, task.device)
     items = users.transposed()
-    penalty = task.model.regularization or REGULARIZATION
+    penalty = _penalty(task)
     user_factors, item_factors = network.user_factors.data, network.item_factors.data
 
     def sweep() -> Tensor:
